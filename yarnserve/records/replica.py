@@ -1,0 +1,176 @@
+"""A replica of a model server: where it answers, what was seen of it, and what that means.
+
+Endpoint and ModelCheck say where and what to ask; an Observation is what came back, unjudged; a Verdict is the
+judge's conclusion. All durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where one replica answers: REST and gRPC ports on one host."""
+
+    host: str
+    rest_port: int
+    grpc_port: int
+
+    @property
+    def rest_url(self) -> str:
+        """Base URL of the REST API, without a trailing slash."""
+        return f"http://{self.host}:{self.rest_port}"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A golden request: a whole REST predict body, and what it must answer.
+
+    *expected* is a whole REST answer body, or None when any 200 will do; numbers may differ by *tolerance*
+    (absolute).
+    """
+
+    request: Mapping[str, Any]
+    expected: Mapping[str, Any] | None = None
+    tolerance: float = 1e-3
+
+
+@dataclass(frozen=True)
+class ModelCheck:
+    """One model a replica must serve, and the example that proves it (None: build one from its metadata)."""
+
+    name: str
+    example: Example | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """One replica to look at."""
+
+    instance: str
+    endpoint: Endpoint
+    models: tuple[ModelCheck, ...]
+
+
+class Contact(str, Enum):
+    """How an HTTP exchange with a replica went."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    TIMED_OUT = "timed out"
+    BROKEN = "broken"
+
+
+class ModelState(str, Enum):
+    """TF Serving's own states of a model version (tf-serving.md 4.2)."""
+
+    UNKNOWN = "UNKNOWN"
+    START = "START"
+    LOADING = "LOADING"
+    AVAILABLE = "AVAILABLE"
+    UNLOADING = "UNLOADING"
+    END = "END"
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version in TF Serving's status answer; *error* is empty for error_code OK."""
+
+    version: int
+    state: ModelState
+    error: str = ""
+
+
+class Proof(str, Enum):
+    """Where the request of a prediction came from."""
+
+    EXAMPLE = "example"
+    METADATA = "metadata"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The outcome of one prediction.
+
+    *status* is the HTTP status (0 without an answer); *mismatch* says, in words, where the answer differs from
+    the expected one, and is empty when it matches or nothing was expected; *error* is the server's own text.
+    """
+
+    proof: Proof
+    contact: Contact
+    status: int = 0
+    error: str = ""
+    mismatch: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class ModelObservation:
+    """What one replica said about one model.
+
+    *contact* is that of the status request; *error* is the reason when it is not ANSWERED, or the server's text
+    when *http_status* is not 200. *prediction* is None where none could be tried.
+    """
+
+    name: str
+    contact: Contact
+    http_status: int = 0
+    versions: tuple[ModelVersion, ...] = ()
+    error: str = ""
+    prediction: Prediction | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one replica said when looked at."""
+
+    instance: str
+    endpoint: Endpoint
+    models: tuple[ModelObservation, ...]
+
+
+class Health(str, Enum):
+    """The judge's word for a replica, best first."""
+
+    LIVE = "live"
+    AVAILABLE = "available"
+    LOADING = "loading"
+    STARTING = "starting"
+    FAILING = "failing"
+    PENDING = "pending"
+    GONE = "gone"
+
+    @property
+    def serving(self) -> bool:
+        """Whether requests may be sent to the replica."""
+        return self in (Health.LIVE, Health.AVAILABLE)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A replica's health and the reason for it, in words an admin understands."""
+
+    health: Health
+    reason: str
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One wanted component instance: what YARN runs for it, where it answers, and how it is.
+
+    *container_id* and *node* are empty and *endpoint* None while YARN has not placed it; *versions* are the model
+    versions that are AVAILABLE, by model name; *restarts* counts container ids seen beyond the first.
+    """
+
+    instance: str
+    verdict: Verdict
+    container_id: str = ""
+    node: str = ""
+    endpoint: Endpoint | None = None
+    versions: Mapping[str, tuple[int, ...]] | None = None
+    restarts: int = 0
+    started_at: float | None = None
