@@ -62,7 +62,8 @@ def _read_union(kind: Any, value: object, path: str) -> Any:
     if len(arms) == 1:
         return _read(arms[0], value, path)
     if not isinstance(value, tuple(arms)):
-        raise ValueError(f"{path}: expected one of {', '.join(arm.__name__ for arm in arms)}, found {type(value).__name__}")
+        names = ", ".join(arm.__name__ for arm in arms)
+        raise ValueError(f"{path}: expected one of {names}, found {type(value).__name__}")
     return value
 
 

@@ -80,9 +80,9 @@ class ServiceSpec:
     resources: Resources
     image: str | None = None
     network: Network = Network.HOST
-    ports: Ports = Ports()
+    ports: Ports = field(default_factory=Ports)
     queue: str | None = None
-    supervise: SupervisePolicy = SupervisePolicy()
+    supervise: SupervisePolicy = field(default_factory=SupervisePolicy)
 
     @property
     def checks(self) -> tuple[ModelCheck, ...]:

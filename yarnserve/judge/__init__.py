@@ -1,0 +1,1 @@
+"""Pure decisions: what was seen becomes a verdict, a difference, a plan. No clock, no randomness, no I/O."""

@@ -1,0 +1,1 @@
+"""ServiceSpec and cluster facts -> YARN Services JSON."""

@@ -1,0 +1,1 @@
+"""TF Serving's own words: flags, versions, REST wire format."""

@@ -1,0 +1,1 @@
+"""HDFS over WebHDFS and HttpFS, used safely. Owns the hdfs library."""

@@ -1,0 +1,1 @@
+"""ResourceManager, services API and NodeManager as typed calls."""
