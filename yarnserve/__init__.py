@@ -1,3 +1,3 @@
-"""yarnserve: keeps N healthy TensorFlow Serving replicas answering on a YARN cluster, and says honestly how they are."""
+"""Keeps N healthy TensorFlow Serving replicas answering on YARN, and says honestly how they are."""
 
 __version__ = "0.1.0"

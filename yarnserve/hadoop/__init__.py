@@ -1,1 +1,1 @@
-"""Common ground of everything Hadoop over HTTP: configuration XML, authentication, sessions, endpoint choice, errors."""
+"""Common ground of everything Hadoop over HTTP: configuration, authentication, sessions, endpoint choice."""
