@@ -1,10 +1,79 @@
-"""Every test starts without the caller's cluster: no YARNSERVE_*, Hadoop or proxy variables."""
+"""The tiers of tests, and a clean environment for every test.
+
+A test without a marker runs anywhere. A test marked with a tier runs with ``--all-tiers`` where the tier's needs are
+met (else it is skipped with a line that says what to install), and with ``--require-tier NAME[,NAME]`` always: there
+a missing need is a failure.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
+
+
+@dataclass(frozen=True)
+class Tier:
+    """What a tier proves, how to see whether its needs are met, and what to install where they are not."""
+
+    meaning: str
+    met: Callable[[], bool]
+    install: str
+
+
+def _has(module: str) -> Callable[[], bool]:
+    return lambda: importlib.util.find_spec(module) is not None
+
+
+TIERS = {
+    "wheel": Tier("builds and installs wheels; needs a package index", _has("build"), "pip install '.[test]'"),
+    "savedmodel": Tier("serves SavedModels with TensorFlow", _has("tensorflow"), "pip install tensorflow-cpu"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that choose tiers."""
+    parser.addoption("--all-tiers", action="store_true", help="run every tier whose needs are met")
+    parser.addoption("--require-tier", default="", help="run these tiers (comma list); a missing need is a failure")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register each tier as a marker."""
+    for name, tier in TIERS.items():
+        config.addinivalue_line("markers", f"{name}: {tier.meaning}")
+    unknown = _required(config) - set(TIERS)
+    if unknown:
+        raise pytest.UsageError(f"--require-tier: no tier {', '.join(sorted(unknown))}; there are {', '.join(TIERS)}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tiers that were not asked for."""
+    wanted = set(TIERS) if config.getoption("--all-tiers") else _required(config)
+    left_out = [item for item in items if not _tiers_of(item) <= wanted]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if _tiers_of(item) <= wanted]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or fail, a test whose tier's needs are missing."""
+    for name in _tiers_of(item):
+        if TIERS[name].met():
+            continue
+        told = f"tier {name} needs: {TIERS[name].install}"
+        if name in _required(item.config):
+            pytest.fail(told, pytrace=False)
+        pytest.skip(told)
+
+
+def _required(config: pytest.Config) -> set[str]:
+    return {name for name in config.getoption("--require-tier").split(",") if name}
+
+
+def _tiers_of(item: pytest.Item) -> set[str]:
+    return {marker.name for marker in item.iter_markers()} & set(TIERS)
 
 
 @pytest.fixture(autouse=True)

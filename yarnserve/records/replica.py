@@ -143,6 +143,7 @@ class Health(str, Enum):
     FAILING = "failing"
     PENDING = "pending"
     GONE = "gone"
+    UNKNOWN = "unknown"
 
     @property
     def serving(self) -> bool:

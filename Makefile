@@ -1,0 +1,49 @@
+# make demo: the main job on an embedded cluster, from nothing to an answered prediction.
+# make test: what a newcomer runs; needs Python 3.10 or later and nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test test-all check bench clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+	@echo "make test-all: every tier of tests that this machine can run"
+	@echo "make check: lint, types, imports"
+	@echo "make bench: the benchmarks, each beside its peer"
+	@echo "make clean: remove the virtual environment and all caches"
+
+# The stamp makes the second run quick; it is older than setup.cfg when the dependencies may have changed.
+$(VENV)/.sandbox: setup.cfg pyproject.toml
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "yarnserve needs Python 3.10 or later: make PYTHON=python3.11 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.sandbox
+	@echo "Adding the test tools to $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox,test]'
+	@touch $@
+
+demo: $(VENV)/.sandbox
+	@$(BIN)/yarnserve sandbox -- $(BIN)/python examples/digits/demo.py
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/.test
+	$(BIN)/python -m pytest --all-tiers
+
+check: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.sandbox
+	$(BIN)/python benchmarks/cli.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

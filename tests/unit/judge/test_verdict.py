@@ -1,0 +1,130 @@
+"""The judge's verdict on one replica: every kind of evidence, alone and together."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yarnserve.judge.verdict import judge_replica
+from yarnserve.records.replica import (
+    Contact,
+    Endpoint,
+    Health,
+    ModelObservation,
+    ModelState,
+    ModelVersion,
+    Observation,
+    Prediction,
+    Proof,
+)
+from yarnserve.records.yarn import Container, ContainerState
+
+ENDPOINT = Endpoint("node1", 8501, 8500)
+READY = Container("container_1_0001_01_000002", "serve-0", ContainerState.READY, bare_host="node1")
+AVAILABLE = (ModelVersion(3, ModelState.AVAILABLE),)
+
+
+def seen(*models: ModelObservation) -> Observation:
+    """An observation of serve-0."""
+    return Observation("serve-0", ENDPOINT, models)
+
+
+def model(prediction: Prediction | None = None, **fields: object) -> ModelObservation:
+    """A model that answers its status with one AVAILABLE version, unless told otherwise."""
+    defaults = {"contact": Contact.ANSWERED, "http_status": 200, "versions": AVAILABLE, "prediction": prediction}
+    return ModelObservation("digits", **{**defaults, **fields})  # type: ignore[arg-type]
+
+
+def predicted(proof: Proof = Proof.EXAMPLE, contact: Contact = Contact.ANSWERED, **fields: object) -> ModelObservation:
+    """A model that was asked for a prediction."""
+    return model(Prediction(proof, contact, **fields))  # type: ignore[arg-type]
+
+
+VERDICTS = [
+    ("live by example", predicted(status=200), Health.LIVE, "answered the example"),
+    ("live by metadata", predicted(Proof.METADATA, status=200), Health.LIVE, "built from its metadata"),
+    ("wrong values", predicted(status=200, mismatch="predictions[0]: ..."), Health.FAILING, "wrongly"),
+    ("4xx is no proof", predicted(status=400, error="bad shape"), Health.AVAILABLE, "refuses the example with 400"),
+    ("5xx", predicted(status=503, error="queue full"), Health.FAILING, "503: queue full"),
+    ("hung", predicted(contact=Contact.TIMED_OUT), Health.FAILING, "AVAILABLE but does not answer"),
+    ("broke off", predicted(contact=Contact.BROKEN), Health.FAILING, "broke off"),
+    ("nothing to prove with", model(), Health.AVAILABLE, "not proved by a prediction"),
+    ("port closed", model(contact=Contact.REFUSED), Health.STARTING, "nothing listens on node1:8501"),
+    ("status hangs", model(contact=Contact.TIMED_OUT), Health.FAILING, "does not answer"),
+    ("not TF Serving", model(contact=Contact.BROKEN), Health.FAILING, "no usable answer"),
+    ("another server's port", model(http_status=404, error="no such model"), Health.FAILING, "404 for model digits"),
+    ("loading", model(versions=(ModelVersion(3, ModelState.LOADING),)), Health.LOADING, "no version"),
+    ("no version yet", model(versions=()), Health.LOADING, "no version"),
+    ("load failed", model(versions=(ModelVersion(3, ModelState.END, "no graph"),)), Health.FAILING, "no graph"),
+]
+
+
+@pytest.mark.parametrize(
+    ("observed", "health", "reason"), [row[1:] for row in VERDICTS], ids=[row[0] for row in VERDICTS]
+)
+def test_what_the_replica_says_decides(observed: ModelObservation, health: Health, reason: str) -> None:
+    """Each answer of a replica that YARN calls READY leads to its own health and names its reason."""
+    verdict = judge_replica(READY, seen(observed))
+    assert verdict.health is health
+    assert reason in verdict.reason
+
+
+def test_the_worst_model_decides() -> None:
+    """A replica with one live and one failing model is failing."""
+    broken = predicted(status=500, error="boom")
+    assert judge_replica(READY, seen(predicted(status=200), broken)).health is Health.FAILING
+
+
+@pytest.mark.parametrize(
+    ("container", "health"),
+    [
+        (None, Health.PENDING),
+        (Container("c", "serve-0", ContainerState.RUNNING_BUT_UNREADY), Health.STARTING),
+        (Container("c", "serve-0", ContainerState.FAILED, bare_host="node1"), Health.GONE),
+        (READY, Health.UNKNOWN),
+    ],
+    ids=["not placed", "no address", "ended", "not launched by yarnserve"],
+)
+def test_without_an_observation_the_container_decides(container: Container | None, health: Health) -> None:
+    """A replica that could not be asked is judged by what YARN reports."""
+    assert judge_replica(container, None).health is health
+
+
+def test_an_ended_container_is_gone_whoever_answers_on_its_port() -> None:
+    """A successor on the same port must not make an ended container look alive."""
+    ended = Container("c", "serve-0", ContainerState.STOPPED, bare_host="node1")
+    assert judge_replica(ended, seen(predicted(status=200))).health is Health.GONE
+
+
+@given(
+    state=st.sampled_from(ContainerState),
+    contact=st.sampled_from(Contact),
+    status=st.integers(0, 600),
+    versions=st.lists(st.builds(ModelVersion, st.integers(0, 9), st.sampled_from(ModelState), st.text()), max_size=3),
+    prediction=st.none()
+    | st.builds(
+        Prediction,
+        st.sampled_from(Proof),
+        st.sampled_from(Contact),
+        st.integers(0, 600),
+        st.text(),
+        st.text(),
+        st.floats(0, 60),
+    ),
+)
+def test_the_verdict_is_total_and_live_needs_a_good_prediction(
+    state: ContainerState,
+    contact: Contact,
+    status: int,
+    versions: list[ModelVersion],
+    prediction: Prediction | None,
+) -> None:
+    """Every combination has a verdict with a reason, and LIVE is never said without a 200 as expected."""
+    container = Container("c", "serve-0", state, bare_host="node1")
+    observed = ModelObservation("digits", contact, status, tuple(versions), "", prediction)
+    verdict = judge_replica(container, seen(observed))
+    assert verdict.reason
+    if verdict.health is Health.LIVE:
+        assert prediction is not None
+        assert (prediction.status, prediction.mismatch, prediction.contact) == (200, "", Contact.ANSWERED)

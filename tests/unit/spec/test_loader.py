@@ -1,0 +1,345 @@
+"""service.yaml -> ServiceSpec, or every mistake in it with its line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.spec.documents import DOCKER, MINIMAL, no_files, spec_of, specs
+from yarnserve.errors import Problem, SpecError
+from yarnserve.records.document import from_document, to_document
+from yarnserve.records.policy import SupervisePolicy
+from yarnserve.records.replica import Example
+from yarnserve.spec.loader import parse_spec
+from yarnserve.spec.model import ModelSpec, Ports, Resources, ServiceSpec, ServingSpec
+
+
+def problems_of(text: str, *, force: bool = False) -> tuple[Problem, ...]:
+    """Return what is wrong with *text*, which must not be right."""
+    with pytest.raises(SpecError) as caught:
+        spec_of(text, force=force)
+    return caught.value.problems
+
+
+def test_minimal_file_has_the_documented_defaults() -> None:
+    """What is not written has the default of docs/service-yaml.md."""
+    assert spec_of(MINIMAL) == ServiceSpec(
+        name="digits",
+        models=(ModelSpec("digits", "/models/digits"),),
+        serving=ServingSpec("2.6"),
+        replicas=1,
+        resources=Resources(cpus=1, memory_mb=8192, gpus=0),
+        ports=Ports(rest=8501, grpc=8500, per_replica=True),
+    )
+
+
+def test_full_file_is_read_field_by_field() -> None:
+    """Every field of service.yaml arrives in the spec."""
+    text = """\
+name: ads
+model: {base_path: "hdfs://prod/models/ctr/", name: ranker, delivery: native, example: golden/ctr.json}
+image: registry.example.org:5000/tfserving-hdfs:2.6-gpu
+serving: {version: 2.5, flags: {enable_batching: yes, max_num_load_retries: 2, per_process_gpu_memory_fraction: 0.5}}
+replicas: 3
+resources: {cpus: 4, memory: 512M, gpus: 2}
+network: host
+ports: {rest: 9001, grpc: 9000, per_replica: false}
+queue: root.ml
+supervise: {enabled: true}
+"""
+    files = {"golden/ctr.json": '{"request": {"inputs": [[1.0]]}, "expected": {"outputs": [[2]]}, "tolerance": 1}'}
+    spec = parse_spec(text, file="service.yaml", read_text=files.__getitem__)
+    example = Example(request={"inputs": [[1.0]]}, expected={"outputs": [[2]]}, tolerance=1.0)
+    assert spec == ServiceSpec(
+        name="ads",
+        models=(ModelSpec("ranker", "hdfs://prod/models/ctr", example=example),),
+        image="registry.example.org:5000/tfserving-hdfs:2.6-gpu",
+        serving=ServingSpec(
+            "2.5", {"enable_batching": True, "max_num_load_retries": 2, "per_process_gpu_memory_fraction": 0.5}
+        ),
+        replicas=3,
+        resources=Resources(cpus=4, memory_mb=512, gpus=2),
+        ports=Ports(rest=9001, grpc=9000, per_replica=False),
+        queue="root.ml",
+        supervise=SupervisePolicy(enabled=True),
+    )
+
+
+def test_the_tag_of_the_image_announces_the_version() -> None:
+    """Without serving.version the tag is believed."""
+    assert spec_of(DOCKER).serving.version == "2.6"
+
+
+def test_every_mistake_is_reported_at_once_with_its_line() -> None:
+    """One run names all that is wrong: YAML, single values, fields that do not fit, and the example file."""
+    text = """\
+name: Digits
+model:
+  base_path: s3://bucket/digits
+  exmple: other.json
+  example: golden.json
+  delivery: sync
+serving:
+  version: 2.10
+  flags: {port: 1, --x: 2, label: "a$b"}
+replicas: 0
+replicas: 2
+resources:
+  memory: 8q
+  gpu: 1
+network: bridge
+ports:
+  rest: 8500
+"""
+    with pytest.raises(SpecError) as caught:
+        parse_spec(text, file="service.yaml", read_text=lambda _: '{"request": {"instance": [1]}, "tolerance": -1}')
+    allowed_name = "lower-case letters, digits and '-', beginning with a letter, at most 63 characters"
+    fields = "one of the fields base_path, name, delivery, example"
+    body = "the body of a predict request, with either 'instances' (not empty) or 'inputs'"
+    expected = [
+        ("service.yaml:1", "name", "Digits", allowed_name, ""),
+        ("service.yaml:3", "model.base_path", "s3://bucket/digits", "a path on HDFS: s3:// is not supported", ""),
+        ("service.yaml:4", "model.exmple", "other.json", fields, "example"),
+        ("service.yaml:6", "model.delivery", "sync", "native; sync is not there yet", ""),
+        (
+            "service.yaml:8",
+            "serving.version",
+            "2.10",
+            '"2.10", in quotes: without them YAML means the number 2.1',
+            "",
+        ),
+        (
+            "service.yaml:9",
+            "serving.flags.port",
+            "1",
+            "other flags than port: yarnserve sets it, from ports.grpc",
+            "",
+        ),
+        ("service.yaml:9", "serving.flags.--x", "2", "a flag's name without dashes, such as enable_batching", ""),
+        (
+            "service.yaml:9",
+            "serving.flags.label",
+            "a$b",
+            "a text without $ : YARN or the shell would change it inside the launch command",
+            "",
+        ),
+        ("service.yaml:10", "replicas", "0", "a whole number, at least 1", ""),
+        ("service.yaml:11", "replicas", "replicas", "each key once", ""),
+        ("service.yaml:13", "resources.memory", "8q", "an amount such as 8g or 512m, or a whole number of MiB", ""),
+        ("service.yaml:14", "resources.gpu", "1", "one of the fields memory, cpus, gpus", "gpus"),
+        ("service.yaml:15", "network", "bridge", "host; bridge is not there yet", ""),
+        ("service.yaml:17", "ports.rest", "8500", "another port than ports.grpc", ""),
+        ("golden.json", "request", "an object", body, ""),
+        ("golden.json", "tolerance", "-1", "a number, at least 0", ""),
+    ]
+    found = [
+        (problem.place, problem.field, problem.found, problem.allowed, problem.suggestion)
+        for problem in caught.value.problems
+    ]
+    assert found == expected
+    assert caught.value.what == "service.yaml has 16 mistakes"
+    assert caught.value.exit_status == 3
+
+
+def without(field: str) -> str:
+    """The minimal file without one of its top-level fields."""
+    document = yaml.safe_load(MINIMAL)
+    del document[field]
+    return yaml.safe_dump(document)
+
+
+@pytest.mark.parametrize("field", ["name", "model", "resources"])
+def test_required_fields_are_asked_for(field: str) -> None:
+    """A file without a required field is refused by that field's name, and nothing else is said."""
+    assert [problem.field for problem in problems_of(without(field))] == [field]
+
+
+WRONG_VALUES = [
+    # The name: YARN's rule, and two names that YARN cannot handle.
+    ("name", "9lives", "lower-case letters"),
+    ("name", "a_b", "lower-case letters"),
+    ("name", "a" * 64, "at most 63"),
+    ("name", "serve", "its component"),
+    ("name", "version", "YARN answers its own version"),
+    ("name", 5, "in letters"),
+    # The model.
+    ("model", [{"base_path": "/m"}], "several are not there yet"),
+    ("model.base_path", "models/digits", "an absolute path"),
+    ("model.base_path", "hdfs:/models/digits", "an absolute path"),
+    ("model.base_path", "hdfs://prod", "an absolute path"),
+    ("model.base_path", "/", "an absolute path"),
+    ("model.base_path", "/models/../digits", "an absolute path"),
+    ("model.base_path", "/models//digits", "an absolute path"),
+    ("model.base_path", "file:///models/digits", "file:// is not supported"),
+    ("model.base_path", "gs://models/digits", "gs:// is not supported"),
+    ("model.base_path", "/models/${USER}", "a text without $ { }"),
+    ("model.base_path", "/models/it's", "a text without '"),
+    ("model.base_path", "/models/a\nb", "a text without \\n"),
+    ("model.name", "a/b", "letters, digits"),
+    ("model.name", "a:predict", "letters, digits"),
+    ("model.delivery", "sync", "sync is not there yet"),
+    ("model.delivery", "copy", "native"),
+    ("model.example", 3, "the name of a JSON file"),
+    ("model.example", "missing.json", "No such file"),
+    # Image and version.
+    ("image", "tfserving", "an image with a tag"),
+    ("image", "registry.example.org:5000/tfserving", "an image with a tag"),
+    ("image", "Tfserving Image:2.6", "an image with a tag"),
+    ("image", "tfserving@sha256:" + "0" * 64, "digests only from 3.3.5"),
+    ("serving.version", "two", "a version such as"),
+    ("serving.version", 2, "a version such as"),
+    ("serving.version", True, "a version such as"),
+    ("serving.version", "2.7", "0.6 to 2.6"),
+    ("serving.version", "2.7.0", "0.6 to 2.6"),
+    ("serving.version", "0.5", "0.6 to 2.6"),
+    ("serving.flags", ["a"], "a mapping of flags"),
+    ("serving.flags.model_config_file", "/x", "yarnserve sets it"),
+    ("serving.flags.grpc_channel_arguments", "a=b", "keeps two servers from sharing a port"),
+    ("serving.flags.x", None, "a text, a number"),
+    ("serving.flags.x", [1], "a text, a number"),
+    ("serving.flags.x", float("nan"), "a text, a number"),
+    *[("serving.flags.x", f"a{character}b", "inside the launch command") for character in "\"'$`\\<>{}\n\x7f"],
+    # Numbers and the rest.
+    ("replicas", 0, "at least 1"),
+    ("replicas", "3", "a whole number"),
+    ("replicas", True, "a whole number"),
+    ("replicas", 2.0, "a whole number"),
+    ("replicas", 2**31, "at least 1"),
+    ("replicas", 5705, "at most 5704"),
+    ("resources.memory", "8", "such as 8g"),
+    ("resources.memory", 0, "such as 8g"),
+    ("resources.memory", True, "such as 8g"),
+    ("resources.cpus", 0, "at least 1"),
+    ("resources.gpus", -1, "0 for none"),
+    ("network", "bridge", "bridge is not there yet"),
+    ("network", "none", "host"),
+    ("ports.rest", 0, "1 to 65535"),
+    ("ports.grpc", 65536, "1 to 65535"),
+    ("ports.grpc", 8501, "another port than ports.rest"),
+    ("ports.rest", 8500, "another port than ports.grpc"),
+    ("ports.grpc", 8511, "ends in another digit"),
+    ("ports.per_replica", "yes", "true or false"),
+    ("ports", None, "a mapping of"),
+    ("queue", "a b", "a queue's name"),
+    ("queue", "", "a queue's name"),
+    ("supervise.enabled", 1, "true or false"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "allowed"), WRONG_VALUES)
+def test_one_wrong_value_is_one_problem(field: str, value: Any, allowed: str) -> None:
+    """Each rule names the field that breaks it and says what may stand there, and no other rule complains."""
+    document = yaml.safe_load(MINIMAL)
+    *parents, name = field.split(".")
+    section = document
+    for parent in parents:
+        section = section.setdefault(parent, {})
+    section[name] = value
+    (problem,) = problems_of(yaml.safe_dump(document))
+    assert problem.field == field
+    assert allowed in problem.allowed
+
+
+def test_version_is_asked_for_where_nothing_tells_it() -> None:
+    """Neither a plain process nor a tag without a version lets yarnserve guess."""
+    (process,) = problems_of(without("serving"))
+    (docker,) = problems_of(without("serving") + "image: tfserving:latest\n")
+    assert process.field == docker.field == "serving.version"
+    assert "no image" in process.allowed
+    assert "tag does not tell" in docker.allowed
+
+
+def test_tag_of_a_version_without_hdfs_is_the_images_mistake() -> None:
+    """A 2.7 that only the tag announces is reported where it stands."""
+    (problem,) = problems_of(without("serving") + "image: tfserving:2.7.0-gpu\n")
+    assert (problem.field, problem.line) == ("image", 5)
+
+
+def test_force_skips_the_version_check_and_nothing_else() -> None:
+    """--force takes a self-built 2.8, but still no broken ports."""
+    text = MINIMAL.replace("2.6", "2.8")
+    assert spec_of(text, force=True).serving.version == "2.8"
+    (problem,) = problems_of(text + "ports: {rest: 8500}\n", force=True)
+    assert problem.field == "ports.rest"
+
+
+def test_model_needs_a_name_when_its_directory_cannot_be_one() -> None:
+    """The default of model.name is checked like a written one."""
+    (problem,) = problems_of(MINIMAL.replace("/models/digits", '"/models/a b"'))
+    assert problem.field == "model.name"
+    assert spec_of(MINIMAL.replace("/models/digits", '"/models/a b", name: ab')).models[0].name == "ab"
+
+
+def test_ports_may_end_alike_where_every_replica_has_them_to_itself() -> None:
+    """Without per_replica no two replicas share a host."""
+    spec = spec_of(MINIMAL + "ports: {rest: 8510, grpc: 8500, per_replica: false}\nreplicas: 9000\n")
+    assert spec.ports == Ports(8510, 8500, per_replica=False)
+
+
+def test_example_that_is_no_text_is_a_problem_of_the_spec() -> None:
+    """A binary file is refused by its name, as a missing one is."""
+
+    def binary(name: str) -> str:
+        return b"\xff\xfe".decode("utf-8")
+
+    with pytest.raises(SpecError) as caught:
+        parse_spec(MINIMAL.replace("{base_path", "{example: x.bin, base_path"), file="s.yaml", read_text=binary)
+    assert [(problem.field, problem.line) for problem in caught.value.problems] == [("model.example", 2)]
+
+
+@given(st.text() | st.text(st.sampled_from("nameodl: -[]{},&*!|>'\"%@`\n\t#?\\0129._x\x00\ud800")))
+def test_any_text_gives_a_spec_or_a_spec_error(text: str) -> None:
+    """Whatever stands in the file, no foreign exception comes out."""
+    try:
+        spec_of(text)
+    except SpecError as error:
+        assert error.problems
+
+
+_keys = st.sampled_from(
+    ["name", "model", "base_path", "example", "image", "serving", "version", "flags", "port", "replicas", "resources"]
+    + ["memory", "cpus", "gpus", "network", "ports", "rest", "grpc", "per_replica", "queue", "supervise", "enabled"]
+)
+_leaves = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.dates(), st.binary(max_size=4)
+)
+_trees = st.recursive(
+    _leaves | st.sampled_from(["digits", "/models/digits", "2.6", "8g", "host", 1, 8501]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_keys | st.integers(), inner, max_size=6),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(_keys, _trees, max_size=10))
+def test_any_tree_gives_a_spec_or_a_spec_error(tree: dict[str, Any]) -> None:
+    """Known fields with any content give a spec or problems that all have a line."""
+    document = {**yaml.safe_load(MINIMAL), **tree}
+    try:
+        spec_of(yaml.safe_dump(document))
+    except SpecError as error:
+        assert all(problem.line for problem in error.problems)
+
+
+@given(specs())
+def test_a_spec_survives_being_saved(spec: ServiceSpec) -> None:
+    """A spec read back from its saved JSON is the same spec."""
+    assert from_document(ServiceSpec, json.loads(json.dumps(to_document(spec)))) == spec
+
+
+def test_a_spec_with_an_example_survives_being_saved() -> None:
+    """The golden request is kept with the spec."""
+    example = json.dumps({"request": {"instances": [{"x": [1, 2.5]}]}, "expected": {"predictions": [None, "a"]}})
+    text = MINIMAL.replace("{base_path", "{example: e.json, base_path")
+    spec = parse_spec(text, file="service.yaml", read_text=lambda _: example)
+    assert spec.checks[0].example is not None
+    assert from_document(ServiceSpec, json.loads(json.dumps(to_document(spec)))) == spec
+
+
+def test_no_file_is_read_without_an_example() -> None:
+    """A spec without an example touches no other file."""
+    assert parse_spec(MINIMAL, file="service.yaml", read_text=no_files).checks[0].example is None

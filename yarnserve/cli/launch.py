@@ -1,0 +1,100 @@
+"""``launch`` and ``render``: from a service.yaml to a service on YARN."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from yarnserve.cli.options import TIMEOUT, WAIT, with_connection
+from yarnserve.cli.output import ProgressLines, narrate
+
+if TYPE_CHECKING:
+    from yarnserve.service.connection import Connection
+    from yarnserve.spec.model import ServiceSpec
+
+_FILE = click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_FORCE = click.option("--force", is_flag=True, help="Launch although the server cannot read the model (native > 2.6).")
+
+
+def load_spec(file: Path, *, force: bool) -> ServiceSpec:
+    """Read a service.yaml and the example files beside it."""
+    from yarnserve.spec.loader import parse_spec
+
+    return parse_spec(
+        file.read_text(encoding="utf-8", errors="replace"),
+        file=str(file),
+        read_text=lambda name: (file.parent / name).read_text(encoding="utf-8"),
+        force=force,
+    )
+
+
+@click.command(short_help="Make YARN run what a service.yaml says.")
+@_FILE
+@_FORCE
+@WAIT
+@TIMEOUT
+@with_connection
+def launch(connection: Connection, file: Path, force: bool, wait: bool, timeout: float) -> None:
+    """Make YARN run what FILE says.
+
+    Nothing is sent when it already does; a change of replicas alone is a scaling. With --wait the command ends
+    when every replica has answered its example, or with the cause why one will not.
+    """
+    from yarnserve.judge.plan import Step
+    from yarnserve.render.settings import describe
+    from yarnserve.service.actions import Actions
+
+    spec = load_spec(file, force=force)
+    outcome = Actions(connection, narrate=narrate).launch(spec)
+    if outcome.step is Step.NOTHING:
+        narrate(f"{spec.name} runs as {file} says: nothing to do")
+    else:
+        told = f" as {outcome.application_id}" if outcome.application_id else ""
+        narrate(f"{spec.name}: YARN accepted it{told}")
+        narrate(f"YARN-level settings: {describe(spec.supervise)}")
+    if wait:
+        follow(connection, spec.name, timeout)
+    else:
+        narrate(f"next: yarnserve status {spec.name}")
+
+
+def follow(connection: Connection, name: str, timeout: float) -> None:
+    """Wait until *name* is live, saying what changes; Ctrl-C only ends the watching."""
+    from yarnserve.service.waiting import wait_until_live
+
+    try:
+        snapshot = wait_until_live(connection, name, timeout=timeout, on_look=ProgressLines())
+    except KeyboardInterrupt:
+        narrate(f"\nno longer watching; {name} goes on. Look again: yarnserve status {name}")
+        raise
+    live = sum(replica.verdict.health.serving for replica in snapshot.replicas)
+    narrate(f"{name}: {live} of {len(snapshot.replicas)} replicas live")
+    narrate(f"next: yarnserve predict {name} --example")
+
+
+@click.command(short_help="Print the YARN Services JSON of a service.yaml.")
+@_FILE
+@_FORCE
+@click.option("--hadoop-version", metavar="VERSION", default="3.1.1", show_default=True, help="Render for this Hadoop.")
+@click.option(
+    "--template-dir",
+    "template_dirs",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Look here for service.json.j2 first; may be given again.",
+)
+def render(file: Path, force: bool, hadoop_version: str, template_dirs: tuple[Path, ...]) -> None:
+    """Print the YARN Services JSON of FILE, as ``yarn app -launch`` takes it. Asks no cluster."""
+    from yarnserve.errors import UsageError
+    from yarnserve.records.version import Version
+    from yarnserve.render.service import ClusterFacts, canonical
+    from yarnserve.render.service import render as render_spec
+
+    try:
+        facts = ClusterFacts(Version.parse(hadoop_version))
+    except ValueError as error:
+        raise UsageError(str(error), fix="give a version such as 3.1.4") from error
+    document = render_spec(load_spec(file, force=force), facts, template_dirs=template_dirs)
+    click.echo(canonical(document), nl=False)

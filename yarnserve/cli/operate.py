@@ -1,0 +1,77 @@
+"""``scale``, ``stop``, ``start``, ``destroy``: change a service that was launched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from yarnserve.cli.launch import follow
+from yarnserve.cli.options import SERVICE_NAME, TIMEOUT, WAIT, YES, confirm, with_connection
+from yarnserve.cli.output import narrate
+
+if TYPE_CHECKING:
+    from yarnserve.service.connection import Connection
+
+
+@click.command(short_help="Change the number of replicas.")
+@SERVICE_NAME
+@click.argument("replicas", type=click.IntRange(min=0))
+@WAIT
+@TIMEOUT
+@with_connection
+def scale(connection: Connection, name: str, replicas: int, wait: bool, timeout: float) -> None:
+    """Run REPLICAS replicas of the running service NAME."""
+    from yarnserve.judge.plan import Step
+    from yarnserve.service.actions import Actions
+
+    outcome = Actions(connection, narrate=narrate).scale(name, replicas)
+    if outcome.step is Step.NOTHING:
+        narrate(f"{name} has {replicas} replicas: nothing to do")
+    if wait and replicas:
+        follow(connection, name, timeout)
+
+
+@click.command(short_help="Stop a service; it stays known.")
+@SERVICE_NAME
+@with_connection
+def stop(connection: Connection, name: str) -> None:
+    """Stop service NAME. What was launched stays saved: start brings it back."""
+    from yarnserve.judge.plan import Step
+    from yarnserve.service.actions import Actions
+
+    outcome = Actions(connection, narrate=narrate).stop(name)
+    narrate(f"{name} was not running: nothing to do" if outcome.step is Step.NOTHING else f"{name} has stopped")
+    narrate(f"next: yarnserve start {name}, or yarnserve destroy {name}")
+
+
+@click.command(short_help="Start a stopped service again.")
+@SERVICE_NAME
+@WAIT
+@TIMEOUT
+@with_connection
+def start(connection: Connection, name: str, wait: bool, timeout: float) -> None:
+    """Start the stopped service NAME again, as it was launched."""
+    from yarnserve.judge.plan import Step
+    from yarnserve.service.actions import Actions
+
+    outcome = Actions(connection, narrate=narrate).start(name)
+    if outcome.step is Step.NOTHING:
+        narrate(f"{name} runs: nothing to do")
+    else:
+        narrate(f"{name}: YARN accepted it as {outcome.application_id}" if outcome.application_id else f"{name} starts")
+    if wait:
+        follow(connection, name, timeout)
+
+
+@click.command(short_help="Stop a service and forget it.")
+@SERVICE_NAME
+@YES
+@with_connection
+def destroy(connection: Connection, name: str, yes: bool) -> None:
+    """Stop service NAME, and remove its definition and everything saved of it. The models stay."""
+    from yarnserve.service.actions import Actions
+
+    confirm(f"Destroy {name} and forget how it was launched?", yes=yes, typed=name)
+    Actions(connection, narrate=narrate).destroy(name)
+    narrate(f"{name} is destroyed; its models are untouched")

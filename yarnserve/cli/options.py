@@ -1,0 +1,113 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+#: Names a service may have; YARN's own rule (yarn-services.md 3).
+SERVICE_NAME = click.argument("name", metavar="NAME")
+
+OUTPUT = click.option(
+    "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Output format."
+)
+
+WAIT = click.option(
+    "--wait/--no-wait", default=False, help="Wait until every replica is live, or certain not to become so."
+)
+
+TIMEOUT = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long --wait waits.",
+)
+
+YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+_CLUSTER_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
+    click.option(
+        "--resource-manager",
+        metavar="URL[,URL]",
+        help="ResourceManager web address(es). Else YARNSERVE_RESOURCE_MANAGER, else yarn-site.xml.",
+    ),
+    click.option(
+        "--namenode",
+        metavar="URL[,URL]",
+        help="NameNode HTTP or HttpFS address(es). Else YARNSERVE_NAMENODE, else hdfs-site.xml.",
+    ),
+    click.option(
+        "--user", metavar="NAME", help="Act as this user. Else YARNSERVE_USER, HADOOP_USER_NAME, the OS user."
+    ),
+    click.option(
+        "--conf-dir",
+        metavar="DIR",
+        help="Hadoop configuration. Else YARNSERVE_CONF_DIR, HADOOP_CONF_DIR, /etc/hadoop/conf.",
+    ),
+    click.option("--hadoop-version", metavar="VERSION", help="What the cluster can do, if it does not tell the truth."),
+    click.option("-v", "--verbose", is_flag=True, help="Show every request."),
+)
+
+
+def with_connection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give *command* the cluster options, and the Connection they lead to as its first argument."""
+
+    @functools.wraps(command)
+    def connected(
+        *arguments: Any,
+        resource_manager: str | None,
+        namenode: str | None,
+        user: str | None,
+        conf_dir: str | None,
+        hadoop_version: str | None,
+        verbose: bool,
+        **options: Any,
+    ) -> Any:
+        from yarnserve.config import Flags, resolve
+        from yarnserve.service.connection import connect
+
+        if verbose:
+            logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s: %(message)s")
+        flags = Flags(
+            resource_manager=resource_manager,
+            namenode=namenode,
+            user=user,
+            hadoop_version=hadoop_version,
+            conf_dir=conf_dir,
+        )
+        with connect(resolve(flags, os.environ)) as connection:
+            return command(connection, *arguments, **options)
+
+    decorated: Callable[..., Any] = connected
+    for option in reversed(_CLUSTER_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def confirm(question: str, *, yes: bool, typed: str = "") -> None:
+    """Ask before something that cannot be undone; without a terminal only ``--yes`` will do.
+
+    With *typed*, the answer must be that very word.
+
+    Raises:
+        UsageError: nobody can be asked.
+        click.Abort: the answer was no.
+    """
+    from yarnserve.errors import UsageError
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(question.rstrip("?") + ": nobody can be asked here", fix="say --yes")
+    if not typed:
+        click.confirm(question, abort=True, err=True)
+    elif click.prompt(f"{question} Type {typed} to confirm", err=True, default="", show_default=False) != typed:
+        raise click.Abort()

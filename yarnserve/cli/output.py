@@ -1,0 +1,121 @@
+"""What people see: results on stdout, narration on stderr, errors with what, where, why, fix, next. Owns rich."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from yarnserve.errors import SpecError, YarnserveError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from yarnserve.judge.progress import Progress
+    from yarnserve.service.look import Snapshot
+
+#: Version of every JSON document printed on stdout; a change that breaks a reader raises it.
+API_VERSION = "yarnserve/v1"
+
+_COLOURS = {
+    "live": "green",
+    "available": "green",
+    "loading": "yellow",
+    "starting": "yellow",
+    "pending": "yellow",
+    "failing": "red",
+    "gone": "red",
+}
+
+
+def narrate(text: str) -> None:
+    """Say on stderr what is going on."""
+    click.echo(text, err=True)
+
+
+def print_json(kind: str, content: dict[str, Any]) -> None:
+    """Print one versioned JSON document on stdout."""
+    click.echo(json.dumps({"apiVersion": API_VERSION, "kind": kind, **content}, indent=2))
+
+
+def print_error(error: YarnserveError) -> None:
+    """Print *error* on stderr: one line what, then a line each for where, why, fix, next."""
+    click.echo(click.style("error: ", fg="red", bold=True) + error.what, err=True)
+    if isinstance(error, SpecError):
+        for problem in error.problems:
+            suggestion = f" (did you mean {problem.suggestion}?)" if problem.suggestion else ""
+            field = f"{problem.field}: " if problem.field else ""
+            found = f"found {problem.found}, " if problem.found else ""
+            click.echo(f"  {problem.place}: {field}{found}allowed: {problem.allowed}{suggestion}", err=True)
+    for label, text in error.details():
+        if not (label == "where" and isinstance(error, SpecError)):
+            click.echo(f"  {label:<5}: {text}", err=True)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a plain table on stdout; on a pipe no column is ever cut."""
+    from rich.console import Console
+
+    table = _table(columns, rows)
+    # A pipe has no width: rich would assume 80 columns and cut.
+    width = None if sys.stdout.isatty() else 1000
+    Console(file=sys.stdout, width=width, highlight=False, markup=False).print(table)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.upper(), overflow="fold", no_wrap=column not in ("reason", "endpoint"))
+    for row in rows:
+        table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
+    return table
+
+
+def age(seconds_since_epoch: float | None, now: float | None = None) -> str:
+    """Say how long ago something was, as kubectl does: ``12s``, ``5m``, ``3h``, ``4d``."""
+    if seconds_since_epoch is None:
+        return "-"
+    seconds = max(0, int((time.time() if now is None else now) - seconds_since_epoch))
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
+def timestamp(seconds_since_epoch: float | None) -> str | None:
+    """ISO 8601 in UTC, for machines."""
+    if seconds_since_epoch is None:
+        return None
+    moment = datetime.datetime.fromtimestamp(seconds_since_epoch, datetime.timezone.utc)
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+class ProgressLines:
+    """Narrates a wait on stderr: a line whenever a replica's health or the service's state changes."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+
+    def __call__(self, snapshot: Snapshot, progress: Progress) -> None:
+        """Tell what is new since the last look."""
+        state = snapshot.service.state.value if snapshot.service else "not reported"
+        self._tell(snapshot.name, f"{state} in YARN")
+        for replica in snapshot.replicas:
+            health = replica.verdict.health.value
+            self._tell(replica.instance, f"{click.style(health, fg=_COLOURS.get(health))}: {replica.verdict.reason}")
+
+    def _tell(self, subject: str, text: str) -> None:
+        # The milliseconds of a prediction change at every look and are not news.
+        news = text.split(" in ")[0]
+        if self._told.get(subject) != news:
+            self._told[subject] = news
+            clock = datetime.datetime.now().strftime("%H:%M:%S")
+            narrate(f"{clock}  {subject:<10} {text}")

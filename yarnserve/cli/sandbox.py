@@ -1,0 +1,87 @@
+"""``sandbox``: a cluster on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from yarnserve.cli.output import narrate
+
+if TYPE_CHECKING:
+    from yarnserve.sandbox import Sandbox
+
+
+@click.command(
+    short_help="Run a cluster on this machine, to try things.",
+    context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
+)
+@click.option("--upload", "uploads", multiple=True, metavar="DIR:HDFS_PATH", help="Put DIR into its HDFS at start.")
+@click.option("--nodes", type=click.IntRange(min=1), default=2, show_default=True, help="NodeManagers.")
+@click.option("--gpus", type=click.IntRange(min=0), default=0, show_default=True, help="GPUs of each NodeManager.")
+@click.argument("command", metavar="[-- CMD...]", nargs=-1, type=click.UNPROCESSED)
+def sandbox(uploads: tuple[str, ...], nodes: int, gpus: int, command: tuple[str, ...]) -> int:
+    """Run a ResourceManager, NodeManagers and HDFS that behave like Hadoop 3.1.4's, without Java and root.
+
+    Services run as real local processes; tensorflow_model_server is a stand-in that really infers. Without CMD it
+    stays in the foreground and prints what to export; with CMD it runs CMD inside and exits with its status.
+    """
+    from yarnserve.sandbox import Sandbox
+
+    pairs = [_upload(text) for text in uploads]
+    signal.signal(signal.SIGTERM, _interrupt)
+    with Sandbox(nodes=nodes, gpus=gpus, uploads=pairs) as running:
+        if command:
+            return _run(running, command)
+        _stay(running)
+    return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Let SIGTERM unwind as Ctrl-C does, so that no container outlives the sandbox."""
+    raise KeyboardInterrupt
+
+
+def _upload(text: str) -> tuple[Path, str]:
+    from yarnserve.errors import UsageError
+
+    local, separator, remote = text.rpartition(":")
+    if not separator or not remote.startswith("/"):
+        raise UsageError(f"--upload {text}: not DIR:HDFS_PATH", fix="write e.g. model:/models/digits")
+    if not Path(local).exists():
+        raise UsageError(f"--upload {text}: there is no {local}")
+    return Path(local), remote
+
+
+def _run(running: Sandbox, command: tuple[str, ...]) -> int:
+    from yarnserve.errors import UsageError
+
+    try:
+        process = subprocess.Popen(command, env={**os.environ, **running.environment})
+    except OSError as error:
+        raise UsageError(f"cannot run {command[0]}: {error.strerror}") from error
+    while True:
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            # The terminal has sent it to the command too: its own answer decides.
+            continue
+        # A shell reports death by signal n as 128 + n.
+        return status if status >= 0 else 128 - status
+
+
+def _stay(running: Sandbox) -> None:
+    click.echo("\n".join(f"export {name}={shlex.quote(value)}" for name, value in running.environment.items()))
+    narrate(f"ResourceManager {running.resource_manager_url}, NameNode {running.namenode_url}")
+    narrate("running; put the lines above into another shell, and end this with Ctrl-C")
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    narrate("stopping")

@@ -1,0 +1,180 @@
+"""``status`` and ``list``: what runs, and how it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from yarnserve.cli.options import OUTPUT, with_connection
+from yarnserve.cli.output import age, narrate, print_json, print_table, timestamp
+
+if TYPE_CHECKING:
+    from yarnserve.records.replica import Replica
+    from yarnserve.records.yarn import Application
+    from yarnserve.service.connection import Connection
+    from yarnserve.service.look import Snapshot
+
+
+@click.command(short_help="Show how a service is, and why.")
+@click.argument("name", metavar="[NAME]", required=False)
+@OUTPUT
+@click.option("--exit-status", is_flag=True, help="Exit with 9 unless every wanted replica is live or available.")
+@with_connection
+def status(connection: Connection, name: str | None, output: str, exit_status: bool) -> None:
+    """Show how service NAME is: every replica asked for a real prediction. Without NAME, list the services."""
+    from yarnserve.service.look import look
+
+    if name is None:
+        print_services(connection, output)
+        return
+    snapshot = look(connection, name)
+    if output == "json":
+        print_json("ServiceStatus", status_document(snapshot))
+    else:
+        _print_snapshot(snapshot)
+    if exit_status and not is_well(snapshot):
+        _fail(snapshot)
+
+
+def is_well(snapshot: Snapshot) -> bool:
+    """Whether as many replicas serve as are wanted, all of them healthy."""
+    serving = [replica for replica in snapshot.replicas if replica.verdict.health.serving]
+    return len(serving) == len(snapshot.replicas) == snapshot.wanted_replicas
+
+
+def _fail(snapshot: Snapshot) -> None:
+    from yarnserve.errors import UnhealthyError
+
+    reasons = [f"{r.instance}: {r.verdict.reason}" for r in snapshot.replicas if not r.verdict.health.serving]
+    raise UnhealthyError(f"{snapshot.name} is not well", why="; ".join(reasons) or "replicas are missing")
+
+
+def status_document(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the content of ``status -o json`` (docs/status-json.md)."""
+    service, application, revision = snapshot.service, snapshot.application, snapshot.revision
+    return {
+        "name": snapshot.name,
+        "state": service.state.value if service else None,
+        "desired": {
+            "state": snapshot.desired.state.value if snapshot.desired else None,
+            "replicas": snapshot.wanted_replicas,
+        },
+        "live": sum(replica.verdict.health.value == "live" for replica in snapshot.replicas),
+        "revision": revision.number if revision else None,
+        "application": _application_document(application),
+        "replicas": [_replica_document(replica) for replica in snapshot.replicas],
+        "notes": list(snapshot.notes),
+    }
+
+
+def _application_document(application: Application | None) -> dict[str, Any] | None:
+    if application is None:
+        return None
+    return {
+        "id": application.id,
+        "state": application.state.value,
+        "finalStatus": application.final_status,
+        "queue": application.queue,
+        "user": application.user,
+        "startedAt": timestamp(application.started_at),
+        "finishedAt": timestamp(application.finished_at),
+        "diagnostics": application.diagnostics,
+    }
+
+
+def _replica_document(replica: Replica) -> dict[str, Any]:
+    endpoint = replica.endpoint
+    return {
+        "instance": replica.instance,
+        "health": replica.verdict.health.value,
+        "reason": replica.verdict.reason,
+        "restarts": replica.restarts,
+        "container": replica.container_id or None,
+        "node": replica.node or None,
+        "endpoint": {"host": endpoint.host, "rest": endpoint.rest_port, "grpc": endpoint.grpc_port}
+        if endpoint
+        else None,
+        "versions": {model: list(versions) for model, versions in (replica.versions or {}).items()},
+        "startedAt": timestamp(replica.started_at),
+    }
+
+
+def _print_snapshot(snapshot: Snapshot) -> None:
+    live = sum(replica.verdict.health.serving for replica in snapshot.replicas)
+    state = snapshot.service.state.value if snapshot.service else "not reported by YARN"
+    parts = [f"{snapshot.name}: {state}", f"{live} of {snapshot.wanted_replicas} replicas serving"]
+    if snapshot.application:
+        parts.append(f"{snapshot.application.id} in queue {snapshot.application.queue}")
+    if snapshot.revision:
+        parts.append(f"revision {snapshot.revision.number}")
+    click.echo(", ".join(parts))
+    if snapshot.replicas:
+        click.echo()
+        rows = [_replica_row(replica) for replica in snapshot.replicas]
+        print_table(("replica", "health", "restarts", "versions", "endpoint", "age", "reason"), rows)
+    if snapshot.application and snapshot.application.diagnostics and not snapshot.replicas:
+        from yarnserve.errors import first_line
+
+        click.echo(f"YARN says: {first_line(snapshot.application.diagnostics)}")
+    for note in snapshot.notes:
+        narrate(f"note: {note}")
+
+
+def _replica_row(replica: Replica) -> tuple[str, ...]:
+    versions = ", ".join(
+        f"{model}:{'+'.join(map(str, numbers))}" for model, numbers in (replica.versions or {}).items() if numbers
+    )
+    endpoint = f"{replica.endpoint.host}:{replica.endpoint.rest_port}" if replica.endpoint else "-"
+    verdict = replica.verdict
+    return (
+        replica.instance,
+        verdict.health.value,
+        str(replica.restarts),
+        versions or "-",
+        endpoint,
+        age(replica.started_at),
+        verdict.reason,
+    )
+
+
+@click.command("list", short_help="List your services.")
+@OUTPUT
+@with_connection
+def list_services(connection: Connection, output: str) -> None:
+    """List the user's services: those YARN runs, and those yarnserve has launched and that are stopped."""
+    print_services(connection, output)
+
+
+def print_services(connection: Connection, output: str) -> None:
+    """Print one row per service of the user."""
+    from yarnserve.service.catalogue import catalogue
+
+    entries = catalogue(connection)
+    if output == "json":
+        services = [
+            {
+                "name": entry.name,
+                "state": entry.state,
+                "replicas": entry.replicas,
+                "application": _application_document(entry.application),
+            }
+            for entry in entries
+        ]
+        print_json("ServiceList", {"services": services})
+        return
+    if not entries:
+        narrate(f"user {connection.settings.user} has no services; next: yarnserve launch FILE")
+        return
+    rows = [
+        (
+            entry.name,
+            entry.state,
+            "-" if entry.replicas is None else str(entry.replicas),
+            entry.application.id if entry.application else "-",
+            entry.application.queue if entry.application else "-",
+            age(entry.application.started_at if entry.application else None),
+        )
+        for entry in entries
+    ]
+    print_table(("name", "state", "wanted", "application", "queue", "age"), rows)

@@ -1,0 +1,113 @@
+"""The predict client: finds the replicas of a service and asks one that answers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from yarnserve import probe
+from yarnserve.errors import NotFoundError, RefusedError, UnhealthyError, UnreachableError
+from yarnserve.records.replica import Endpoint, Example
+from yarnserve.service.connection import Connection
+from yarnserve.service.look import endpoint_of
+from yarnserve.service.state import Revision
+from yarnserve.service.store import Saved
+from yarnserve.spec.model import COMPONENT, ModelSpec
+
+#: Seconds one replica may take for one prediction.
+PREDICT_DEADLINE = 30.0
+
+
+class PredictClient:
+    """Sends predictions to the replicas of one service, each to a random one, the next one when it fails.
+
+    Args:
+        endpoints: where the replicas answer.
+        deadline: seconds one replica may take.
+        rng: picks the replica.
+    """
+
+    def __init__(
+        self, endpoints: Sequence[Endpoint], *, deadline: float = PREDICT_DEADLINE, rng: random.Random | None = None
+    ) -> None:
+        self._endpoints = tuple(endpoints)
+        self._deadline = deadline
+        self._rng = rng or random.Random()
+
+    def predict(self, model: str, body: Mapping[str, Any]) -> Any:
+        """Return the decoded answer of one replica to the REST predict body *body*.
+
+        A prediction changes nothing on the server, so a replica that broke off is no reason not to ask the next.
+
+        Raises:
+            RefusedError: the request is wrong (400), so every replica would refuse it.
+            UnreachableError: no replica gave an answer; *why* lists what each said.
+        """
+        failures = []
+        for endpoint in self._rng.sample(self._endpoints, len(self._endpoints)):
+            try:
+                status, document = probe.predict(endpoint, model, body, deadline=self._deadline)
+            except UnreachableError as error:
+                failures.append(f"{endpoint.host}:{endpoint.rest_port}: {error.what}")
+                continue
+            if status == 200:
+                return document
+            told = document.get("error", document) if isinstance(document, dict) else document
+            if status == 400:
+                raise RefusedError("the model server refuses the request", where=endpoint.rest_url, why=str(told))
+            failures.append(f"{endpoint.host}:{endpoint.rest_port}: {status} {told}")
+        raise UnreachableError(
+            "no replica answers", why="; ".join(failures) or "there is none", next="yarnserve status"
+        )
+
+
+def discover(connection: Connection, name: str) -> tuple[Saved[Revision], PredictClient]:
+    """Find the replicas of service *name*.
+
+    Raises:
+        NotFoundError: yarnserve has not launched it, or YARN does not know it.
+        UnhealthyError: no replica has an address.
+    """
+    revision = connection.store(name).revisions.latest()
+    if revision is None:
+        raise NotFoundError(f"yarnserve has not launched a service {name!r}", next="yarnserve list")
+    service = connection.services.get(name)
+    component = service.component(COMPONENT)
+    containers = component.containers if component else ()
+    endpoints = [endpoint for container in containers if (endpoint := endpoint_of(container, revision)) is not None]
+    if not endpoints:
+        raise UnhealthyError(
+            f"{name} is {service.state.value} and no replica has an address", next=f"yarnserve status {name}"
+        )
+    return revision, PredictClient(endpoints)
+
+
+def model_of(revision: Saved[Revision], name: str | None) -> ModelSpec:
+    """Return the model called *name*; None means the first.
+
+    Raises:
+        NotFoundError: the service has no such model.
+    """
+    models = revision.record.spec.models
+    if name is None:
+        return models[0]
+    for model in models:
+        if model.name == name:
+            return model
+    raise NotFoundError(
+        f"the service has no model {name!r}", why=f"it serves {', '.join(model.name for model in models)}"
+    )
+
+
+def example_of(model: ModelSpec) -> Example:
+    """Return the example of *model*.
+
+    Raises:
+        NotFoundError: its service.yaml names none.
+    """
+    if model.example is None:
+        raise NotFoundError(
+            f"model {model.name!r} has no example", fix="name one in service.yaml (model.example), or give a FILE"
+        )
+    return model.example

@@ -1,0 +1,254 @@
+"""Which cluster, as whom: settings, and where each of them came from.
+
+A flag wins over an environment variable ``YARNSERVE_*``, that over Hadoop's own configuration, that over a
+default. Hadoop's configuration is looked for where Hadoop's tools look (peers.md 4.5).
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from yarnserve.errors import ConfigurationError
+from yarnserve.hadoop import addresses
+from yarnserve.hadoop.configuration import HadoopConfiguration
+from yarnserve.records.version import Version
+
+#: Where distributions keep the configuration of the cluster a host belongs to.
+DEFAULT_CONF_DIR = Path("/etc/hadoop/conf")
+
+_NAMENODE_RPC_PORT = 8020
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What the command line said; None where it said nothing.
+
+    *resource_manager* and *namenode* are comma-separated addresses; a NameNode's is that of its web server or of
+    HttpFS.
+    """
+
+    resource_manager: str | None = None
+    namenode: str | None = None
+    user: str | None = None
+    hadoop_version: str | None = None
+    conf_dir: str | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The cluster to talk to.
+
+    Attributes:
+        resource_managers: base URLs, at least one.
+        namenodes: base URLs of the default file system's WebHDFS or HttpFS; may be empty.
+        user: who we are to Hadoop.
+        hadoop_version: the version we were told to assume, or None.
+        conf_dir: the directory Hadoop's configuration was read from, or None.
+        origins: for each of the above that has a value, where it came from, in words.
+        default_authority: authority of fs.defaultFS (``prod``, ``host:8020``), empty when unknown.
+        nameservices: base URLs by nameservice, for every one in dfs.nameservices.
+    """
+
+    resource_managers: tuple[str, ...]
+    namenodes: tuple[str, ...]
+    user: str
+    hadoop_version: Version | None
+    conf_dir: Path | None
+    origins: Mapping[str, str]
+    default_authority: str = ""
+    nameservices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def namenodes_for(self, uri: str) -> tuple[str, ...]:
+        """Return the WebHDFS base URLs that serve ``/path``, ``hdfs:///path`` or ``hdfs://authority/path``.
+
+        Raises:
+            ConfigurationError: no NameNode is known for it, or *uri* is not on HDFS.
+        """
+        authority, _ = _split(uri)
+        if not authority or self._is_default(authority):
+            return self._default_namenodes(uri)
+        if authority in self.nameservices:
+            return self.nameservices[authority]
+        match = addresses.HOST_AND_PORT.fullmatch(authority)
+        if match is None:
+            raise ConfigurationError(
+                f"no NameNode is known for hdfs://{authority}",
+                where=uri,
+                fix=f"add nameservice {authority} to hdfs-site.xml, or write hdfs://host/path",
+            )
+        # The port of an hdfs:// URI is that of the NameNode's RPC, never of its web server.
+        return (f"http://{match['host']}:{addresses.NAMENODE_PORTS['http']}",)
+
+    def _is_default(self, authority: str) -> bool:
+        if self.default_authority:
+            return _with_rpc_port(authority) == _with_rpc_port(self.default_authority)
+        # NameNodes named by hand, and no fs.defaultFS to compare with: they are the ones that are meant.
+        return bool(self.namenodes) and authority not in self.nameservices
+
+    def _default_namenodes(self, uri: str) -> tuple[str, ...]:
+        if not self.namenodes:
+            raise ConfigurationError(
+                "no NameNode is configured",
+                where=uri,
+                why="fs.defaultFS names no hdfs:// file system" if self.conf_dir else "no Hadoop configuration found",
+                fix="set HADOOP_CONF_DIR, or name the NameNode's web address with --namenode",
+            )
+        return self.namenodes
+
+
+def hdfs_path(uri: str) -> str:
+    """Return the plain absolute path in *uri*, without doubled or trailing slashes.
+
+    Raises:
+        ConfigurationError: another scheme (``s3a:``, ``file:``), a relative path, or ``.`` and ``..`` in it, which
+            WebHDFS and HttpFS read differently (real-hadoop.md 8).
+    """
+    _, path = _split(uri)
+    components = [component for component in path.split("/") if component]
+    if "." in components or ".." in components:
+        raise ConfigurationError("an HDFS path may not contain . or ..", where=uri, fix="write the path out")
+    return "/" + "/".join(components)
+
+
+def resolve(flags: Flags, environ: Mapping[str, str], *, default_conf_dir: Path = DEFAULT_CONF_DIR) -> Settings:
+    """Find every setting.
+
+    Args:
+        flags: the command line's.
+        environ: the environment; an empty variable counts as not set.
+        default_conf_dir: read when nothing names a directory and it exists.
+
+    Raises:
+        ConfigurationError: nothing names a ResourceManager, or a setting is wrong; says what to set.
+    """
+    conf_dir = _conf_dir(flags, environ, default_conf_dir)
+    hadoop = HadoopConfiguration.load(Path(conf_dir.value)) if conf_dir else HadoopConfiguration({})
+    user = _user(flags, environ)
+    version = _told("hadoop-version", flags.hadoop_version, environ)
+    resource_managers = _resource_managers(flags, environ, hadoop, conf_dir)
+    file_system = addresses.file_system(hadoop)
+    namenodes = _namenodes(flags, environ, file_system)
+    origins = {
+        "resource_managers": resource_managers.source,
+        "namenodes": namenodes.source,
+        "user": user.origin,
+        "hadoop_version": version.origin if version else "",
+        "conf_dir": conf_dir.origin if conf_dir else "",
+    }
+    return Settings(
+        resource_managers=resource_managers.urls,
+        namenodes=namenodes.urls,
+        user=user.value,
+        hadoop_version=_version(version) if version else None,
+        conf_dir=Path(conf_dir.value) if conf_dir else None,
+        origins={name: origin for name, origin in origins.items() if origin},
+        default_authority=file_system.authority,
+        nameservices=file_system.nameservices,
+    )
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """A value, and where it came from in words."""
+
+    value: str
+    origin: str
+
+
+def _told(name: str, flag: str | None, environ: Mapping[str, str]) -> _Setting | None:
+    """Return what a person said by flag ``--name`` or by variable ``YARNSERVE_NAME``."""
+    if flag is None:
+        return _from_environment(f"YARNSERVE_{name.upper().replace('-', '_')}", environ)
+    if not flag.strip():
+        # Most likely an unset shell variable; guessing on would act on another cluster, or as somebody else.
+        raise ConfigurationError(f"--{name} is empty", fix=f"give --{name} a value, or leave it out")
+    return _Setting(flag.strip(), f"flag --{name}")
+
+
+def _from_environment(name: str, environ: Mapping[str, str]) -> _Setting | None:
+    value = environ.get(name, "").strip()
+    return _Setting(value, f"environment {name}") if value else None
+
+
+def _conf_dir(flags: Flags, environ: Mapping[str, str], default: Path) -> _Setting | None:
+    setting = (
+        _told("conf-dir", flags.conf_dir, environ)
+        or _from_environment("HADOOP_CONF_DIR", environ)
+        or _from_environment("YARN_CONF_DIR", environ)
+    )
+    if setting is None:
+        return _Setting(str(default), "default") if default.is_dir() else None
+    if not Path(setting.value).is_dir():
+        raise ConfigurationError(
+            "the directory of Hadoop's configuration does not exist",
+            where=setting.value,
+            why=f"it was named by {setting.origin}",
+            fix="name the directory that holds core-site.xml and yarn-site.xml",
+        )
+    return setting
+
+
+def _user(flags: Flags, environ: Mapping[str, str]) -> _Setting:
+    setting = _told("user", flags.user, environ) or _from_environment("HADOOP_USER_NAME", environ)
+    if setting:
+        return setting
+    try:
+        return _Setting(pwd.getpwuid(os.getuid()).pw_name, "the operating system's user")
+    except KeyError as error:
+        raise ConfigurationError(
+            "cannot tell who you are", why=f"user id {os.getuid()} has no name here", fix="name the user with --user"
+        ) from error
+
+
+def _version(setting: _Setting) -> Version:
+    try:
+        return Version.parse(setting.value)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"not a Hadoop version: {setting.value!r}", where=setting.origin, fix="write it as 3.1.4"
+        ) from error
+
+
+def _resource_managers(
+    flags: Flags, environ: Mapping[str, str], hadoop: HadoopConfiguration, conf_dir: _Setting | None
+) -> addresses.Found:
+    setting = _told("resource-manager", flags.resource_manager, environ)
+    if setting:
+        return addresses.base_urls(setting.value, setting.origin, addresses.RESOURCE_MANAGER_PORTS)
+    found = addresses.resource_managers(hadoop)
+    if not found.urls:
+        raise ConfigurationError(
+            "no ResourceManager is configured",
+            where=str(Path(conf_dir.value) / "yarn-site.xml") if conf_dir else "",
+            why="yarn-site.xml names none" if conf_dir else "no Hadoop configuration found",
+            fix="set HADOOP_CONF_DIR, or name the ResourceManager with --resource-manager host:8088",
+            next="yarnserve sandbox",
+        )
+    return found
+
+
+def _namenodes(flags: Flags, environ: Mapping[str, str], file_system: addresses.FileSystem) -> addresses.Found:
+    setting = _told("namenode", flags.namenode, environ)
+    if setting:
+        return addresses.base_urls(setting.value, setting.origin, addresses.NAMENODE_PORTS)
+    return file_system.namenodes
+
+
+def _split(uri: str) -> tuple[str, str]:
+    """Return authority (may be empty) and path of ``/path`` or an ``hdfs:`` URI."""
+    if uri.startswith("/"):
+        return "", uri
+    match = addresses.HDFS_URI.fullmatch(uri)
+    if match is None or not (match["authority"] or match["path"]):
+        raise ConfigurationError(
+            f"not a path on HDFS: {uri!r}", fix="write it as hdfs://nameservice/path, hdfs:///path or /path"
+        )
+    return match["authority"] or "", match["path"] or "/"
+
+
+def _with_rpc_port(authority: str) -> str:
+    return authority if addresses.host_of(authority) != authority else f"{authority}:{_NAMENODE_RPC_PORT}"

@@ -1,0 +1,65 @@
+"""What has to be done so that YARN runs what a service.yaml says? Pure; carried out by ``service.actions``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from yarnserve.judge.changes import Change, changes
+from yarnserve.records.yarn import ServiceState
+
+_ENDED = (ServiceState.STOPPED, ServiceState.FAILED, ServiceState.SUCCEEDED)
+
+
+class Step(str, Enum):
+    """The one step that takes a service to its spec."""
+
+    CREATE = "create"
+    NOTHING = "nothing to do"
+    SCALE = "scale"
+    START = "start"
+    REPLACE = "replace"
+    STOP = "stop"
+    FOREIGN = "the name belongs to a service that yarnserve did not launch"
+    CHANGED = "the service runs something else"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A step, and the differences that led to it."""
+
+    step: Step
+    differences: tuple[Change, ...] = ()
+
+
+def plan_launch(
+    state: ServiceState | None,
+    running_replicas: int | None,
+    saved: Mapping[str, Any] | None,
+    rendered: Mapping[str, Any],
+    replicas: int,
+) -> Plan:
+    """Return the step for a launch.
+
+    Args:
+        state: the service's state in YARN, None when YARN has no such service.
+        running_replicas: YARN's own number_of_containers, None when it does not tell.
+        saved: the document of the saved revision, None when yarnserve never launched this name.
+        rendered: the document rendered from the spec now.
+        replicas: how many replicas the spec wants.
+    """
+    if state is None:
+        return Plan(Step.CREATE)
+    if saved is None:
+        return Plan(Step.FOREIGN)
+    differences = changes(saved, rendered)
+    others = tuple(change for change in differences if not change.path.endswith(".number_of_containers"))
+    if state in _ENDED:
+        # Nothing of it runs, so its definition can be exchanged; PUT STARTED would run the old one.
+        return Plan(Step.REPLACE, differences) if differences else Plan(Step.START)
+    if others:
+        return Plan(Step.CHANGED, others)
+    resized = bool(differences) if running_replicas is None else running_replicas != replicas
+    return Plan(Step.SCALE, differences) if resized else Plan(Step.NOTHING)

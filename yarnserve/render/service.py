@@ -1,0 +1,66 @@
+"""ServiceSpec -> the document that YARN's services API takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yarnserve.errors import ConfigurationError, TemplateError
+from yarnserve.records.version import Version
+from yarnserve.render.settings import SERVICE_PROPERTIES, component_properties
+from yarnserve.serving.arguments import launch_command
+from yarnserve.spec.model import COMPONENT, ServiceSpec
+from yarnserve.templating import render_json
+
+TEMPLATE = "service.json.j2"
+
+
+@dataclass(frozen=True)
+class ClusterFacts:
+    """What rendering has to know of the cluster."""
+
+    hadoop_version: Version
+
+
+def render(spec: ServiceSpec, facts: ClusterFacts, *, template_dirs: Sequence[Path] = ()) -> dict[str, Any]:
+    """Return the YARN service of *spec*.
+
+    It has only fields that every Hadoop from 3.1.1 on knows: an unknown one is refused (yarn-services.md 1.4, 7).
+    Without ports per replica it asks for one replica a node, which works only where the ResourceManager has a
+    placement constraint handler (yarn-services.md 8, item 10).
+
+    Raises:
+        ConfigurationError: the cluster is older than 3.1.1.
+        TemplateError: a template of *template_dirs* is broken, or gives no object.
+    """
+    if not facts.hadoop_version.at_least(3, 1, 1):
+        raise ConfigurationError(
+            f"Hadoop {facts.hadoop_version} is too old for yarnserve",
+            why="its services API knows neither restart_policy nor placement_policy",
+            fix="use a cluster of Hadoop 3.1.1 or later",
+        )
+    context = {
+        "cluster": facts,
+        "spec": spec,
+        "component": COMPONENT,
+        "launch_command": launch_command(spec),
+        "service_properties": SERVICE_PROPERTIES,
+        "component_properties": _component_properties(spec),
+    }
+    document = render_json(TEMPLATE, context, template_dirs=template_dirs)
+    if not isinstance(document, dict):
+        raise TemplateError(f"{TEMPLATE} gives no JSON object", fix="it has to give one YARN service")
+    return document
+
+
+def canonical(document: Mapping[str, Any]) -> str:
+    """Return *document* as the one text that stands for it: sorted keys, indented by two, a newline at the end."""
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+def _component_properties(spec: ServiceSpec) -> dict[str, str]:
+    network = {"docker.network": spec.network.value} if spec.image else {}
+    return {**component_properties(spec.supervise), **network}

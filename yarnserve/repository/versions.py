@@ -1,0 +1,43 @@
+"""Which versions of a model stand under its base path, as TF Serving would find them."""
+
+from __future__ import annotations
+
+from yarnserve.errors import NotFoundError
+from yarnserve.storage.client import Storage
+
+
+def versions(storage: Storage, base_path: str) -> tuple[int, ...]:
+    """Return the version numbers under *base_path* (a plain HDFS path), ascending.
+
+    Only directories whose name is a plain number count; TF Serving ignores every other name (tf-serving.md 5.1).
+
+    Raises:
+        NotFoundError: *base_path* does not exist, or is a file.
+    """
+    status = storage.status(base_path)
+    if status is None or not status.is_directory:
+        raise NotFoundError(
+            "the model's base path does not exist" if status is None else "the model's base path is a file",
+            where=base_path,
+            fix="give the directory above the version numbers",
+            next=f"yarnserve models publish DIR {base_path} --version 1",
+        )
+    entries = storage.list(base_path)
+    return tuple(sorted(int(entry.name) for entry in entries if entry.is_directory and entry.name.isdecimal()))
+
+
+def require_version(storage: Storage, base_path: str) -> int:
+    """Return the newest version under *base_path*.
+
+    Raises:
+        NotFoundError: there is none. TF Serving would wait for one for ever with its ports closed (tf-serving.md 5.3).
+    """
+    found = versions(storage, base_path)
+    if not found:
+        raise NotFoundError(
+            "the model's base path holds no version",
+            where=base_path,
+            why="TF Serving waits for a numbered directory for ever and opens no port until one loads",
+            next=f"yarnserve models publish DIR {base_path} --version 1",
+        )
+    return found[-1]

@@ -1,0 +1,109 @@
+"""The ResourceManager's view: nodes, applications, and who gets what. Time is a parameter of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from yarnserve.sandbox.application import Application
+from yarnserve.sandbox.definition import GPU, Document
+from yarnserve.sandbox.node import Node, NodeContainer, Resource, total
+from yarnserve.sandbox.profile import Profile
+
+
+class Cluster:
+    """A ResourceManager with its nodes; *filesystem* is fs.defaultFS, *now* its start and the ids' time stamp."""
+
+    def __init__(self, nodes: Sequence[Node], profile: Profile, *, filesystem: str, now: float) -> None:
+        self.nodes = tuple(nodes)
+        self.profile = profile
+        self.filesystem = filesystem
+        self.started_at = now
+        self.timestamp = int(now * 1000)
+        self.applications: dict[str, Application] = {}
+
+    @property
+    def capacity(self) -> Resource:
+        """What all nodes have together."""
+        return total(node.capacity for node in self.nodes)
+
+    @property
+    def used(self) -> Resource:
+        """What is taken of it."""
+        return total(node.used for node in self.nodes)
+
+    @property
+    def largest(self) -> Resource:
+        """The most that one container may ask for: of each resource, what the best node has."""
+        capacities = [node.capacity for node in self.nodes]
+        return Resource(
+            max(capacity.memory_mb for capacity in capacities),
+            max(capacity.vcores for capacity in capacities),
+            max(capacity.gpus for capacity in capacities),
+        )
+
+    def submit(self, user: str, service: Document, now: float) -> Application:
+        """Accept a new application of *service*."""
+        sequence = len(self.applications) + 1
+        application = Application(self, self.timestamp, sequence, user, service, now, self.profile)
+        self.applications[application.id] = application
+        return application
+
+    def advance(self, now: float) -> None:
+        """Do everything that is due by *now*."""
+        for node in self.nodes:
+            node.advance(now)
+        for application in self.applications.values():
+            application.advance(now)
+
+    def containers(self) -> Iterator[NodeContainer]:
+        """Yield every container that a node still remembers."""
+        for node in self.nodes:
+            yield from node.containers.values()
+
+    def containers_of(self, application_id: str) -> list[NodeContainer]:
+        """Return the live containers of an application, its ApplicationMaster's first."""
+        live = [container for container in self.containers() if not container.completed]
+        return sorted(
+            (container for container in live if container.application_id == application_id),
+            key=lambda container: container.id.rpartition("_")[2],
+        )
+
+    def allocate(self, resource: Resource) -> Node | None:
+        """Return the emptiest node with room for *resource*, or None."""
+        fitting = [node for node in self.nodes if resource.fits(node.available)]
+        return max(fitting, key=lambda node: node.available.memory_mb, default=None)
+
+    def knows_gpus(self) -> bool:
+        """Whether yarn.io/gpu is a resource type here."""
+        return self.largest.gpus > 0
+
+    def excess(self, resource: Resource) -> str:
+        """Return the ResourceManager's words for a request that no node could ever meet, empty for any other."""
+        most = self.largest
+        types = [
+            name
+            for name, wanted, available in (
+                ("memory-mb", resource.memory_mb, most.memory_mb),
+                ("vcores", resource.vcores, most.vcores),
+                (GPU, resource.gpus, most.gpus),
+            )
+            if wanted > available
+        ]
+        if not types:
+            return ""
+        return (
+            "Invalid resource request! Cannot allocate containers as requested resource is greater than maximum "
+            f"allowed allocation. Requested resource type=[{', '.join(types)}], Requested resource="
+            f"{self._words(resource)}, maximum allowed allocation={self._words(most)}, please note that maximum "
+            "allowed allocation is calculated by scheduler based on maximum resource of registered NodeManagers, "
+            f"which might be less than configured maximum allocation={self._words(most)}"
+        )
+
+    def release_application(self, application_id: str, now: float) -> None:
+        """Kill whatever containers an application still has."""
+        for container in self.containers_of(application_id):
+            container.kill(now)
+
+    def _words(self, resource: Resource) -> str:
+        gpus = f", {GPU}: {resource.gpus}" if self.knows_gpus() else ""
+        return f"<memory:{resource.memory_mb}, vCores:{resource.vcores}{gpus}>"

@@ -1,0 +1,194 @@
+"""A component and its instances, as the ApplicationMaster keeps them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from itertools import count
+from typing import Any
+
+from yarnserve.sandbox import definition
+from yarnserve.sandbox.definition import Document
+from yarnserve.sandbox.node import NodeContainer
+from yarnserve.sandbox.profile import Profile
+from yarnserve.sandbox.states import ComponentState, InstanceState
+
+
+class Instance:
+    """One component instance, ``serve-0``: the container that is shown for it, and the one on its way.
+
+    A container that has ended is shown until its replacement runs (yarn-services.md 2, state dynamics).
+    """
+
+    def __init__(self, component: str, index: int, now: float) -> None:
+        self.index = index
+        self.name = f"{component}-{index}"
+        self.container: NodeContainer | None = None
+        self.launching: NodeContainer | None = None
+        self.state = InstanceState.RUNNING_BUT_UNREADY
+        self.address: tuple[str, str] | None = None
+        self.requested_at = now
+        self.probe: Future[bool] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its container is READY."""
+        return self.container is not None and self.state is InstanceState.READY
+
+    @property
+    def is_vacant(self) -> bool:
+        """Whether nothing runs for it and nothing is on its way."""
+        return self.launching is None and (self.container is None or self.state.ended)
+
+    def adopt(self, container: NodeContainer) -> None:
+        """Show *container*, which has started, as this instance's."""
+        self.container, self.launching = container, None
+        self.state, self.address, self.probe = InstanceState.RUNNING_BUT_UNREADY, None, None
+
+    def notice(self, now: float, profile: Profile) -> bool:
+        """Take in what the node reports; return whether the container is now known to have ended."""
+        launching = self.launching
+        if launching is not None and (launching.started_at is not None or launching.completed):
+            self.adopt(launching)
+        container = self.container
+        if container is None or self.state.ended or container.completed_at is None:
+            return False
+        if now < container.completed_at + profile.heartbeat:
+            return False
+        self.state = InstanceState.FAILED if container.exit_code else InstanceState.SUCCEEDED
+        self.requested_at, self.probe = now, None
+        return True
+
+    def document(self) -> Document | None:
+        """Return it as the services API shows it; None while it has no container."""
+        container = self.container
+        if container is None:
+            return None
+        shown: dict[str, Any] = {"id": container.id}
+        if self.address is not None:
+            shown["ip"], shown["hostname"] = self.address
+        started_at = container.started_at or container.allocated_at
+        shown["state"] = self.state.value
+        shown["launch_time"] = int(started_at * 1000)
+        shown["bare_host"] = container.node.address.host
+        shown["component_instance_name"] = self.name
+        return shown
+
+
+class Component:
+    """One component: how many instances are wanted, and those there are."""
+
+    def __init__(self, spec: Document, now: float, profile: Profile) -> None:
+        self.spec = spec
+        self.name: str = spec["name"]
+        self.profile = profile
+        self.state = ComponentState.FLEXING
+        self.desired: int = spec["number_of_containers"]
+        self.failures = 0
+        self.instances: list[Instance] = []
+        self._add_missing(now)
+
+    @property
+    def restart_policy(self) -> str:
+        """ALWAYS, ON_FAILURE or NEVER."""
+        policy: str = self.spec["restart_policy"]
+        return policy
+
+    @property
+    def settled(self) -> bool:
+        """Whether those who depend on this component may start: all READY, or accounted for."""
+        settled = [instance for instance in self.instances if instance.is_ready or self._is_over(instance)]
+        return len(settled) >= self.desired
+
+    @property
+    def finished(self) -> bool:
+        """Whether every instance has ended and none will be restarted."""
+        return self.desired > 0 and all(self._is_over(instance) for instance in self.instances)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every instance ended with success."""
+        return all(instance.state is InstanceState.SUCCEEDED for instance in self.instances)
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether there were more failures than the ApplicationMaster bears."""
+        return self.failures > definition.failure_threshold(self.spec, self.profile)
+
+    def notice(self, now: float) -> None:
+        """Take in what the nodes report."""
+        for instance in self.instances:
+            if instance.notice(now, self.profile) and instance.state is InstanceState.FAILED:
+                self.failures += self.restart_policy != "NEVER"
+
+    def judge(self) -> None:
+        """Set the state by what is known of the instances."""
+        if self.exceeded:
+            self.state = ComponentState.FAILED
+        elif self.finished:
+            self.state = ComponentState.SUCCEEDED if self.succeeded else ComponentState.FAILED
+        else:
+            self.state = ComponentState.STABLE if self.settled else ComponentState.FLEXING
+
+    def vacancies(self, now: float) -> list[Instance]:
+        """Return the instances that a container is due for."""
+        return [
+            instance
+            for instance in self.instances
+            if instance.is_vacant
+            and not self._is_over(instance)
+            and now >= instance.requested_at + self.profile.heartbeat
+        ]
+
+    def flex(self, wanted: int, now: float) -> None:
+        """Change the number of instances; the highest go first, and a new one takes the lowest free index.
+
+        A negative count leaves one (real-hadoop.md 7, item 11). While the component is FLEXING nothing happens at all
+        (item 10: repeating FLEX does worse on a real cluster, it breaks the component).
+        """
+        if self.state is ComponentState.FLEXING:
+            return
+        self.desired = wanted if wanted >= 0 else 1
+        for instance in self.instances[self.desired :]:
+            self._stop(instance, now)
+        del self.instances[self.desired :]
+        self._add_missing(now)
+        self.judge()
+
+    def document(self) -> Document:
+        """Return it as the services API shows it."""
+        containers = [shown for shown in map(Instance.document, self.instances) if shown is not None]
+        return {
+            **self.spec,
+            "state": self.state.value,
+            "number_of_containers": self.desired,
+            "containers": containers,
+        }
+
+    def decommission(self, names: list[str], now: float) -> None:
+        """Remove the instances called *names*, and one each from the number wanted."""
+        for instance in [instance for instance in self.instances if instance.name in names]:
+            self._stop(instance, now)
+            self.instances.remove(instance)
+            self.desired -= 1
+        self.judge()
+
+    def _add_missing(self, now: float) -> None:
+        excluded = set(self.spec["decommissioned_instances"])
+        while len(self.instances) < self.desired:
+            taken = excluded | {instance.name for instance in self.instances}
+            index = next(index for index in count() if f"{self.name}-{index}" not in taken)
+            self.instances.append(Instance(self.name, index, now))
+        self.instances.sort(key=lambda instance: instance.index)
+
+    def _is_over(self, instance: Instance) -> bool:
+        if instance.launching is not None or instance.container is None or not instance.state.ended:
+            return False
+        if self.restart_policy == "NEVER":
+            return True
+        return self.restart_policy == "ON_FAILURE" and instance.state is InstanceState.SUCCEEDED
+
+    @staticmethod
+    def _stop(instance: Instance, now: float) -> None:
+        for container in (instance.container, instance.launching):
+            if container is not None:
+                container.kill(now)

@@ -1,0 +1,109 @@
+"""An ``hdfs://`` base path, read over WebHDFS; configuration comes from the environment, as libhdfs takes it."""
+
+from __future__ import annotations
+
+import getpass
+import http.client
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote, urlencode, urlsplit
+
+from yarnserve.sandbox.model_server.source import SourceError
+
+_TIMEOUT_SECONDS = 30.0
+
+
+class HdfsSource:
+    """A base path on HDFS.
+
+    Args:
+        base_path: ``hdfs://authority/path``; the authority is not looked at, there is one NameNode.
+        environ: HADOOP_CONF_DIR holds hdfs-site.xml with dfs.namenode.http-address; HADOOP_USER_NAME is who asks.
+    """
+
+    def __init__(self, base_path: str, environ: Mapping[str, str]) -> None:
+        self.base_path = base_path
+        self._environ = environ
+        self._path = urlsplit(base_path).path.rstrip("/")
+
+    def children(self) -> Iterable[str]:
+        """Return the names in the base path."""
+        return [entry["pathSuffix"] for entry in self._list(self._path) if entry["pathSuffix"]]
+
+    @contextmanager
+    def fetch(self, child: str) -> Iterator[Path]:
+        """Copy the directory to a private temporary one."""
+        with tempfile.TemporaryDirectory(prefix="model_server-") as directory:
+            self._copy(f"{self._path}/{child}", Path(directory))
+            yield Path(directory)
+
+    def _copy(self, remote: str, local: Path) -> None:
+        for entry in self._list(remote):
+            name = entry["pathSuffix"]
+            if entry["type"] == "DIRECTORY":
+                (local / name).mkdir()
+                self._copy(f"{remote}/{name}", local / name)
+            elif name:
+                with self._get(f"{remote}/{name}", "OPEN") as body, (local / name).open("wb") as file:
+                    shutil.copyfileobj(body, file)
+
+    def _list(self, path: str) -> list[dict[str, str]]:
+        with self._get(path, "LISTSTATUS") as body:
+            try:
+                entries: list[dict[str, str]] = json.load(body)["FileStatuses"]["FileStatus"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise SourceError(f"{path}: the NameNode's answer is no directory listing") from error
+        return entries
+
+    @contextmanager
+    def _get(self, path: str, operation: str) -> Iterator[http.client.HTTPResponse]:
+        """Ask the NameNode, follow it to a DataNode, and hand out the body of a 200."""
+        user = self._environ.get("HADOOP_USER_NAME") or getpass.getuser()
+        query = urlencode({"op": operation, "user.name": user})
+        url = f"http://{self._namenode()}/webhdfs/v1{quote(path or '/')}?{query}"
+        try:
+            with _response(url) as first:
+                location = first.headers["Location"]
+                if first.status == 200:
+                    yield first
+                    return
+                if first.status != 307:
+                    raise _refused(url, first)
+            with _response(location) as second:
+                if second.status != 200:
+                    raise _refused(location, second)
+                yield second
+        except (OSError, http.client.HTTPException) as error:
+            raise SourceError(f"{url}: {error!r}") from error
+
+    def _namenode(self) -> str:
+        directory = self._environ.get("HADOOP_CONF_DIR")
+        if not directory:
+            raise SourceError("HADOOP_CONF_DIR is not set: libhdfs has no configuration, and no NameNode to ask")
+        from xml.etree import ElementTree
+
+        file = Path(directory) / "hdfs-site.xml"
+        try:
+            properties = ElementTree.parse(file).iter("property")
+        except (OSError, ElementTree.ParseError) as error:
+            raise SourceError(f"{file}: {error}") from error
+        for found in properties:
+            if found.findtext("name", "").strip() == "dfs.namenode.http-address":
+                return found.findtext("value", "").strip()
+        raise SourceError(f"{file}: no dfs.namenode.http-address")
+
+
+@contextmanager
+def _response(url: str) -> Iterator[http.client.HTTPResponse]:
+    parts = urlsplit(url)
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=_TIMEOUT_SECONDS)) as connection:
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        yield connection.getresponse()
+
+
+def _refused(url: str, response: http.client.HTTPResponse) -> SourceError:
+    return SourceError(f"{url}: {response.status} {response.read(400).decode(errors='replace')}")

@@ -1,0 +1,225 @@
+"""One NodeManager: its capacity, the containers on it, and the retries it makes on its own.
+
+A NodeManager relaunches a failed container in place, with the same id, and tells nobody (yarn-services.md 4.1).
+Time is a parameter everywhere; nothing here waits.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from yarnserve.sandbox.profile import Profile
+from yarnserve.sandbox.runtime import Launch, NodeAddress, Runtime
+from yarnserve.sandbox.states import NodeContainerState
+
+#: Exit code of a container that has not ended once yet.
+NOT_EXITED = -1000
+#: Exit code of a container that the ApplicationMaster or the end of its application has killed.
+KILLED_BY_MASTER = -105
+#: These are not retried in place: success, and death by KILL and TERM.
+NEVER_RETRIED = (0, 128 + signal.SIGKILL, 128 + signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Resource:
+    """An amount of what a node has; memory is MiB."""
+
+    memory_mb: int = 0
+    vcores: int = 0
+    gpus: int = 0
+
+    def __add__(self, other: Resource) -> Resource:
+        return Resource(self.memory_mb + other.memory_mb, self.vcores + other.vcores, self.gpus + other.gpus)
+
+    def __sub__(self, other: Resource) -> Resource:
+        return Resource(self.memory_mb - other.memory_mb, self.vcores - other.vcores, self.gpus - other.gpus)
+
+    def fits(self, room: Resource) -> bool:
+        """Whether this much can be taken out of *room*."""
+        return self.memory_mb <= room.memory_mb and self.vcores <= room.vcores and self.gpus <= room.gpus
+
+
+def total(resources: Iterable[Resource]) -> Resource:
+    """Add up *resources*."""
+    return sum(resources, Resource())
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often a NodeManager relaunches a container in place.
+
+    *maximum* -1 is for ever; *interval* is in seconds; only failures within the last *validity* seconds count
+    against *maximum*, all of them when it is not positive.
+    """
+
+    maximum: int = 0
+    interval: float = 0.0
+    validity: float = -1.0
+
+
+def _stamp(now: float) -> str:
+    milliseconds = int(now * 1000) % 1000
+    return f"[{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(now))}.{milliseconds:03d}]"
+
+
+class NodeContainer:
+    """One container on a node; an ApplicationMaster's has no *launch*, because no process stands behind it."""
+
+    def __init__(
+        self, container_id: str, resource: Resource, node: Node, launch: Launch | None, retry: RetryPolicy, now: float
+    ) -> None:
+        self.id = container_id
+        self.resource = resource
+        self.node = node
+        self.launch = launch
+        self.retry = retry
+        self.user = launch.user if launch else ""
+        self.application_id = launch.application_id if launch else ""
+        self.state = NodeContainerState.LOCALIZING
+        self.exit_code = NOT_EXITED
+        self.diagnostics = ""
+        self.allocated_at = now
+        self.started_at: float | None = None
+        self.completed_at: float | None = None
+        self.handle: Any = None
+        self._due = now + node.profile.container_start
+        self._failures: list[float] = []
+
+    @property
+    def completed(self) -> bool:
+        """Whether the container is over for good."""
+        return self.completed_at is not None
+
+    def advance(self, now: float) -> None:
+        """Start, relaunch, notice an exit, or make a kill final, as *now* demands."""
+        if self.completed or self.launch is None:
+            return
+        if self.state in (NodeContainerState.LOCALIZING, NodeContainerState.RELAUNCHING):
+            if now >= self._due:
+                self._start(self.launch, now)
+            return
+        code = self.node.runtime.poll(self.handle)
+        if code is not None:
+            self._exited(code, now)
+        elif self.state is NodeContainerState.KILLING and now >= self._due:
+            self.node.runtime.kill(self.handle, signal.SIGKILL)
+
+    def kill(self, now: float) -> None:
+        """End the container for good: TERM now, KILL after the profile's delay."""
+        if self.completed or self.state is NodeContainerState.KILLING:
+            return
+        self.diagnostics += f"{_stamp(now)}Container killed by the ApplicationMaster.\n"
+        self.exit_code = KILLED_BY_MASTER
+        if self.state is not NodeContainerState.RUNNING or self.launch is None:
+            self._complete(now)
+            return
+        self.state = NodeContainerState.KILLING
+        self._due = now + self.node.profile.kill_delay
+        self.node.runtime.kill(self.handle, signal.SIGTERM)
+
+    def complete(self, code: int, diagnostics: str, now: float) -> None:
+        """End a container whose end no process tells: an ApplicationMaster, or a launch that failed before one."""
+        self.exit_code = code
+        self.diagnostics += diagnostics
+        self._complete(now)
+
+    def _start(self, launch: Launch, now: float) -> None:
+        self.handle = self.node.runtime.start(launch)
+        self.state = NodeContainerState.RUNNING
+        self.started_at = self.started_at or now
+
+    def _exited(self, code: int, now: float) -> None:
+        if self.state is NodeContainerState.KILLING:
+            self._complete(now)
+            return
+        self.exit_code = code
+        if code != 0:
+            self.diagnostics += self._explanation(code, now)
+        if self._retries(code, now):
+            self.state = NodeContainerState.RELAUNCHING
+            self._due = now + max(self.retry.interval, self.node.profile.retry_interval_floor)
+        else:
+            self._complete(now)
+
+    def _retries(self, code: int, now: float) -> bool:
+        if code in NEVER_RETRIED:
+            return False
+        if self.retry.validity > 0:
+            self._failures = [failed_at for failed_at in self._failures if failed_at > now - self.retry.validity]
+        if 0 <= self.retry.maximum <= len(self._failures):
+            return False
+        self._failures.append(now)
+        return True
+
+    def _explanation(self, code: int, now: float) -> str:
+        stamp = _stamp(now)
+        if code in NEVER_RETRIED:
+            return (
+                f"{stamp}Container killed on request. Exit code is {code}\n"
+                f"{stamp}Container exited with a non-zero exit code {code}. \n{stamp}Killed by external signal\n"
+            )
+        return (
+            f"{stamp}Exception from container-launch.\nContainer id: {self.id}\nExit code: {code}\n\n"
+            f"{stamp}Container exited with a non-zero exit code {code}. Error file: prelaunch.err.\n\n"
+        )
+
+    def _complete(self, now: float) -> None:
+        self.state = NodeContainerState.DONE
+        self.completed_at = now
+
+
+class Node:
+    """A NodeManager with *capacity*; a container holds its resource until it is over."""
+
+    def __init__(self, address: NodeAddress, capacity: Resource, profile: Profile, runtime: Runtime) -> None:
+        self.address = address
+        self.capacity = capacity
+        self.profile = profile
+        self.runtime = runtime
+        self.containers: dict[str, NodeContainer] = {}
+
+    @property
+    def used(self) -> Resource:
+        """What the containers that are not over hold."""
+        return total(container.resource for container in self.containers.values() if not container.completed)
+
+    @property
+    def available(self) -> Resource:
+        """What is left."""
+        return self.capacity - self.used
+
+    def place(
+        self,
+        container_id: str,
+        resource: Resource,
+        now: float,
+        launch: Launch | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> NodeContainer:
+        """Take *resource* for a new container, which starts once it is localized."""
+        container = NodeContainer(container_id, resource, self, launch, retry or RetryPolicy(), now)
+        self.containers[container_id] = container
+        return container
+
+    def place_master(
+        self, container_id: str, resource: Resource, user: str, application_id: str, now: float
+    ) -> NodeContainer:
+        """Take *resource* for an ApplicationMaster, which the state machine itself plays."""
+        container = self.place(container_id, resource, now)
+        container.user, container.application_id = user, application_id
+        container.state, container.started_at = NodeContainerState.RUNNING, now
+        return container
+
+    def advance(self, now: float) -> None:
+        """Advance every container and forget those whose end is old news."""
+        for container in list(self.containers.values()):
+            container.advance(now)
+            completed_at = container.completed_at
+            if completed_at is not None and now >= completed_at + self.profile.completed_linger:
+                del self.containers[container.id]
+                if container.launch is not None:
+                    self.runtime.forget(container.launch)

@@ -1,0 +1,166 @@
+"""``/ws/v1/cluster`` of the ResourceManager (yarn-services.md 6), and the sandbox's own control paths.
+
+Outside Hadoop's paths there is ``POST /sandbox/containers/{id}/kill?signal=9``: send a signal (default 9) to all
+processes of a container, as an out-of-memory killer or an admin on the node would. It answers 204, or 404 for a
+container that does not run. An ApplicationMaster's container dies of any signal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from aiohttp import web
+
+from yarnserve.sandbox import shapes
+from yarnserve.sandbox.answers import Refusal
+from yarnserve.sandbox.application import Application
+from yarnserve.sandbox.cluster import Cluster
+from yarnserve.sandbox.states import NodeContainerState
+from yarnserve.sandbox.web_answers import answer, bad_request, not_found, user_of, wrapped
+
+_APP_STATES = ("NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING", "FINISHED", "FAILED", "KILLED")
+_NODE_STATES = (
+    *("NEW", "RUNNING", "UNHEALTHY", "DECOMMISSIONED", "LOST", "REBOOTED", "DECOMMISSIONING", "SHUTDOWN"),
+)
+_CLUSTER = "/ws/v1/cluster"
+
+
+class ClusterApi:
+    """Handlers for *cluster*; *base_url* is a function because the port is known only once it is bound."""
+
+    def __init__(self, cluster: Cluster, clock: Callable[[], float], base_url: Callable[[], str]) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._base_url = base_url
+
+    def add_to(self, application: web.Application) -> None:
+        """Route the API's paths."""
+        router = application.router
+        router.add_get(f"{_CLUSTER}/info", self._info)
+        router.add_get(f"{_CLUSTER}/metrics", self._metrics)
+        router.add_get(f"{_CLUSTER}/scheduler", self._scheduler)
+        router.add_get(f"{_CLUSTER}/nodes", self._nodes)
+        router.add_get(f"{_CLUSTER}/apps", self._applications)
+        router.add_get(f"{_CLUSTER}/apps/{{id}}", self._application)
+        router.add_get(f"{_CLUSTER}/apps/{{id}}/state", self._state)
+        router.add_put(f"{_CLUSTER}/apps/{{id}}/state", self._kill)
+        router.add_get(f"{_CLUSTER}/apps/{{id}}/appattempts", self._attempts)
+        router.add_get(f"{_CLUSTER}/apps/{{id}}/appattempts/{{attempt}}/containers", self._containers)
+        router.add_post("/sandbox/containers/{id}/kill", self._signal)
+
+    async def _info(self, request: web.Request) -> web.Response:
+        profile, timestamp = self._cluster.profile, self._cluster.timestamp
+        info = {
+            "id": timestamp,
+            "startedOn": timestamp,
+            "state": "STARTED",
+            "haState": "ACTIVE",
+            "rmStateStoreName": "org.apache.hadoop.yarn.server.resourcemanager.recovery.NullRMStateStore",
+            "resourceManagerVersion": profile.version,
+            "resourceManagerBuildVersion": profile.build_version,
+            "resourceManagerVersionBuiltOn": profile.built_on,
+            "hadoopVersion": profile.version,
+            "hadoopBuildVersion": profile.build_version,
+            "hadoopVersionBuiltOn": profile.built_on,
+            "haZooKeeperConnectionState": "Could not find leader elector. Verify both HA and automatic failover are "
+            "enabled.",
+        }
+        return answer({"clusterInfo": info})
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return answer({"clusterMetrics": shapes.metrics(self._cluster)})
+
+    async def _scheduler(self, request: web.Request) -> web.Response:
+        return answer({"scheduler": shapes.scheduler(self._cluster)})
+
+    async def _nodes(self, request: web.Request) -> web.Response:
+        states = _listed(request, "states")
+        for state in states - set(_NODE_STATES):
+            words = f"No enum constant org.apache.hadoop.yarn.api.records.NodeState.{state}"
+            raise wrapped(400, "java.lang.IllegalArgumentException", words)
+        if states and "RUNNING" not in states:
+            return answer({"nodes": {}})
+        now = self._clock()
+        return answer({"nodes": {"node": [shapes.node(node, self._cluster, now) for node in self._cluster.nodes]}})
+
+    async def _applications(self, request: web.Request) -> web.Response:
+        states = _listed(request, "states") | _listed(request, "state")
+        for state in states - set(_APP_STATES):
+            words = f"Invalid application-state {state} specified. It should be one of [{', '.join(_APP_STATES)}]"
+            raise bad_request(f"java.lang.Exception: {words}")
+        chosen = [one for one in self._cluster.applications.values() if _is_chosen(one, request, states)]
+        shown = [shapes.application(one, self._cluster, self._base_url(), self._clock()) for one in chosen]
+        return answer({"apps": {"app": shown} if shown else {}})
+
+    async def _application(self, request: web.Request) -> web.Response:
+        found = self._find(request)
+        return answer({"app": shapes.application(found, self._cluster, self._base_url(), self._clock())})
+
+    async def _state(self, request: web.Request) -> web.Response:
+        return answer({"state": self._find(request).state.value})
+
+    async def _kill(self, request: web.Request) -> web.Response:
+        found = self._find(request)
+        try:
+            wanted = json.loads(await request.read())["state"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise wrapped(400, "javax.ws.rs.WebApplicationException", f"javax.xml.bind.UnmarshalException: {error}") from error
+        if wanted != "KILLED":
+            raise bad_request("java.lang.Exception: Only 'KILLED' is allowed as a target state.")
+        if found.state.ended:
+            return answer({"state": found.state.value})
+        before = "KILLING" if found.killing else found.state.value
+        found.kill(user_of(request), self._clock())
+        return answer({"state": before}, 202)
+
+    async def _attempts(self, request: web.Request) -> web.Response:
+        found = self._find(request)
+        return answer({"appAttempts": {"appAttempt": [shapes.attempt(found, each) for each in found.attempts]}})
+
+    async def _containers(self, request: web.Request) -> web.Response:
+        found, wanted = self._find(request), request.match_info["attempt"]
+        if wanted not in [found.attempt_id(each) for each in found.attempts]:
+            raise not_found(f"app attempt with id: {wanted} not found")
+        is_current = wanted == found.attempt_id(found.attempts[-1])
+        held = self._cluster.containers_of(found.id) if is_current else []
+        now = self._clock()
+        return answer({"container": [shapes.placed_container(each, now) for each in held]} if held else {})
+
+    async def _signal(self, request: web.Request) -> web.Response:
+        wanted, signal = request.match_info["id"], request.query.get("signal", "9")
+        if not signal.isdecimal() or not 0 < int(signal) < 65:
+            raise Refusal(400, {"error": f"signal={signal}: not a signal number"})
+        container = next((each for each in self._cluster.containers() if each.id == wanted), None)
+        if container is None or container.state is not NodeContainerState.RUNNING:
+            raise Refusal(404, {"error": f"{wanted} does not run"})
+        container.signal(int(signal), self._clock())
+        return web.Response(status=204)
+
+    def _find(self, request: web.Request) -> Application:
+        wanted = request.match_info["id"]
+        if not wanted.startswith("application_"):
+            words = f"Invalid ApplicationId prefix: {wanted}. The valid ApplicationId should start with prefix application"
+            raise bad_request(f"java.lang.IllegalArgumentException: {words}")
+        found = self._cluster.applications.get(wanted)
+        if found is None:
+            raise not_found(f"app with id: {wanted} not found")
+        return found
+
+
+def _listed(request: web.Request, name: str) -> set[str]:
+    values = ",".join(request.query.getall(name, []))
+    return {value.strip().upper() for value in values.split(",") if value.strip()}
+
+
+def _is_chosen(one: Application, request: web.Request, states: set[str]) -> bool:
+    # 3.1.4 does not know the filter "name" and ignores it (yarn-services.md 6)
+    query = request.query
+    types, tags = _listed(request, "applicationTypes"), _listed(request, "applicationTags")
+    return (
+        (not states or one.state.value in states)
+        and (not types or "YARN-SERVICE" in types)
+        and (not tags or f"NAME: {one.name.upper()}" in tags)
+        and query.get("user", one.user) == one.user
+        and query.get("queue", one.queue) == one.queue
+    )

@@ -1,0 +1,247 @@
+"""Services and their verbs, as the services API carries them out for a user.
+
+Definitions belong to a user and outlive their applications; only :meth:`Services.destroy` removes one
+(yarn-services.md 1.5 to 1.7). What is refused is refused with the status and the words of Hadoop 3.1.4.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from yarnserve.sandbox import definition
+from yarnserve.sandbox.answers import Refusal, refuse
+from yarnserve.sandbox.application import Application
+from yarnserve.sandbox.cluster import Cluster
+from yarnserve.sandbox.definition import Document, component_of
+from yarnserve.sandbox.master import ApplicationMaster
+from yarnserve.sandbox.node import Resource
+from yarnserve.sandbox.states import AppState, ServiceState
+from yarnserve.sandbox.validation import Files, validate, validate_name
+
+#: ``code`` of a GET that finds nothing.
+NOT_FOUND = 404004
+_JAVA_OPTIONS = "yarn.service.am.java.opts"
+_FORBIDDEN_IN_JAVA_OPTIONS = frozenset('!~#?@*&%${}()<>[]|",;`/\\')
+
+
+class Home(Files, Protocol):
+    """What the services API needs of HDFS."""
+
+    def denial(self, user: str) -> str:
+        """Return why *user* cannot write to their home directory, in the NameNode's words; empty when they can."""
+
+
+@dataclass
+class Definition:
+    """A stored service; *application_id* is empty while it was never started."""
+
+    document: Document
+    application_id: str = ""
+
+
+class Services:
+    """The services of all users on one cluster."""
+
+    def __init__(self, cluster: Cluster, home: Home) -> None:
+        self.cluster = cluster
+        self.home = home
+        self._definitions: dict[tuple[str, str], Definition] = {}
+
+    def create(self, user: str, document: Document, now: float) -> Document:
+        """Store *document* and start it, unless its state is STOPPED; return ServiceStatus."""
+        validate(document, self.home)
+        name = document["name"]
+        denial = self.home.denial(user)
+        if denial:
+            raise refuse(403, denial)
+        if (user, name) in self._definitions:
+            raise refuse(500, f"Service name {name} is already taken.")
+        is_saved_only = document.pop("state", "") == "STOPPED"
+        stored = self._definitions[user, name] = Definition(document)
+        diagnostics = f"Service {name} version {document['version']} saved."
+        if not is_saved_only:
+            diagnostics = f"Application ID: {self._submit(user, stored, now, refusal=500).id}"
+        return {"uri": f"/v1/services/{name}", "diagnostics": diagnostics, "state": "ACCEPTED"}
+
+    def get(self, user: str, name: str, now: float) -> Document:
+        """Return the whole service while its ApplicationMaster answers, else the little that YARN still tells."""
+        self._check_name(name, 404, code=NOT_FOUND)
+        stored = self._definitions.get((user, name))
+        if stored is None:
+            raise refuse(404, f"Service {name} not found", code=NOT_FOUND)
+        application = self._application(stored)
+        if application is None:
+            return _minimal(name, ServiceState.STOPPED)
+        return application.document(now) or _minimal(name, _shown(application.state), application.remaining(now))
+
+    def stop(self, user: str, name: str, now: float) -> Document:
+        """End the service's application; the definition stays."""
+        application = self._application(self._stored(user, name))
+        if application is None or application.state.ended:
+            raise refuse(400, f"Service {name} is already stopped")
+        application.stop(now)
+        return {"diagnostics": f"Successfully stopped service {name}"}
+
+    def start(self, user: str, name: str, now: float) -> Document:
+        """Start a stored service again, as a new application."""
+        stored = self._stored(user, name)
+        application = self._application(stored)
+        if application is not None and not application.state.ended:
+            raise refuse(400, f"Failed to start service {name}, because it already exists.")
+        started = self._submit(user, stored, now, refusal=400).id
+        diagnostics = f"Service {name} is successfully started with ApplicationId: {started}"
+        return {"diagnostics": diagnostics, "state": "ACCEPTED"}
+
+    def flex(self, user: str, name: str, counts: dict[str, int | None], now: float) -> Document:
+        """Change numbers of instances; they are stored even when the service does not run (yarn-services.md 1.5)."""
+        stored = self._stored(user, name)
+        wanted = {}
+        for component, count in counts.items():
+            spec = component_of(stored.document, component)
+            if spec is None:
+                raise refuse(500, f"{component} does not exist !")
+            if count is None:
+                raise refuse(500, 'Cannot invoke "java.lang.Long.toString()" because the count is null')
+            wanted[component] = spec["number_of_containers"] = count
+        self._running(name, stored).flex(wanted, now)
+        return {"diagnostics": f"Service {name} is successfully flexed.", "state": "ACCEPTED"}
+
+    def resize(self, user: str, name: str, component: str, count: int, now: float) -> Document:
+        """Change the number of instances of one component: the other, stricter form of flex."""
+        stored = self._definitions.get((user, name))
+        if stored is None:
+            raise refuse(500, _missing_file(user, name))
+        spec = component_of(stored.document, component)
+        if spec is None:
+            raise refuse(500, f"Components [{component}] do not exist in app definition.")
+        before, spec["number_of_containers"] = spec["number_of_containers"], count
+        try:
+            self._running(name, stored).flex({component: count}, now)
+        except Refusal as refusal:
+            raise Refusal(500, refusal.body) from refusal
+        return {"diagnostics": f"Updating component ({component}) size from {before} to {count}"}
+
+    def decommission(self, user: str, name: str, instances: dict[str, list[str]], now: float) -> Document:
+        """Remove named instances for good, one off the count each; their indexes are never used again."""
+        stored = self._stored(user, name)
+        for component, names in instances.items():
+            spec = component_of(stored.document, component)
+            if spec is None:
+                raise refuse(500, f"{names[0]} does not exist !")
+            spec["decommissioned_instances"] += names
+        self._running(name, stored).decommission(instances, now)
+        return {"diagnostics": f"Service {name} has successfully decommissioned instances.", "state": "ACCEPTED"}
+
+    def set_lifetime(self, user: str, name: str, seconds: int, now: float) -> Document:
+        """Let the service be killed *seconds* from now."""
+        application = self._application(self._stored(user, name))
+        if application is None:
+            raise refuse(400, f"Application ID not found for {name}")
+        application.set_lifetime(seconds, now)
+        expiry = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now + seconds))
+        updated = f"lifeTime is updated to {expiry}.{int(now * 1000) % 1000:03d}+0000, {seconds} seconds remaining"
+        return {"diagnostics": f"Service ({name})'s {updated}"}
+
+    def destroy(self, user: str, name: str, now: float) -> Document | None:
+        """Remove a service. While it lives it is told to stop and None is returned: ask again a little later."""
+        self._check_name(name, 400)
+        stored = self._definitions.get((user, name))
+        if stored is None:
+            raise refuse(400, f"Service {name} doesn't exist")
+        application = self._application(stored)
+        if application is not None and not application.state.ended:
+            if application.master is None or application.master.exit is None:
+                application.stop(now)
+            if not application.state.ended:
+                return None
+        del self._definitions[user, name]
+        return {"diagnostics": f"Successfully destroyed service {name}"}
+
+    def _submit(self, user: str, stored: Definition, now: float, *, refusal: int) -> Application:
+        self._check_submission(stored.document, refusal)
+        application = self.cluster.submit(user, stored.document, now)
+        stored.application_id = application.id
+        if application.queue != "default":
+            reason = f"Application {application.id} submitted by user {user} to unknown queue: {application.queue}"
+            application.reject(reason, now)
+            stored.application_id = ""
+            raise refuse(refusal, f"Failed to submit {application.id} to YARN : {reason}")
+        return application
+
+    def _check_submission(self, document: Document, refusal: int) -> None:
+        # carried out after the definition was stored: the name stays taken (yarn-services.md 1.7)
+        if _FORBIDDEN_IN_JAVA_OPTIONS & set(definition.properties(document).get(_JAVA_OPTIONS, "")):
+            raise refuse(400, f"Invalid character in {_JAVA_OPTIONS}.")
+        most = self.cluster.largest
+        for component in document["components"]:
+            try:
+                wanted = definition.resource(component)
+            except ValueError:
+                raise refuse(400, f'For input string: "{component["resource"]["memory"]}"') from None
+            excess = _excess(wanted, most)
+            if excess:
+                raise refuse(refusal, f"Component {component['name']}: {excess}")
+
+    def _stored(self, user: str, name: str) -> Definition:
+        stored = self._definitions.get((user, name))
+        if stored is None:
+            raise refuse(404, _missing_file(user, name))
+        return stored
+
+    def _running(self, name: str, stored: Definition) -> ApplicationMaster:
+        application = self._application(stored)
+        if application is None:
+            raise refuse(400, f"{name} appId is null, may be not submitted to YARN yet")
+        if application.master is None:
+            state = application.state.value
+            raise refuse(400, f"{name} is at {state} state, flex can only be invoked when service is running")
+        return application.master
+
+    def _application(self, stored: Definition) -> Application | None:
+        return self.cluster.applications.get(stored.application_id)
+
+    @staticmethod
+    def _check_name(name: str, status: int, **more: int) -> None:
+        try:
+            validate_name(name)
+        except Refusal as refusal:
+            raise refuse(status, refusal.body["diagnostics"], **more) from refusal
+
+
+def _missing_file(user: str, name: str) -> str:
+    return f"File does not exist: /user/{user}/.yarn/services/{name}/{name}.json"
+
+
+def _minimal(name: str, state: ServiceState, lifetime: int | None = None) -> Document:
+    """Return what GET still tells of a service without a running master; 3.1.4 leaves out its id."""
+    document: Document = {"name": name}
+    if lifetime is not None:
+        document["lifetime"] = lifetime
+    configuration: Document = {"properties": {}, "env": {}, "files": []}
+    return {
+        **document,
+        "components": [],
+        "configuration": configuration,
+        "state": state.value,
+        "quicklinks": {},
+        "kerberos_principal": {},
+    }
+
+
+def _shown(state: AppState) -> ServiceState:
+    """Return the service state that GET makes of an application's (ServiceClient.convertState)."""
+    if state is AppState.FAILED:
+        return ServiceState.FAILED
+    return ServiceState.STOPPED if state.ended else ServiceState.ACCEPTED
+
+
+def _excess(wanted: Resource, most: Resource) -> str:
+    if wanted.memory_mb > most.memory_mb:
+        size, limit = wanted.memory_mb, most.memory_mb
+        return f"specified memory size ({size}) is larger than configured max container memory size ({limit})"
+    if wanted.vcores > most.vcores:
+        size, limit = wanted.vcores, most.vcores
+        return f"specified number of virtual core ({size}) is larger than configured max virtual core size ({limit})"
+    return ""

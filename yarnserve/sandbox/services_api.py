@@ -1,0 +1,138 @@
+"""``/app/v1/services`` of the ResourceManager (yarn-services.md 1; real-hadoop.md 7)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from yarnserve.sandbox import binding
+from yarnserve.sandbox.answers import Refusal, refuse, remote_exception
+from yarnserve.sandbox.profile import Profile
+from yarnserve.sandbox.services import Services
+from yarnserve.sandbox.web_answers import answer, user_of
+
+_NULL = 'Cannot invoke "org.apache.hadoop.yarn.service.api.records.Service.{method}" because "{name}" is null'
+_BARE = "application/json;charset=null"
+_ROUTE = "/app/v1/services"
+#: How often a DELETE looks whether the service has ended.
+_PAUSE = 0.02
+
+
+class ServicesApi:
+    """Handlers for the services of *services*; *clock* gives seconds since the epoch."""
+
+    def __init__(self, services: Services, profile: Profile, clock: Callable[[], float]) -> None:
+        self._services = services
+        self._profile = profile
+        self._clock = clock
+
+    def add_to(self, application: web.Application) -> None:
+        """Route the API's paths; a method that a path does not have answers 500 (real-hadoop.md 7, item 2)."""
+        name = f"{_ROUTE}/{{name:[^/]+}}{{slash:/?}}"
+        router = application.router
+        router.add_get(f"{_ROUTE}/version", self._version)
+        router.add_post(_ROUTE, self._create)
+        router.add_get(name, self._get)
+        router.add_put(name, self._put)
+        router.add_delete(name, self._delete)
+        router.add_put(f"{_ROUTE}/{{name}}/components/{{component}}", self._put_component)
+        router.add_route("*", _ROUTE, _undefined)
+        router.add_route("*", name, _undefined)
+
+    async def _version(self, request: web.Request) -> web.Response:
+        return answer({"hadoop_version": self._profile.build_version})
+
+    async def _create(self, request: web.Request) -> web.Response:
+        _require_json(request)
+        document = binding.parse(await request.read())
+        if document is None:
+            words = _NULL.format(method="getState()", name="service")
+            raise remote_exception(500, "java.lang.NullPointerException", words)
+        service = binding.with_defaults(binding.bind_service(document))
+        return answer(self._services.create(user_of(request), service, self._clock()), 202)
+
+    async def _get(self, request: web.Request) -> web.Response:
+        return answer(self._services.get(user_of(request), request.match_info["name"], self._clock()))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        user, name = user_of(request), request.match_info["name"]
+        while True:
+            destroyed = self._services.destroy(user, name, self._clock())
+            if destroyed is not None:
+                return answer(destroyed)
+            await asyncio.sleep(_PAUSE)
+
+    async def _put(self, request: web.Request) -> web.Response:
+        _require_json(request)
+        document = binding.parse(await request.read())
+        if document is None:
+            raise refuse(500, _NULL.format(method="setName(String)", name="updateServiceData"))
+        status, body = self._update(user_of(request), request.match_info["name"], binding.bind_service(document))
+        return answer(body, status) if body else _no_content()
+
+    def _update(self, user: str, name: str, change: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        # the first that fits, in ApiServer's order (yarn-services.md 1.5)
+        services, now = self._services, self._clock()
+        state, components = change.get("state"), change.get("components", [])
+        if state == "FLEX":
+            counts = {each.get("name", ""): each.get("number_of_containers") for each in components}
+            return 202, services.flex(user, name, counts, now)
+        if state == "STOPPED":
+            return 200, services.stop(user, name, now)
+        if state == "STARTED":
+            return 200, services.start(user, name, now)
+        if state in ("UPGRADING", "UPGRADING_AUTO_FINALIZE", "EXPRESS_UPGRADING"):
+            raise refuse(400, "Service upgrade is disabled.")
+        if state == "CANCEL_UPGRADING":
+            raise refuse(400, f"Service {name} is not upgrading, so nothing to cancel.")
+        if change.get("lifetime", 0) > 0:
+            return 200, services.set_lifetime(user, name, change["lifetime"], now)
+        leaving = {
+            each.get("name", ""): each["decommissioned_instances"]
+            for each in components
+            if each.get("decommissioned_instances")
+        }
+        return (202, services.decommission(user, name, leaving, now)) if leaving else (204, {})
+
+    async def _put_component(self, request: web.Request) -> web.Response:
+        name, component = request.match_info["name"], request.match_info["component"]
+        document = binding.parse(await request.read())
+        if document is None:
+            raise refuse(400, "No component data provided")
+        change = binding.bind_component(document)
+        given = change.get("name", component)
+        if given != component:
+            words = f"Component name in the request object ({given}) does not match that in the URI path ({component})"
+            raise refuse(400, words)
+        if change.get("state") == "UPGRADING":
+            raise refuse(400, f"The upgrade of service {name} has not been initiated.")
+        count = change.get("number_of_containers")
+        if count is None:
+            raise refuse(400, "No container count provided")
+        if count < 0:
+            raise refuse(400, f"Invalid number of containers specified {count}")
+        return answer(self._services.resize(user_of(request), name, component, count, self._clock()))
+
+
+def _no_content() -> web.Response:
+    return web.Response(status=204, headers={"Content-Type": "application/json;charset=utf-8"})
+
+
+async def _undefined(request: web.Request) -> web.Response:
+    return answer({"exception": "WebApplicationException", "javaClassName": _WEB_EXCEPTION}, 500, _BARE)
+
+
+_WEB_EXCEPTION = "javax.ws.rs.WebApplicationException"
+
+
+def _require_json(request: web.Request) -> None:
+    if "Content-Type" not in request.headers:
+        words = "A message body reader for Java class org.apache.hadoop.yarn.service.api.records.Service was not found"
+        raise remote_exception(500, _WEB_EXCEPTION, f"com.sun.jersey.api.MessageException: {words}.\n")
+    if request.content_type != "application/json":
+        body = json.dumps({"exception": "WebApplicationException", "javaClassName": _WEB_EXCEPTION})
+        raise web.HTTPInternalServerError(text=body, headers={"Content-Type": _BARE})

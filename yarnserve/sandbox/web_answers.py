@@ -1,0 +1,89 @@
+"""What the sandbox's Hadoop web servers have in common: JSON bodies, users, errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from aiohttp import web
+
+from yarnserve.sandbox.answers import Refusal
+
+JSON = "application/json;charset=utf-8"
+TEXT = "text/plain;charset=utf-8"
+#: Who a request without user.name comes from (hadoop.http.staticuser.user).
+NOBODY = "dr.who"
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def answer(document: Any, status: int = 200, content_type: str = JSON) -> web.Response:
+    """Answer with JSON."""
+    return web.Response(body=json.dumps(document).encode(), status=status, headers={"Content-Type": content_type})
+
+
+def text(body: str, status: int = 200, content_type: str = TEXT) -> web.Response:
+    """Answer with plain text."""
+    return web.Response(body=body.encode(), status=status, headers={"Content-Type": content_type})
+
+
+def user_of(request: web.Request) -> str:
+    """Return who asks."""
+    return request.query.get("user.name") or NOBODY
+
+
+def wrapped(status: int, java_class: str, message: str) -> Refusal:
+    """Build a refusal in the shape of ``/ws/v1``: the exception below RemoteException (yarn-services.md 1.4)."""
+    exception = {"exception": java_class.rpartition(".")[2], "message": message, "javaClassName": java_class}
+    return Refusal(status, {"RemoteException": exception})
+
+
+def not_found(message: str) -> Refusal:
+    """Build the 404 of ``/ws/v1``."""
+    return wrapped(404, "org.apache.hadoop.yarn.webapp.NotFoundException", f"java.lang.Exception: {message}")
+
+
+def bad_request(message: str) -> Refusal:
+    """Build the 400 of ``/ws/v1``; *message* begins with the Java exception behind it."""
+    return wrapped(400, "org.apache.hadoop.yarn.webapp.BadRequestException", message)
+
+
+def html_not_found() -> web.Response:
+    """Answer as YARN does outside its APIs."""
+    page = "<!DOCTYPE html>\n<html>\n  <title>\n    Sorry, got error 404\n  </title>\n</html>\n"
+    return text(page, 404, "text/html;charset=utf-8")
+
+
+class Server:
+    """One web server on a free port of *host*; *on_breakdown* hears of exceptions that no handler expected."""
+
+    def __init__(self, host: str, on_breakdown: Callable[[Exception], None]) -> None:
+        self._on_breakdown = on_breakdown
+        self._host = host
+        self.router = web.Application(middlewares=[web.middleware(self._guard)])
+        self._runner = web.AppRunner(self.router, access_log=None, shutdown_timeout=0.1)
+        self.port = 0
+
+    async def start(self) -> None:
+        """Bind."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self.port).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Close."""
+        await self._runner.cleanup()
+
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Refusal as refusal:
+            return answer(refusal.body, refusal.status)
+        except web.HTTPNotFound:
+            return text("", 404) if request.path.startswith("/app") else html_not_found()
+        except web.HTTPException:
+            raise
+        except Exception as error:
+            self._on_breakdown(error)
+            raise

@@ -1,0 +1,322 @@
+"""WebHDFS over the sandbox's namespace: a NameNode's HTTP socket and a DataNode's, as Hadoop 3.1.4 answers.
+
+Shapes, statuses and messages are those of tests/golden/webhdfs-3.1.4.jsonl.gz (real-hadoop.md 8). What the sandbox
+does not have (APPEND, checksums, ACLs, delegation tokens, `doas`, ...) answers 400, as an unknown operation does.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+from urllib.parse import quote, unquote
+
+from aiohttp import web
+
+from yarnserve.errors import YarnserveError
+from yarnserve.sandbox.inodes import NamespaceError, file_not_found
+from yarnserve.sandbox.namespace import BLOCK_SIZE, Namespace, Status
+from yarnserve.sandbox.webhdfs_parameters import Parameters
+
+_PREFIX = "/webhdfs/v1"
+_PIECE = 256 * 1024
+#: What a DataNode's message drags behind its first line: the NameNode's stack.
+_STACK = (
+    "\n\tat org.apache.hadoop.ipc.ProtobufRpcEngine$Server$ProtoBufRpcInvoker.call(ProtobufRpcEngine.java:527)"
+    "\n\tat org.apache.hadoop.ipc.RPC$Server.call(RPC.java:1036)"
+    "\n\tat org.apache.hadoop.ipc.Server$Handler.run(Server.java:2943)\n"
+)
+_BAD_REQUEST = {"IllegalArgumentException", "UnsupportedOperationException", "InvalidPathException"}
+
+Handler: TypeAlias = Callable[[str, Parameters], web.Response]
+Transfer: TypeAlias = Callable[[web.Request, str, Parameters], Awaitable[web.StreamResponse]]
+
+
+class HdfsServers:
+    """A NameNode and a DataNode on free ports of *host*, in the running event loop.
+
+    Args:
+        namespace: what they serve.
+        host: address to bind, also the one in redirects.
+    """
+
+    def __init__(self, namespace: Namespace, *, host: str = "127.0.0.1") -> None:
+        self._namespace = namespace
+        self._host = host
+        self._runners: list[web.AppRunner] = []
+        self.namenode_url = ""
+
+    async def start(self) -> None:
+        """Bind both sockets and fill `namenode_url` (``http://host:port``).
+
+        Raises:
+            YarnserveError: *host* cannot be bound.
+        """
+        rpc_address = f"{self._host}:8020"
+        datanode = await self._serve(_DataNode(self._namespace, rpc_address).answer)
+        self.namenode_url = await self._serve(_NameNode(self._namespace, rpc_address, datanode).answer)
+
+    async def stop(self) -> None:
+        """Close both sockets."""
+        while self._runners:
+            await self._runners.pop().cleanup()
+
+    async def _serve(self, answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> str:
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", answer)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        self._runners.append(runner)
+        try:
+            await web.TCPSite(runner, self._host, 0).start()
+        except OSError as error:
+            await self.stop()
+            raise YarnserveError(
+                "the sandbox's HDFS cannot listen",
+                where=self._host,
+                why=str(error),
+                fix="use an address of this machine",
+            ) from error
+        port = runner.addresses[0][1]
+        return f"http://{self._host}:{port}"
+
+
+class _NameNode:
+    """Metadata, and redirects to the DataNode."""
+
+    def __init__(self, namespace: Namespace, rpc_address: str, datanode_url: str) -> None:
+        self._namespace = namespace
+        self._rpc_address = rpc_address
+        self._datanode_url = datanode_url
+        self._operations: Mapping[str, Mapping[str, Handler]] = {
+            "GET": {
+                "GETFILESTATUS": self._get_file_status,
+                "LISTSTATUS": self._list_status,
+                "GETCONTENTSUMMARY": self._get_content_summary,
+                "GETHOMEDIRECTORY": self._get_home_directory,
+                "OPEN": self._open,
+            },
+            "PUT": {
+                "CREATE": self._create,
+                "MKDIRS": self._mkdirs,
+                "RENAME": self._rename,
+                "SETPERMISSION": self._set_permission,
+            },
+            "DELETE": {"DELETE": self._delete},
+        }
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        raw_path = request.rel_url.raw_path
+        if not (posixpath.normpath(raw_path) + "/").startswith(_PREFIX + "/"):
+            return _html(404, "Not Found", raw_path)
+        parameters = Parameters(request.rel_url.query)
+        if parameters.has_empty_user:
+            return _html(500, "Server Error", raw_path)
+        method = "GET" if request.method == "HEAD" else request.method
+        try:
+            handler = parameters.operation(method, self._operations.get(method, {}))
+            return handler(unquote(raw_path[len(_PREFIX) :]) or "/", parameters)
+        except NamespaceError as error:
+            return _json(_remote_exception(error), status=_status_of(error))
+
+    def _get_file_status(self, path: str, parameters: Parameters) -> web.Response:
+        document = _file_status(self._namespace.status(path, user=parameters.user), path_suffix="")
+        if not path.strip("/"):
+            document["snapshotEnabled"] = True
+        return _json({"FileStatus": dict(sorted(document.items()))})
+
+    def _list_status(self, path: str, parameters: Parameters) -> web.Response:
+        entries = self._namespace.list(path, user=parameters.user)
+        return _json({"FileStatuses": {"FileStatus": [_file_status(entry, entry.name) for entry in entries]}})
+
+    def _get_content_summary(self, path: str, parameters: Parameters) -> web.Response:
+        summary = self._namespace.summary(path, user=parameters.user)
+        document = {
+            "directoryCount": summary.directories,
+            "fileCount": summary.files,
+            "length": summary.length,
+            "quota": -1,
+            "spaceConsumed": summary.space,
+            "spaceQuota": -1,
+            "typeQuota": {},
+        }
+        return _json({"ContentSummary": document})
+
+    def _get_home_directory(self, _path: str, parameters: Parameters) -> web.Response:
+        return _json({"Path": self._namespace.home(parameters.user)})
+
+    def _mkdirs(self, path: str, parameters: Parameters) -> web.Response:
+        permission = parameters.permission(0o755)
+        self._namespace.make_directories(path, user=parameters.user, permission=permission)
+        return _json({"boolean": True})
+
+    def _rename(self, path: str, parameters: Parameters) -> web.Response:
+        destination = parameters.destination()
+        # Ignoring them, as HttpFS does, would turn a rename that a NameNode does into one that it does not.
+        parameters.refuse("renameoptions")
+        return _json({"boolean": self._namespace.rename(path, destination, user=parameters.user)})
+
+    def _delete(self, path: str, parameters: Parameters) -> web.Response:
+        recursive = parameters.boolean("recursive", default=False)
+        return _json({"boolean": self._namespace.delete(path, user=parameters.user, recursive=recursive)})
+
+    def _set_permission(self, path: str, parameters: Parameters) -> web.Response:
+        permission = parameters.permission(0o755)
+        self._namespace.set_permission(path, permission, user=parameters.user)
+        return web.Response(content_type="application/octet-stream")
+
+    def _open(self, path: str, parameters: Parameters) -> web.Response:
+        offset = parameters.integer("offset", 0, least=0)
+        parameters.integer("length", 0, least=0)
+        self._check_readable(path, parameters.user, offset)
+        return self._redirect(path, parameters, ("buffersize", "length"), {"offset": str(offset)})
+
+    def _check_readable(self, path: str, user: str, offset: int) -> None:
+        """Check what the NameNode checks before the redirect: a directory, and an empty file's permission, pass."""
+        try:
+            status = self._namespace.status(path, user=user)
+        except NamespaceError as error:
+            if error.exception != "FileNotFoundException":
+                raise
+            raise file_not_found(f"File {path} not found.") from error
+        if status.length == 0:
+            return
+        if offset >= status.length:
+            out_of_range = f"Offset={offset} out of the range [0, {status.length}); OPEN, path={path}"
+            raise NamespaceError("java.io.IOException", out_of_range)
+        self._namespace.open(path, user=user).close()
+
+    def _create(self, path: str, parameters: Parameters) -> web.Response:
+        parameters.permission(0o644)
+        always = {
+            "createflag": "",
+            "createparent": _lower(parameters.boolean("createparent", default=True)),
+            "overwrite": _lower(parameters.boolean("overwrite", default=False)),
+        }
+        return self._redirect(path, parameters, ("blocksize", "buffersize", "permission", "replication"), always)
+
+    def _redirect(
+        self, path: str, parameters: Parameters, when_given: tuple[str, ...], always: Mapping[str, str]
+    ) -> web.Response:
+        """Send the client to the DataNode, or with ``noredirect=true`` tell it the address."""
+        own = {name: parameters.text(name) for name in when_given if parameters.text(name)} | dict(always)
+        head = {"op": parameters.text("op").upper()}
+        if parameters.text("user.name"):
+            head["user.name"] = parameters.user
+        head["namenoderpcaddress"] = self._rpc_address
+        query = "&".join(f"{name}={quote(value, safe=':')}" for name, value in (*head.items(), *sorted(own.items())))
+        location = f"{self._datanode_url}{_PREFIX}{quote(path, safe='/+')}?{query}"
+        if parameters.boolean("noredirect", default=False):
+            return _json({"Location": location})
+        headers = {"Location": location, "Content-Type": "application/octet-stream"}
+        return web.Response(status=307, headers=headers)
+
+
+class _DataNode:
+    """File contents, streamed both ways; every answer ends its connection, as Hadoop's does."""
+
+    def __init__(self, namespace: Namespace, rpc_address: str) -> None:
+        self._namespace = namespace
+        self._rpc_address = rpc_address
+        self._operations: Mapping[str, Mapping[str, Transfer]] = {
+            "GET": {"OPEN": self._open},
+            "PUT": {"CREATE": self._create},
+        }
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        path = unquote(request.rel_url.raw_path.removeprefix(_PREFIX)) or "/"
+        parameters = Parameters(request.rel_url.query)
+        try:
+            transfer = parameters.operation(request.method, self._operations.get(request.method, {}))
+            return await transfer(request, path, parameters)
+        except NamespaceError as error:
+            document = _remote_exception(error, stack=_STACK if _status_of(error) != 400 else "")
+            response = web.json_response(document, status=_status_of(error))
+            response.force_close()
+            return response
+        except ConnectionError:
+            return web.Response(status=499)  # for nobody: the client has gone, and aiohttp notes it on its own
+
+    async def _open(self, request: web.Request, path: str, parameters: Parameters) -> web.StreamResponse:
+        offset = parameters.integer("offset", 0, least=0)
+        with self._namespace.open(path, user=parameters.user) as blob:
+            available = max(0, os.fstat(blob.fileno()).st_size - offset)
+            length = min(available, parameters.integer("length", available, least=0))
+            response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+            response.content_length = length
+            response.force_close()
+            await response.prepare(request)
+            blob.seek(offset)
+            while length > 0:
+                piece = blob.read(min(length, _PIECE))
+                length -= len(piece)
+                await response.write(piece)
+            return response
+
+    async def _create(self, request: web.Request, path: str, parameters: Parameters) -> web.StreamResponse:
+        writer = self._namespace.create(
+            path,
+            user=parameters.user,
+            overwrite=parameters.boolean("overwrite", default=False),
+            permission=parameters.permission(0o644),
+            create_parents=parameters.boolean("createparent", default=True),
+            replication=parameters.integer("replication", 1, least=1),
+            block_size=parameters.integer("blocksize", BLOCK_SIZE, least=1),
+        )
+        with writer:
+            async for piece in request.content.iter_any():
+                writer.write(piece)
+        response = web.Response(status=201, headers={"Location": f"hdfs://{self._rpc_address}{quote(path, safe='/+')}"})
+        response.force_close()
+        return response
+
+
+def _file_status(status: Status, path_suffix: str) -> dict[str, Any]:
+    return {
+        "accessTime": status.accessed_at,
+        "blockSize": status.block_size,
+        "childrenNum": status.children,
+        "fileId": status.file_id,
+        "group": status.group,
+        "length": status.length,
+        "modificationTime": status.modified_at,
+        "owner": status.owner,
+        "pathSuffix": path_suffix,
+        "permission": f"{status.permission:o}",
+        "replication": status.replication,
+        "storagePolicy": 0,
+        "type": "DIRECTORY" if status.is_directory else "FILE",
+    }
+
+
+def _remote_exception(error: NamespaceError, stack: str = "") -> dict[str, Any]:
+    details = {"exception": error.exception, "javaClassName": error.java_class, "message": error.message + stack}
+    return {"RemoteException": details}
+
+
+def _status_of(error: NamespaceError) -> int:
+    if error.exception == "FileNotFoundException":
+        return 404
+    return 400 if error.exception in _BAD_REQUEST else 403
+
+
+def _json(document: Any, status: int = 200) -> web.Response:
+    # Without a charset, and chunked: so a NameNode sends it.
+    response = web.json_response(document, status=status)
+    response.charset = None
+    response.enable_chunked_encoding()
+    return response
+
+
+def _html(status: int, reason: str, path: str) -> web.Response:
+    """Jetty's own page, for what never reaches WebHDFS."""
+    text = f"<html>\n<head>\n<title>Error {status} {reason}</title>\n</head>\n"
+    text += f"<body><h2>HTTP ERROR {status}</h2>\n<p>Problem accessing {quote(path)}. Reason:\n"
+    text += f"<pre>    {reason}</pre></p>\n</body>\n</html>\n"
+    headers = {"Content-Type": "text/html;charset=iso-8859-1"}
+    return web.Response(status=status, reason=reason, body=text.encode("iso-8859-1"), headers=headers)
+
+
+def _lower(value: bool) -> str:
+    return str(value).lower()

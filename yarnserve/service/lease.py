@@ -1,0 +1,216 @@
+"""The lease: at most one yarnserve changes a service at a time.
+
+A series of numbered files (design: HDFS, used safely), each saying who holds the service. The holder renews by
+adding a file every RENEW_EVERY seconds. A watcher takes over when the newest file has not changed for that
+file's TTL on the watcher's own clock: the clocks of two hosts are never compared. The holder stops trusting its
+lease a safety margin earlier, so that the two never overlap while clocks run at the same speed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+from yarnserve.errors import ConflictError, LeaseHeldError, LeaseLostError, UnreachableError, YarnserveError
+from yarnserve.records.document import from_document, to_document
+from yarnserve.service.store import prune_quietly
+from yarnserve.storage.series import Entry, Series
+
+logger = logging.getLogger(__name__)
+
+#: Seconds a lease lasts without renewal, and seconds between renewals.
+TTL = 30.0
+RENEW_EVERY = 10.0
+
+#: Seconds before the end of its TTL at which a holder that could not renew stops acting.
+SAFETY_MARGIN = 5.0
+
+#: Seconds between two looks of a watcher that waits for somebody else's lease.
+WATCH_EVERY = 1.0
+
+#: Lease files kept; the newest is the lease, the others help an admin see who was there.
+KEPT = 3
+
+
+@dataclass(frozen=True)
+class LeaseRecord:
+    """One lease file: *holder* is for people, *token* tells two leases of one holder apart."""
+
+    holder: str
+    token: str
+    ttl: float
+    released: bool = False
+
+
+class Lease:
+    """The right to change one service; use as a context manager around every change.
+
+    Args:
+        series: the service's lease series.
+        holder: who we are, for people: ``user@host (launch)``.
+        patience: seconds to wait for somebody else's lease before LeaseHeldError.
+        on_wait: called once with the holder's name when waiting starts.
+        clock: monotonic seconds.
+        pause: waits that many seconds; the default can be interrupted by Ctrl-C.
+    """
+
+    def __init__(
+        self,
+        series: Series,
+        *,
+        holder: str,
+        patience: float = TTL + RENEW_EVERY,
+        ttl: float = TTL,
+        renew_every: float = RENEW_EVERY,
+        on_wait: Callable[[str], None] = lambda holder: None,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._series = series
+        self._record = LeaseRecord(holder, uuid.uuid4().hex, ttl)
+        self._patience = patience
+        self._renew_every = renew_every
+        self._on_wait = on_wait
+        self._clock = clock
+        self._pause = pause
+        self._number = 0
+        self._renewed_at = 0.0
+        self._lost = ""
+        self._stop = threading.Event()
+        self._renewer: threading.Thread | None = None
+
+    def __enter__(self) -> Lease:
+        self.acquire()
+        self._renewer = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
+        self._renewer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop_renewing()
+        self.release()
+
+    def acquire(self) -> None:
+        """Become the holder, waiting up to *patience* seconds.
+
+        Raises:
+            LeaseHeldError: somebody else kept renewing for as long as we were patient.
+        """
+        started = self._clock()
+        watched, since = -1, started
+        while True:
+            entry = self._series.latest()
+            record = _record(entry)
+            number = entry.number if entry else 0
+            if number != watched:
+                watched, since = number, self._clock()
+            if record is None or record.released or self._clock() - since >= record.ttl:
+                if self._try_append(self._record, after=number):
+                    return
+                continue
+            self._announce(record.holder)
+            if self._clock() - started >= self._patience:
+                raise self._held(record)
+            self._pause(WATCH_EVERY)
+
+    def check(self) -> None:
+        """Make sure that we may still act; call it right before every write.
+
+        Raises:
+            LeaseLostError: it was taken over, or could not be renewed in time.
+        """
+        late = self._clock() - self._renewed_at
+        if not self._lost and late > self._record.ttl - SAFETY_MARGIN:
+            self._lost = f"it could not be renewed for {late:.0f} s"
+        if self._lost:
+            raise LeaseLostError(
+                "the lease on the service was lost while changing it",
+                why=self._lost,
+                fix="look at the service's state before trying again",
+                next="yarnserve status",
+            )
+
+    def renew(self) -> None:
+        """Renew once; a take-over is remembered for :meth:`check`, an unreachable HDFS may pass."""
+        try:
+            if not self._try_append(self._record, after=self._number) and not self._adopt():
+                self._lost = "another yarnserve took it over"
+        except UnreachableError as error:
+            logger.warning("the lease cannot be renewed: %s", error)
+
+    def _adopt(self) -> bool:
+        """Find out whether the file that stands in our way is our own, written by a renewal given up on."""
+        entry = self._series.latest()
+        record = _record(entry)
+        if entry is None or record is None or record.token != self._record.token:
+            return False
+        self._number = entry.number
+        return True
+
+    def release(self) -> None:
+        """Give the lease back if it is still ours; a failure only costs the next one a TTL of waiting."""
+        if self._lost or not self._number:
+            return
+        released = LeaseRecord(self._record.holder, self._record.token, self._record.ttl, released=True)
+        try:
+            self._try_append(released, after=self._number)
+        except YarnserveError as error:
+            logger.warning("the lease cannot be released and will expire: %s", error)
+        self._number = 0
+
+    def forget(self) -> None:
+        """Stop renewing and do not release: the directory that holds the lease goes with the service."""
+        self._stop_renewing()
+        self._number = 0
+
+    def _stop_renewing(self) -> None:
+        self._stop.set()
+        if self._renewer is not None:
+            self._renewer.join()
+
+    def _try_append(self, record: LeaseRecord, *, after: int) -> bool:
+        begun = self._clock()
+        try:
+            entry = self._series.append(to_document(record), after=after)
+        except ConflictError:
+            return False
+        self._number = entry.number
+        # Counted from before the request: a watcher starts counting when it sees the file, which is later.
+        self._renewed_at = begun
+        prune_quietly(self._series, KEPT)
+        return True
+
+    def _keep_renewing(self) -> None:
+        while not self._stop.wait(self._renew_every) and not self._lost:
+            try:
+                self.renew()
+            except YarnserveError as error:
+                self._lost = str(error)
+
+    def _announce(self, holder: str) -> None:
+        self._on_wait(holder)
+        self._on_wait = lambda holder: None
+
+    def _held(self, record: LeaseRecord) -> LeaseHeldError:
+        return LeaseHeldError(
+            "another yarnserve is changing this service",
+            why=f"{record.holder} holds its lease and keeps renewing it",
+            fix=f"wait for it to finish, or end it; its lease is free {record.ttl:g} s after it stops renewing",
+            next="yarnserve status",
+        )
+
+
+def _record(entry: Entry | None) -> LeaseRecord | None:
+    """The lease in *entry*; None when there is none, or it is not one that anybody could renew."""
+    if entry is None:
+        return None
+    try:
+        return from_document(LeaseRecord, entry.body)
+    except ValueError:
+        return None

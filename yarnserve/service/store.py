@@ -1,0 +1,124 @@
+"""Where a service's state lies on HDFS: ``<home>/.yarnserve/<service>/``, each kind of state a series.
+
+Not in ``~/.yarn/services/<name>``, which DELETE removes (design: HDFS, used safely).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from yarnserve.errors import ConflictError, YarnserveError
+from yarnserve.records.document import from_document, to_document
+from yarnserve.service.state import Desired, Revision, Sightings
+from yarnserve.storage.client import Storage
+from yarnserve.storage.series import Entry, Series
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+#: Directory under the user's HDFS home that holds the state of all services.
+STATE_DIRECTORY = ".yarnserve"
+
+#: Entries kept of each series; revisions are the history an admin reads.
+KEPT_REVISIONS = 50
+KEPT_ENTRIES = 5
+
+#: How often sightings are looked at again when another watcher saved its own first.
+SIGHTING_TRIES = 5
+
+
+def prune_quietly(series: Series, keep: int) -> None:
+    """Prune *series*; what could not be deleted now is deleted after the next append."""
+    try:
+        series.prune(keep)
+    except YarnserveError as error:
+        logger.info("old entries stay for now: %s", error)
+
+
+@dataclass(frozen=True)
+class Saved(Generic[T]):
+    """A record and the number it is saved under."""
+
+    number: int
+    record: T
+
+
+class StateSeries(Generic[T]):
+    """A series whose bodies are records of one kind."""
+
+    def __init__(self, series: Series, kind: type[T], *, keep: int) -> None:
+        self._series = series
+        self._kind = kind
+        self._keep = keep
+
+    def latest(self) -> Saved[T] | None:
+        """Return the newest readable record."""
+        entry = self._series.latest()
+        return None if entry is None else self._saved(entry)
+
+    def history(self) -> tuple[Saved[T], ...]:
+        """Return every record still kept, oldest first."""
+        return tuple(self._saved(entry) for entry in self._series.history())
+
+    def append(self, record: T, *, after: int) -> Saved[T]:
+        """Save *record* as the successor of number *after* (0: the first), and prune.
+
+        Raises:
+            ConflictError: somebody else saved one meanwhile.
+        """
+        entry = self._series.append(to_document(record), after=after)
+        prune_quietly(self._series, self._keep)
+        return Saved(entry.number, record)
+
+    def _saved(self, entry: Entry) -> Saved[T]:
+        try:
+            return Saved(entry.number, from_document(self._kind, entry.body))
+        except ValueError as error:
+            raise YarnserveError(
+                "what yarnserve saved of this service cannot be read",
+                where=f"{self._series.directory}/{entry.number}.json",
+                why=str(error),
+                fix="use the yarnserve that wrote it, or delete that file to go back to the one before",
+            ) from error
+
+
+class ServiceStore:
+    """The state of service *name* in the home directory *home*."""
+
+    def __init__(self, storage: Storage, home: str, name: str) -> None:
+        self._storage = storage
+        self.directory = f"{home}/{STATE_DIRECTORY}/{name}"
+        self.lease = Series(storage, f"{self.directory}/lease")
+        self.desired = self._series("desired", Desired, KEPT_ENTRIES)
+        self.revisions = self._series("revisions", Revision, KEPT_REVISIONS)
+        self.sightings = self._series("containers", Sightings, KEPT_ENTRIES)
+
+    def _series(self, name: str, kind: type[T], keep: int) -> StateSeries[T]:
+        return StateSeries(Series(self._storage, f"{self.directory}/{name}"), kind, keep=keep)
+
+    def update_sightings(self, change: Callable[[Sightings], Sightings]) -> Sightings:
+        """Apply the pure *change* to the newest sightings, save them if they differ, and return them.
+
+        Two watchers may see the same container at once; the one that comes second looks again. Whoever loses
+        every time leaves it to the others: they see the same containers.
+        """
+        for _ in range(SIGHTING_TRIES):
+            saved = self.sightings.latest()
+            before = saved.record if saved else Sightings()
+            after = change(before)
+            if after == before:
+                break
+            try:
+                self.sightings.append(after, after=saved.number if saved else 0)
+                break
+            except ConflictError:
+                continue
+        return after
+
+    def remove(self) -> None:
+        """Delete everything remembered of the service."""
+        self._storage.delete(self.directory, recursive=True)

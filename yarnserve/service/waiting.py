@@ -1,0 +1,102 @@
+"""Wait until a launched service is live, or certain not to become so. Only looks, never acts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from yarnserve.errors import (
+    UnreachableError,
+    WaitTimeoutError,
+    YarnserveError,
+    first_line,
+)
+from yarnserve.judge.progress import Phase, Progress, judge_progress
+from yarnserve.records.replica import Replica
+from yarnserve.service.connection import Connection
+from yarnserve.service.look import Snapshot, look
+
+#: Seconds between two looks; grows to the maximum while nothing changes, so that a long model load costs YARN little.
+FIRST_PAUSE = 0.25
+LONGEST_PAUSE = 5.0
+
+#: Bytes of a failing replica's stderr that are read for its last words.
+LAST_WORDS_BYTES = 8192
+
+
+def wait_until_live(
+    connection: Connection,
+    name: str,
+    *,
+    timeout: float,
+    on_look: Callable[[Snapshot, Progress], None] = lambda snapshot, progress: None,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> Snapshot:
+    """Look at service *name* until every wanted replica is live, for at most *timeout* seconds.
+
+    *on_look* is told every look. A replica whose model gives no way to prove it counts as soon as it is available.
+
+    Raises:
+        YarnserveError: it is certain to fail; the error carries the cause and the replica's last words.
+        WaitTimeoutError: *timeout* has passed; the error says what each replica lacks.
+    """
+    ends = clock() + timeout
+    delay = FIRST_PAUSE
+    last_reason = ""
+    while True:
+        snapshot, progress = _glance(connection, name)
+        if snapshot is not None:
+            on_look(snapshot, progress)
+        if progress.phase is Phase.LIVE and snapshot is not None:
+            return snapshot
+        if progress.phase is Phase.FAILED:
+            raise YarnserveError(
+                f"{name} does not become live",
+                why=_with_last_words(connection, snapshot, progress.reason),
+                next=f"yarnserve logs {name}",
+            )
+        if clock() >= ends:
+            raise WaitTimeoutError(
+                f"{name} is not live after {timeout:g} s",
+                why=_with_last_words(connection, snapshot, progress.reason),
+                fix="give it more time with --timeout, or read its logs",
+                next=f"yarnserve logs {name}",
+            )
+        delay = FIRST_PAUSE if progress.reason != last_reason else min(LONGEST_PAUSE, delay * 1.5)
+        last_reason = progress.reason
+        pause(min(delay, max(0.0, ends - clock())))
+
+
+def _glance(connection: Connection, name: str) -> tuple[Snapshot | None, Progress]:
+    try:
+        snapshot = look(connection, name)
+    except UnreachableError as error:
+        # A ResourceManager that restarts or fails over is no verdict on the service.
+        return None, Progress(Phase.WAITING, f"YARN cannot be asked: {error.what}")
+    return snapshot, judge_progress(snapshot.service, snapshot.application, snapshot.replicas, snapshot.observations)
+
+
+def _with_last_words(connection: Connection, snapshot: Snapshot | None, reason: str) -> str:
+    lagging = _first_lagging(snapshot)
+    words = last_words(connection, snapshot, lagging) if snapshot and lagging else ""
+    return f"{reason}; {lagging.instance}'s last words: {words}" if words and lagging else reason
+
+
+def _first_lagging(snapshot: Snapshot | None) -> Replica | None:
+    replicas = snapshot.replicas if snapshot else ()
+    lagging = (replica for replica in replicas if replica.container_id and not replica.verdict.health.serving)
+    return next(lagging, None)
+
+
+def last_words(connection: Connection, snapshot: Snapshot, replica: Replica) -> str:
+    """Return the last non-empty line of *replica*'s stderr, or nothing where it cannot be read."""
+    if snapshot.application is None:
+        return ""
+    try:
+        placed = connection.cluster.placed_containers(snapshot.application.id)
+        address = next(container.node_http_address for container in placed if container.id == replica.container_id)
+        text = connection.nodes.log(address, replica.container_id, "stderr.txt", last_bytes=LAST_WORDS_BYTES)
+    except (YarnserveError, StopIteration):
+        return ""
+    return first_line("\n".join(reversed(text.splitlines())))

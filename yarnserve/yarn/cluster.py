@@ -1,0 +1,88 @@
+"""The ResourceManager's view of the cluster: applications, attempts, containers, nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from yarnserve.hadoop.session import HadoopSession, Params
+from yarnserve.records.yarn import Application, ApplicationState, Attempt, ClusterInfo, Node, PlacedContainer
+from yarnserve.yarn import parsing
+from yarnserve.yarn.resource_managers import INFO, ResourceManagers, require_success
+
+_APPLICATIONS = "/ws/v1/cluster/apps"
+
+
+class ClusterApi:
+    """Typed reads below ``/ws/v1/cluster`` (yarn-services.md 6).
+
+    Every method raises UnreachableError when no active ResourceManager answers usably, AccessError when it does
+    not let us ask.
+    """
+
+    def __init__(self, session: HadoopSession, resource_managers: ResourceManagers) -> None:
+        self._session = session
+        self._resource_managers = resource_managers
+
+    def info(self) -> ClusterInfo:
+        """Return what the active ResourceManager says about itself."""
+        document, url = self._get(INFO, "cannot read the cluster's version")
+        return parsing.parse_cluster_info(document, url)
+
+    def applications(
+        self, *, user: str = "", name: str = "", states: Sequence[ApplicationState] = (), type: str = "yarn-service"
+    ) -> tuple[Application, ...]:
+        """Return the applications of *user* called *name* in one of *states*; empty means any."""
+        params = {"applicationTypes": type, "user": user, "states": ",".join(state.value for state in states)}
+        document, url = self._get(
+            _APPLICATIONS, "cannot list the applications", {key: value for key, value in params.items() if value}
+        )
+        found = parsing.parse_applications(document, url)
+        # The server's own filter by name came with 3.3, and older ones ignore what they do not know.
+        return tuple(each for each in found if name in ("", each.name))
+
+    def application(self, application_id: str) -> Application:
+        """Return one application.
+
+        Raises:
+            NotFoundError: the ResourceManager does not know it (any more).
+        """
+        document, url = self._get(_application_path(application_id), f"cannot read application {application_id}")
+        return parsing.parse_application(document, url)
+
+    def attempts(self, application_id: str) -> tuple[Attempt, ...]:
+        """Return the attempts of an application's ApplicationMaster, first one first.
+
+        Raises:
+            NotFoundError: the ResourceManager does not know the application (any more).
+        """
+        path = f"{_application_path(application_id)}/appattempts"
+        document, url = self._get(path, f"cannot read the attempts of {application_id}")
+        return parsing.parse_attempts(document, url)
+
+    def placed_containers(self, application_id: str) -> tuple[PlacedContainer, ...]:
+        """Return the live containers of an application's latest attempt, the ApplicationMaster's included.
+
+        Raises:
+            NotFoundError: the ResourceManager does not know the application (any more).
+        """
+        attempts = self.attempts(application_id)
+        if not attempts:
+            return ()
+        path = f"{_application_path(application_id)}/appattempts/{quote(attempts[-1].id, safe='')}/containers"
+        document, url = self._get(path, f"cannot read the containers of {application_id}")
+        return parsing.parse_placed_containers(document, url)
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Return the NodeManagers that are in use (running, unhealthy, or being decommissioned)."""
+        document, url = self._get("/ws/v1/cluster/nodes", "cannot list the nodes")
+        return parsing.parse_nodes(document, url)
+
+    def _get(self, path: str, what: str, params: Params | None = None) -> tuple[Any, str]:
+        reply = self._resource_managers.read(lambda base: self._session.get(base + path, params=params))
+        return require_success(reply, what), reply.url
+
+
+def _application_path(application_id: str) -> str:
+    return f"{_APPLICATIONS}/{quote(application_id, safe='')}"

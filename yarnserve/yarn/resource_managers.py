@@ -1,0 +1,166 @@
+"""The ResourceManagers of a cluster: which one is active, and asking only that one.
+
+Only ``/ws/v1/cluster/info`` tells, for a standby answers it itself and redirects everything else
+(real-hadoop-ha.md 2, 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from yarnserve.errors import (
+    AccessError,
+    MalformedAnswerError,
+    StandbyError,
+    UnreachableError,
+    YarnserveError,
+)
+from yarnserve.hadoop.remote import error_for, find
+from yarnserve.hadoop.session import HadoopSession, Reply
+from yarnserve.yarn.parsing import parse_cluster_info
+
+INFO = "/ws/v1/cluster/info"
+
+#: Seconds to wait for ``/info``: it answers at once or not at all (real-hadoop-ha.md 6).
+PROBE_TIMEOUT = 3.0
+
+# A standby that has looked for the active one in vain answers with a text, after a while even with status 200.
+_STANDBY_TEXTS = ("This is standby RM", "Can not find any active RM", "There is no active RM")
+
+
+class ResourceManagers:
+    """One or more ResourceManagers; reads remember the active one, writes look again each time.
+
+    Args:
+        session: how to ask.
+        urls: base URLs, at least one.
+    """
+
+    def __init__(self, session: HadoopSession, urls: tuple[str, ...]) -> None:
+        self.urls = urls
+        self._session = session
+        self._remembered = ""
+
+    def active(self) -> str:
+        """Ask every ResourceManager, at the same time, and return the base URL of the active one.
+
+        Raises:
+            StandbyError: none is active, or more than one claims to be.
+            UnreachableError: none answers.
+            AccessError: none is active, and one does not let us ask.
+        """
+        claiming = self._claiming()
+        if len(claiming) > 1:
+            raise StandbyError(
+                "more than one ResourceManager says that it is active",
+                where=", ".join(claiming),
+                why="one of them is cut off and has not noticed yet",
+                fix="wait a few seconds and repeat",
+            )
+        self._remembered = claiming[0]
+        return claiming[0]
+
+    def read(self, ask: Callable[[str], Reply]) -> Reply:
+        """Call *ask* with the active one's base URL; when it fails, once with another that is active by then.
+
+        Raises:
+            UnreachableError: no active ResourceManager answers (StandbyError, RequestTimeoutError, ...).
+        """
+        url = self._remembered or self._claiming()[0]
+        try:
+            return self._read(url, ask)
+        except MalformedAnswerError:
+            raise
+        except UnreachableError:
+            self._remembered = ""
+            other = next((each for each in self._claiming() if each != url), None)
+            if other is None:
+                raise
+        return self._read(other, ask)
+
+    def write(self, ask: Callable[[str], Reply]) -> Reply:
+        """Call *ask* with the active one's base URL, once, and only while exactly one is active.
+
+        Raises:
+            UnreachableError: nothing was sent, as long as it is no RequestTimeoutError.
+            RequestTimeoutError: it was sent, and its outcome is unknown.
+        """
+        return _from_active(ask(self.active()))
+
+    def _read(self, url: str, ask: Callable[[str], Reply]) -> Reply:
+        reply = _from_active(ask(url))
+        self._remembered = url
+        return reply
+
+    def _claiming(self) -> list[str]:
+        """Return who says that it is active, at least one."""
+        if len(self.urls) == 1:
+            outcomes = [self._probe(self.urls[0])]
+        else:
+            with ThreadPoolExecutor(len(self.urls)) as pool:
+                outcomes = list(pool.map(self._probe, self.urls))
+        claiming = [url for url, outcome in zip(self.urls, outcomes, strict=True) if outcome == "ACTIVE"]
+        if not claiming:
+            raise self._none_active(outcomes)
+        return claiming
+
+    def _probe(self, url: str) -> str | YarnserveError:
+        try:
+            reply = self._session.request("GET", url + INFO, read_timeout=PROBE_TIMEOUT)
+            if reply.status != 200:
+                return reply_error(reply, "the ResourceManager does not tell its state")
+            return parse_cluster_info(reply.document(), reply.url).ha_state
+        except YarnserveError as error:
+            return error
+
+    def _none_active(self, outcomes: list[str | YarnserveError]) -> YarnserveError:
+        errors = [outcome for outcome in outcomes if isinstance(outcome, YarnserveError)]
+        refused = next((error for error in errors if isinstance(error, AccessError)), None)
+        if refused or len(errors) == len(self.urls) == 1:
+            return refused or errors[0]
+        states = "; ".join(
+            f"{url}: {outcome.why or outcome.what if isinstance(outcome, YarnserveError) else outcome}"
+            for url, outcome in zip(self.urls, outcomes, strict=True)
+        )
+        if len(errors) == len(self.urls):
+            return UnreachableError(
+                "no ResourceManager answers", where=", ".join(self.urls), why=states, fix="check the addresses"
+            )
+        return StandbyError(
+            "no ResourceManager is active",
+            where=", ".join(self.urls),
+            why=states,
+            fix="wait: a fail-over takes 5 to 20 seconds",
+        )
+
+
+def _from_active(reply: Reply) -> Reply:
+    """Return *reply*, unless it is a standby's."""
+    is_text = reply.content_type.startswith("text/plain")
+    if reply.status == 307 or (is_text and reply.text.startswith(_STANDBY_TEXTS)):
+        raise StandbyError(
+            "the ResourceManager has become the standby", where=reply.url, why=reply.text.split("\n")[0][:200]
+        )
+    return reply
+
+
+def require_success(reply: Reply, what: str) -> Any:
+    """Return the document of a successful read below ``/ws/v1``.
+
+    Raises:
+        YarnserveError: what the status means; *what* is its sentence.
+    """
+    if reply.status == 200:
+        return reply.document()
+    raise reply_error(reply, what)
+
+
+def reply_error(reply: Reply, what: str) -> YarnserveError:
+    """Return what a failed answer means."""
+    try:
+        remote = find(reply.document())
+    except MalformedAnswerError:
+        remote = None
+    return error_for(reply.status, remote, what=what, url=reply.url, text=reply.text)
