@@ -311,6 +311,22 @@ def test_rename_that_cannot_be_taken_back(hdfs: Hdfs, relay: Relay) -> None:
     assert hdfs.content(f"{HOME}/a") == b"other"
 
 
+def test_rename_taken_back_with_nobody_there(hdfs: Hdfs, relay: Relay) -> None:
+    """When the way back is cut off, the error says where the source lies now."""
+    put_file(hdfs.namespace, f"{HOME}/a", b"x", "alice")
+
+    def appear(operation: str) -> None:
+        if operation == "RENAME":
+            hdfs.namespace.make_directories(f"{HOME}/target", user="alice")
+            relay.ignored = {"RENAME"}
+
+    relay.before = appear
+    with connected(relay.url) as storage, pytest.raises(ConflictError) as caught:
+        storage.rename(f"{HOME}/a", f"{HOME}/target")
+    assert caught.value.where == f"{HOME}/target/a"
+    assert "taken again" not in caught.value.why
+
+
 def test_rename_whose_destination_is_taken_meanwhile(hdfs: Hdfs, relay: Relay) -> None:
     """A file that appears at the last moment is a conflict, a source that vanishes is not there."""
     put_file(hdfs.namespace, f"{HOME}/a", b"x", "alice")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -131,9 +132,12 @@ def test_nobody_active() -> None:
 
 def test_one_dead_one_standby() -> None:
     """Mixed reasons make a plain UnreachableError."""
-    with scripted(lambda operation, path: STANDBY) as standby, connected(standby, closed_port()) as storage:
-        with pytest.raises(UnreachableError) as caught:
-            storage.list("/a")
+    with (
+        scripted(lambda operation, path: STANDBY) as standby,
+        connected(standby, closed_port()) as storage,
+        pytest.raises(UnreachableError) as caught,
+    ):
+        storage.list("/a")
     assert type(caught.value) is UnreachableError
     assert "onnect" in caught.value.why
 
@@ -185,12 +189,15 @@ def test_a_read_without_an_answer_is_repeated(hdfs: Hdfs) -> None:
 
 def test_a_hung_server_times_out() -> None:
     """A server that takes the request and says nothing is left after the read time-out."""
+    released = threading.Event()
 
-    def hang(operation: str, path: str) -> Answer:
-        return Answer(b"{", length=100_000)
+    def hang(operation: str, path: str) -> None:
+        released.wait(10)
 
-    with scripted(hang) as url, connected(url, read_timeout=0.2) as storage, pytest.raises(UnreachableError):
-        storage.status("/a")
+    with scripted(hang) as url, connected(url, read_timeout=0.05) as storage:
+        with pytest.raises(RequestTimeoutError):
+            storage.status("/a")
+        released.set()
 
 
 def body_server(body: bytes, *, length: int, claimed: int | None) -> Script:
@@ -232,9 +239,12 @@ def test_a_body_that_never_completes() -> None:
 
 def test_a_body_that_is_too_long() -> None:
     """More bytes than the file has are no file of ours."""
-    with scripted(body_server(b"0123456789", length=4, claimed=None)) as url, connected(url) as storage:
-        with pytest.raises(MalformedAnswerError):
-            storage.read("/a")
+    with (
+        scripted(body_server(b"0123456789", length=4, claimed=None)) as url,
+        connected(url) as storage,
+        pytest.raises(MalformedAnswerError),
+    ):
+        storage.read("/a")
 
 
 def test_a_second_redirect_is_not_followed() -> None:
@@ -287,6 +297,14 @@ def test_nonsense_is_unreachable(answer: Answer | None) -> None:
             with pytest.raises(YarnserveError) as caught:
                 act(storage)
             assert isinstance(caught.value, UnreachableError | ConfigurationError), name
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_silent_refusal_is_one_of_access(status: int) -> None:
+    """HttpFS without user.name, and a read-only gateway, answer a page; that is no broken server."""
+    page = Answer(HTML, status, "text/html")
+    with scripted(lambda operation, path: page) as url, connected(url) as storage, pytest.raises(AccessError):
+        storage.status("/a")
 
 
 ERRORS: dict[str, type[YarnserveError]] = {

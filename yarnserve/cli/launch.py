@@ -30,7 +30,7 @@ def load_spec(file: Path, *, force: bool) -> ServiceSpec:
     )
 
 
-@click.command(short_help="Make YARN run what a service.yaml says.")
+@click.command()
 @_FILE
 @_FORCE
 @WAIT
@@ -74,7 +74,7 @@ def follow(connection: Connection, name: str, timeout: float) -> None:
     narrate(f"next: yarnserve predict {name} --example")
 
 
-@click.command(short_help="Print the YARN Services JSON of a service.yaml.")
+@click.command()
 @_FILE
 @_FORCE
 @click.option("--hadoop-version", metavar="VERSION", default="3.1.1", show_default=True, help="Render for this Hadoop.")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from yarnserve.service.connection import Connection
 
 
-@click.command(short_help="Print what the replicas wrote.")
+@click.command()
 @SERVICE_NAME
 @click.option("--replica", metavar="INSTANCE", help="Only this one, e.g. serve-0 (or 0). Else all of them.")
 @click.option("--file", "file_name", metavar="NAME", help="Only this file, e.g. stderr.txt. Else stdout and stderr.")

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 
 import click
 
 from yarnserve import __version__
-from yarnserve.cli.launch import launch, render
-from yarnserve.cli.logs import logs
-from yarnserve.cli.models import models
-from yarnserve.cli.operate import destroy, scale, start, stop
 from yarnserve.cli.output import print_error
-from yarnserve.cli.predict import predict
-from yarnserve.cli.sandbox import sandbox
-from yarnserve.cli.status import list_services, status
 from yarnserve.errors import YarnserveError
+
+#: Every command in the order of a service's life: its module under yarnserve.cli, its function, its short help.
+#: A module is imported when its command runs, so that --help is quick.
+COMMANDS = {
+    "launch": ("launch", "launch", "Make YARN run what a service.yaml says."),
+    "status": ("status", "status", "Show how a service is, and why."),
+    "list": ("status", "list_services", "List your services."),
+    "scale": ("operate", "scale", "Change the number of replicas."),
+    "logs": ("logs", "logs", "Print what the replicas wrote."),
+    "predict": ("predict", "predict", "Ask a running service for a prediction."),
+    "stop": ("operate", "stop", "Stop a service; it stays known."),
+    "start": ("operate", "start", "Start a stopped service again."),
+    "destroy": ("operate", "destroy", "Stop a service and forget it."),
+    "render": ("launch", "render", "Print the YARN Services JSON of a service.yaml."),
+    "models": ("models", "models", "Bring models to HDFS."),
+    "sandbox": ("sandbox", "sandbox", "Run a cluster on this machine, to try things."),
+}
 
 #: Exit status of a command that Ctrl-C ended, as a shell would report it.
 INTERRUPTED = 130
@@ -37,21 +48,40 @@ Exit status: 0 ok, 1 failed, 2 usage, 3 spec or configuration invalid, 4 access 
 """
 
 
-class _InOrder(click.Group):
-    """Lists commands in the order of a service's life, not of the alphabet."""
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, listed in the order of COMMANDS."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, function, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"yarnserve.cli.{module}"), function)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(name, COMMANDS, n=1)
+            meant = f" Did you mean {close[0]}?" if close else ""
+            raise click.UsageError(f"No such command {name!r}.{meant}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short_help) for name, (_, _, short_help) in COMMANDS.items()])
 
 
-@click.group(cls=_InOrder, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="yarnserve")
 def cli() -> None:
     """Group of all commands."""
-
-
-for command in (launch, status, list_services, scale, logs, predict, stop, start, destroy, render, models, sandbox):
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from yarnserve.service.connection import Connection
 
 
-@click.command(short_help="Change the number of replicas.")
+@click.command()
 @SERVICE_NAME
 @click.argument("replicas", type=click.IntRange(min=0))
 @WAIT
@@ -32,7 +32,7 @@ def scale(connection: Connection, name: str, replicas: int, wait: bool, timeout:
         follow(connection, name, timeout)
 
 
-@click.command(short_help="Stop a service; it stays known.")
+@click.command()
 @SERVICE_NAME
 @with_connection
 def stop(connection: Connection, name: str) -> None:
@@ -45,7 +45,7 @@ def stop(connection: Connection, name: str) -> None:
     narrate(f"next: yarnserve start {name}, or yarnserve destroy {name}")
 
 
-@click.command(short_help="Start a stopped service again.")
+@click.command()
 @SERVICE_NAME
 @WAIT
 @TIMEOUT
@@ -64,7 +64,7 @@ def start(connection: Connection, name: str, wait: bool, timeout: float) -> None
         follow(connection, name, timeout)
 
 
-@click.command(short_help="Stop a service and forget it.")
+@click.command()
 @SERVICE_NAME
 @YES
 @with_connection

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from yarnserve.service.connection import Connection
 
 
-@click.command(short_help="Ask a running service for a prediction.")
+@click.command()
 @SERVICE_NAME
 @click.argument("file", metavar="[FILE]", required=False, type=click.File("r", encoding="utf-8"))
 @click.option("--example", "use_example", is_flag=True, help="Send the example that was launched with the service.")

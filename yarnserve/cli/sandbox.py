@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="Run a cluster on this machine, to try things.",
     context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
 )
 @click.option("--upload", "uploads", multiple=True, metavar="DIR:HDFS_PATH", help="Put DIR into its HDFS at start.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from yarnserve.service.look import Snapshot
 
 
-@click.command(short_help="Show how a service is, and why.")
+@click.command()
 @click.argument("name", metavar="[NAME]", required=False)
 @OUTPUT
 @click.option("--exit-status", is_flag=True, help="Exit with 9 unless every wanted replica is live or available.")
@@ -138,7 +138,9 @@ def _replica_row(replica: Replica) -> tuple[str, ...]:
     )
 
 
-@click.command("list", short_help="List your services.")
+@click.command(
+    "list",
+)
 @OUTPUT
 @with_connection
 def list_services(connection: Connection, output: str) -> None:

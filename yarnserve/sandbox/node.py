@@ -121,6 +121,13 @@ class NodeContainer:
         self._due = now + self.node.profile.kill_delay
         self.node.runtime.kill(self.handle, signal.SIGTERM)
 
+    def signal(self, number: int, now: float) -> None:
+        """Send signal *number* from outside; an ApplicationMaster dies of any."""
+        if self.launch is None:
+            self.complete(128 + number, f"{_stamp(now)}Killed by external signal\n", now)
+        else:
+            self.node.runtime.kill(self.handle, number)
+
     def complete(self, code: int, diagnostics: str, now: float) -> None:
         """End a container whose end no process tells: an ApplicationMaster, or a launch that failed before one."""
         self.exit_code = code

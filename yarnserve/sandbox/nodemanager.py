@@ -100,13 +100,18 @@ class NodeApi:
     def _framed(self, container: NodeContainer, path: Path, size: int) -> str:
         data = path.read_bytes()
         shown = data[size:] if size < 0 else data[:size]
-        end = f"End of LogType:{path.name}."
+        mark = f"End of LogType:{path.name}"
+        end = f"{mark}.\n"
         if not container.completed:
-            end += f"This log file belongs to a running container ({container.id}) and so may not be complete."
+            end = f"{mark}.This log file belongs to a running container ({container.id}) and so may not be complete.\n"
+        end += f"{'*' * (len(mark) + 50)}\n\n"
+        if not data:
+            # an empty file comes without its head (golden 3.1.4, section quoting)
+            return end
         return (
             f"Container: {container.id} on {self._node.address.id}\nLogAggregationType: LOCAL\n{'=' * 68}\n"
             f"LogType:{path.name}\nLogLastModifiedTime:{_modified(path)}\nLogLength:{len(data)}\nLogContents:\n"
-            f"{shown.decode('utf-8', 'replace')}\n{end}\n{'*' * (50 + len(end) % 40)}\n\n"
+            f"{shown.decode('utf-8', 'replace')}{end}"
         )
 
     def _known(self, request: web.Request) -> NodeContainer:

@@ -16,6 +16,7 @@ class Profile:
     Attributes:
         version: what ``/ws/v1/cluster/info`` calls hadoopVersion.
         revision: commit, builder and checksum in the build version.
+        built_on: date in the build version.
         am_start: from the allocation of an ApplicationMaster's container to its registration.
         am_memory_mb: default of yarn.service.am-resource.memory.
         am_max_attempts: default of yarn.resourcemanager.am.max-attempts.
@@ -37,6 +38,7 @@ class Profile:
 
     version: str
     revision: str
+    built_on: str
     am_start: float = 0.4
     am_memory_mb: int = 1024
     am_max_attempts: int = 2
@@ -64,4 +66,5 @@ class Profile:
 HADOOP_3_1_4 = Profile(
     version="3.1.4",
     revision="1e877761e8dadd71effef30e592368f7fe66a61b by gabota source checksum 38405c63945c88fdf7a6fe391494799b",
+    built_on="2020-07-21T10:15Z",
 )

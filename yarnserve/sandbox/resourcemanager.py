@@ -20,16 +20,14 @@ from yarnserve.sandbox.states import NodeContainerState
 from yarnserve.sandbox.web_answers import answer, bad_request, not_found, user_of, wrapped
 
 _APP_STATES = ("NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING", "FINISHED", "FAILED", "KILLED")
-_NODE_STATES = (
-    *("NEW", "RUNNING", "UNHEALTHY", "DECOMMISSIONED", "LOST", "REBOOTED", "DECOMMISSIONING", "SHUTDOWN"),
-)
+_NODE_STATES = (*("NEW", "RUNNING", "UNHEALTHY", "DECOMMISSIONED", "LOST", "REBOOTED", "DECOMMISSIONING", "SHUTDOWN"),)
 _CLUSTER = "/ws/v1/cluster"
 
 
 class ClusterApi:
-    """Handlers for *cluster*; *base_url* is a function because the port is known only once it is bound."""
+    """Handlers for *cluster*; *base_url* is the ResourceManager's own, for links."""
 
-    def __init__(self, cluster: Cluster, clock: Callable[[], float], base_url: Callable[[], str]) -> None:
+    def __init__(self, cluster: Cluster, clock: Callable[[], float], base_url: str) -> None:
         self._cluster = cluster
         self._clock = clock
         self._base_url = base_url
@@ -90,12 +88,12 @@ class ClusterApi:
             words = f"Invalid application-state {state} specified. It should be one of [{', '.join(_APP_STATES)}]"
             raise bad_request(f"java.lang.Exception: {words}")
         chosen = [one for one in self._cluster.applications.values() if _is_chosen(one, request, states)]
-        shown = [shapes.application(one, self._cluster, self._base_url(), self._clock()) for one in chosen]
+        shown = [shapes.application(one, self._cluster, self._base_url, self._clock()) for one in chosen]
         return answer({"apps": {"app": shown} if shown else {}})
 
     async def _application(self, request: web.Request) -> web.Response:
         found = self._find(request)
-        return answer({"app": shapes.application(found, self._cluster, self._base_url(), self._clock())})
+        return answer({"app": shapes.application(found, self._cluster, self._base_url, self._clock())})
 
     async def _state(self, request: web.Request) -> web.Response:
         return answer({"state": self._find(request).state.value})
@@ -105,7 +103,9 @@ class ClusterApi:
         try:
             wanted = json.loads(await request.read())["state"]
         except (ValueError, KeyError, TypeError) as error:
-            raise wrapped(400, "javax.ws.rs.WebApplicationException", f"javax.xml.bind.UnmarshalException: {error}") from error
+            raise wrapped(
+                400, "javax.ws.rs.WebApplicationException", f"javax.xml.bind.UnmarshalException: {error}"
+            ) from error
         if wanted != "KILLED":
             raise bad_request("java.lang.Exception: Only 'KILLED' is allowed as a target state.")
         if found.state.ended:
@@ -140,7 +140,9 @@ class ClusterApi:
     def _find(self, request: web.Request) -> Application:
         wanted = request.match_info["id"]
         if not wanted.startswith("application_"):
-            words = f"Invalid ApplicationId prefix: {wanted}. The valid ApplicationId should start with prefix application"
+            words = (
+                f"Invalid ApplicationId prefix: {wanted}. The valid ApplicationId should start with prefix application"
+            )
             raise bad_request(f"java.lang.IllegalArgumentException: {words}")
         found = self._cluster.applications.get(wanted)
         if found is None:

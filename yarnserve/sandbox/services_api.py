@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from yarnserve.sandbox import binding
-from yarnserve.sandbox.answers import Refusal, refuse, remote_exception
+from yarnserve.sandbox.answers import refuse, remote_exception
 from yarnserve.sandbox.profile import Profile
 from yarnserve.sandbox.services import Services
 from yarnserve.sandbox.web_answers import answer, user_of

@@ -8,7 +8,7 @@ from yarnserve.sandbox.application import Application, Attempt
 from yarnserve.sandbox.cluster import Cluster
 from yarnserve.sandbox.definition import GPU
 from yarnserve.sandbox.node import Node, NodeContainer, Resource
-from yarnserve.sandbox.states import AppState, NodeContainerState
+from yarnserve.sandbox.states import AppState
 
 Shape = dict[str, Any]
 _LONG_MAX = 9223372036854775807
@@ -92,7 +92,7 @@ def application(one: Application, cluster: Cluster, base_url: str, now: float) -
 def attempt(one: Application, each: Attempt) -> Shape:
     """Return one entry of ``/appattempts``."""
     container = each.container
-    shown = {
+    shown: Shape = {
         "id": each.number,
         "startTime": milliseconds(each.started_at),
         "finishedTime": milliseconds(each.finished_at),
@@ -201,11 +201,6 @@ def node_container(one: NodeContainer, files: list[str]) -> Shape:
         "nodeId": one.node.address.id,
         "containerLogFiles": files,
     }
-
-
-def is_running(one: NodeContainer) -> bool:
-    """Whether the frame of a log file says that the container still runs."""
-    return one.state is not NodeContainerState.DONE
 
 
 def _tracking(one: Application) -> str:

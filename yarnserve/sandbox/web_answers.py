@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -56,26 +57,32 @@ def html_not_found() -> web.Response:
 
 
 class Server:
-    """One web server on a free port of *host*; *on_breakdown* hears of exceptions that no handler expected."""
+    """A web server on a free port of *host*, known at once; *on_breakdown* hears of what no handler expected.
+
+    Raises:
+        OSError: *host* cannot be bound.
+    """
 
     def __init__(self, host: str, on_breakdown: Callable[[Exception], None]) -> None:
-        self._on_breakdown = on_breakdown
-        self._host = host
-        self.router = web.Application(middlewares=[web.middleware(self._guard)])
-        self._runner = web.AppRunner(self.router, access_log=None, shutdown_timeout=0.1)
-        self.port = 0
+        self._socket = socket.create_server((host, 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.application = web.Application(middlewares=[_guard(on_breakdown)])
+        self._runner = web.AppRunner(self.application, access_log=None, shutdown_timeout=0.1)
 
     async def start(self) -> None:
-        """Bind."""
+        """Begin to answer."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self.port).start()
-        self.port = self._runner.addresses[0][1]
+        await web.SockSite(self._runner, self._socket).start()
 
     async def stop(self) -> None:
-        """Close."""
+        """Close everything."""
         await self._runner.cleanup()
+        self._socket.close()
 
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+
+def _guard(on_breakdown: Callable[[Exception], None]) -> Any:
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except Refusal as refusal:
@@ -85,5 +92,7 @@ class Server:
         except web.HTTPException:
             raise
         except Exception as error:
-            self._on_breakdown(error)
+            on_breakdown(error)
             raise
+
+    return guard

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from yarnserve.storage.webhdfs import Data, Endpoint
 
 T = TypeVar("T")
+E = TypeVar("E", bound=YarnserveError)
 
 #: How often every endpoint is asked, and the seconds between two rounds. Together they outlast the 1.4 to 1.9 s
 #: that a NameNode's fail-over takes (real-hadoop-ha.md 5).
@@ -173,10 +174,12 @@ class Storage:
         Raises:
             NotFoundError: no *source*, or no directory above *destination*.
             ConflictError: *destination* exists.
-            RequestTimeoutError: the outcome is unknown, and *source* still there: it may yet be renamed.
+            RequestTimeoutError: the outcome is unknown; where *source* is still there it may yet be renamed.
         """
         source, destination = _absolute(source), _absolute(destination)
-        moved = self._read(lambda endpoint: endpoint.status(source))
+        moved = self.status(source)
+        if moved is None:
+            raise _cannot_rename(NotFoundError, source, destination, where=source, why="it does not exist")
         if self.status(destination) is not None:
             raise _exists(source, destination)
         depth = self._nesting(source, posixpath.basename(source)) if moved.is_directory else 0
@@ -195,18 +198,17 @@ class Storage:
             raise
 
     def _has_moved(self, source: str, destination: str) -> bool:
-        with suppress(UnreachableError):
+        with suppress(YarnserveError):
             return self.status(source) is None and self.status(destination) is not None
         return False
 
     def _refusal(self, source: str, destination: str) -> YarnserveError:
-        what = f"cannot rename {source} to {destination}"
         if self.status(destination) is not None:
             return _exists(source, destination)
-        for path, why in ((source, "it is not there any more"), (posixpath.dirname(destination), "no such directory")):
+        for path in (source, posixpath.dirname(destination)):
             if self.status(path) is None:
-                return NotFoundError(what, where=path, why=why)
-        return RefusedError(what, where=source, why="HDFS answers false")
+                return _cannot_rename(NotFoundError, source, destination, where=path, why="it does not exist")
+        return _cannot_rename(RefusedError, source, destination, where=source, why="HDFS answers false")
 
     def _moved_inside(self, source: str, destination: str, is_directory: bool, depth: int) -> bool:
         try:
@@ -215,10 +217,10 @@ class Storage:
                 landed = self.status(destination)
                 return landed is not None and landed.is_directory
             return self._nesting(destination, posixpath.basename(source)) > depth
-        except UnreachableError as error:
-            # After a write a bare UnreachableError would read as "nothing happened".
+        except YarnserveError as error:
+            # Passed on as it is, it would read as "nothing happened".
             raise RequestTimeoutError(
-                f"{source} was renamed, but perhaps into {destination}", where=error.where, why=error.why
+                f"{source} was renamed, but perhaps into {destination}", where=error.where, why=error.why or error.what
             ) from error
 
     def _nesting(self, directory: str, name: str) -> int:
@@ -235,12 +237,16 @@ class Storage:
 
     def _take_back(self, source: str, destination: str) -> None:
         inside = f"{destination}/{posixpath.basename(source)}"
-        if self.status(source) is None and self._renamed(inside, source):
-            return
+        why = f"{source} is taken again"
+        try:
+            if self.status(source) is None and self._renamed(inside, source):
+                return
+        except YarnserveError as error:
+            why = error.why or error.what
         raise ConflictError(
-            f"{source} was moved into {destination}, and cannot be moved back",
+            f"{source} was moved into {destination}, which appeared meanwhile, and cannot be moved back",
             where=inside,
-            why=f"{destination} appeared while renaming, and {source} is taken again",
+            why=why,
             fix=f"move {inside} where it belongs",
         )
 
@@ -315,4 +321,8 @@ def _absolute(path: str) -> str:
 
 
 def _exists(source: str, destination: str) -> ConflictError:
-    return ConflictError(f"cannot rename {source} to {destination}", where=destination, why="it exists already")
+    return _cannot_rename(ConflictError, source, destination, where=destination, why="it exists already")
+
+
+def _cannot_rename(kind: type[E], source: str, destination: str, *, where: str, why: str) -> E:
+    return kind(f"cannot rename {source} to {destination}", where=where, why=why)

@@ -51,7 +51,10 @@ class Endpoint:
     def home(self) -> str:
         """The user's home directory. A standby answers this one, too (real-hadoop-ha.md 5)."""
         with self._asking("cannot find out the home directory", "/") as client:
-            return _text(client._get_home_directory("/").json(), "Path")
+            path = _text(client._get_home_directory("/").json(), "Path")
+            if not path.startswith("/"):
+                raise ValueError(f"Path is {path!r}")
+            return path
 
     def status(self, path: str) -> FileStatus:
         """What lies at *path*; NotFoundError when nothing does."""

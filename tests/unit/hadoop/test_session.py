@@ -194,7 +194,7 @@ def _foreign_exceptions() -> Iterator[Exception]:
             error = kind.__new__(kind)
             error.args = ("said so",)
             # What the constructors of some of them leave behind, and their texts are made of.
-            error.__dict__.update(reason=None, partial=b"", expected=1, length=b"zz", response=io.BytesIO())
+            error.__dict__.update(reason=None, partial=0, expected=1, length=b"zz", response=io.BytesIO())
             yield error
             if module is urllib3.exceptions:
                 yield requests.ConnectionError(error)

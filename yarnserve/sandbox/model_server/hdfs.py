@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
+from xml.etree import ElementTree
 
 from yarnserve.sandbox.model_server.source import SourceError
 
@@ -50,6 +51,8 @@ class HdfsSource:
             elif name:
                 with self._get(f"{remote}/{name}", "OPEN") as body, (local / name).open("wb") as file:
                     shutil.copyfileobj(body, file)
+                    if file.tell() != int(body.headers["Content-Length"]):
+                        raise SourceError(f"{remote}/{name}: the DataNode broke off after {file.tell()} bytes")
 
     def _list(self, path: str) -> list[dict[str, str]]:
         with self._get(path, "LISTSTATUS") as body:
@@ -84,8 +87,6 @@ class HdfsSource:
         directory = self._environ.get("HADOOP_CONF_DIR")
         if not directory:
             raise SourceError("HADOOP_CONF_DIR is not set: libhdfs has no configuration, and no NameNode to ask")
-        from xml.etree import ElementTree
-
         file = Path(directory) / "hdfs-site.xml"
         try:
             properties = ElementTree.parse(file).iter("property")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -35,7 +34,7 @@ class LocalSource:
     def children(self) -> Iterable[str]:
         """Return the names in the base path."""
         try:
-            return os.listdir(self.base_path)
+            return [child.name for child in Path(self.base_path).iterdir()]
         except OSError as error:
             raise SourceError(str(error)) from error
 

@@ -1,0 +1,26 @@
+"""The numbers YARN is told about failures."""
+
+from __future__ import annotations
+
+from tests.support import REPOSITORY
+from yarnserve.records.policy import SupervisePolicy
+from yarnserve.render.settings import COMPONENT_SETTINGS, SERVICE_PROPERTIES, describe
+
+
+def test_every_property_is_one_of_yarns() -> None:
+    """A misspelt property would silently do nothing: each name stands in the list of properties."""
+    facts = (REPOSITORY / "docs" / "facts" / "yarn-services.md").read_text(encoding="utf-8")
+    listed = facts.partition("### 4.3 Properties")[2].partition("\n---\n")[0]
+    for name in [*(setting.name for setting in COMPONENT_SETTINGS), *SERVICE_PROPERTIES]:
+        assert f"| {name} " in listed
+
+
+def test_description_names_the_numbers_in_one_line() -> None:
+    """``launch`` says what YARN will do by itself."""
+    unsupervised, supervised = describe(SupervisePolicy()), describe(SupervisePolicy(enabled=True))
+    assert "up to 3 times in 10 minutes, 10 s apart" in unsupervised
+    assert "more than 3 failures there" in unsupervised
+    assert "ends the service after more than 100" in unsupervised
+    assert "up to 2 times in 10 minutes, 10 s apart" in supervised
+    assert "never ends the service" in supervised
+    assert "\n" not in unsupervised + supervised

@@ -1,0 +1,71 @@
+"""The command line of the model server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.unit.spec.documents import DOCKER, MINIMAL, spec_of, specs
+from yarnserve.serving.arguments import launch_command, server_arguments
+from yarnserve.spec.endpoints import endpoint
+from yarnserve.spec.model import ServiceSpec
+from yarnserve.spec.values import OWN_FLAGS
+
+
+def test_launch_command_in_full() -> None:
+    """The command of a Docker replica, word for word."""
+    assert launch_command(spec_of(DOCKER)) == (
+        "exec tensorflow_model_server --port=$((8500+10*${COMPONENT_ID})) --rest_api_port=$((8501+10*${COMPONENT_ID})) "
+        "--model_name=digits --model_base_path=hdfs://prod/models/digits --grpc_channel_arguments=grpc.so_reuseport=0"
+    )
+
+
+def test_a_plain_path_is_one_on_hdfs() -> None:
+    """Without its scheme the server would look on the local disk."""
+    assert "--model_base_path=hdfs:///models/digits" in server_arguments(spec_of(MINIMAL))
+
+
+def test_flags_are_written_as_the_server_parses_them() -> None:
+    """Booleans are words, and the order in the file does not matter."""
+    text = MINIMAL.replace('"2.6"', '"2.6", flags: {z: false, enable_batching: true, n: 2, f: 0.25, t: a b}')
+    assert server_arguments(spec_of(text))[5:] == (
+        "--enable_batching=true",
+        "--f=0.25",
+        "--n=2",
+        "--t=a b",
+        "--z=false",
+    )
+
+
+def test_no_flag_of_ours_can_be_set_by_the_user() -> None:
+    """What the command sets is what the spec refuses, or a user's flag would override it: the last one wins."""
+    ours = {argument.removeprefix("--").partition("=")[0] for argument in server_arguments(spec_of(MINIMAL))}
+    assert ours <= OWN_FLAGS.keys()
+
+
+@pytest.fixture(scope="module")
+def server_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a ``tensorflow_model_server`` that prints its arguments, one a line."""
+    directory = tmp_path_factory.mktemp("bin")
+    server = directory / "tensorflow_model_server"
+    server.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    server.chmod(0o755)
+    return directory
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(spec=specs())
+def test_every_argument_survives_yarns_shell(spec: ServiceSpec, server_path: Path) -> None:
+    """The command arrives at the server unchanged although YARN puts it between double quotes, unescaped."""
+    command = launch_command(spec).replace("${COMPONENT_ID}", "7")
+    script = f'exec /bin/bash -c "{command}"'
+    environment = {**os.environ, "PATH": f"{server_path}:{os.environ['PATH']}"}
+    finished = subprocess.run(["bash", "-c", script], capture_output=True, check=True, env=environment)
+    answer = endpoint(spec, instance="serve-7", bare_host="node")
+    expected = [f"--port={answer.grpc_port}", f"--rest_api_port={answer.rest_port}", *server_arguments(spec)[2:]]
+    assert finished.stdout.decode().split("\n")[:-1] == expected
+    assert finished.stderr == b""

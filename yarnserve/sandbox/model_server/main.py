@@ -1,0 +1,148 @@
+"""Start-up in TF Serving's order: load first, then the gRPC port, then REST (tf-serving.md 5.3)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import NoReturn
+
+from yarnserve.sandbox.model_server import flags, server
+from yarnserve.sandbox.model_server.log import log
+from yarnserve.sandbox.model_server.manager import Manager
+from yarnserve.sandbox.model_server.rest import answer
+from yarnserve.sandbox.model_server.servable import has_engine, load
+from yarnserve.sandbox.model_server.source import LocalSource, Source
+from yarnserve.sandbox.model_server.status import Code, ServingError, invalid_argument
+
+VERSION = "2.6.0"
+_PROGRAM = "tensorflow_model_server"
+_SERVER = "model_servers/server.cc"
+_FAILURE = 255  # -1, as a shell sees it
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the server; it returns only what to exit with when it cannot start or has nothing to do."""
+    # Ctrl-C ends TF Serving without a word, and so does SIGTERM, whose disposition Python leaves alone.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        command_line = flags.parse(arguments)
+    except flags.UnparsableFlagError:
+        print(flags.usage(_PROGRAM), end="", flush=True)
+        return _FAILURE
+    if command_line.options.version:
+        print(f"TensorFlow ModelServer: {VERSION} (yarnserve's stand-in)\nTensorFlow Library: {VERSION}")
+        return 0
+    if command_line.unknown:
+        print(f"unknown argument: {command_line.unknown[0]}\n{flags.usage(_PROGRAM)}", end="", flush=True)
+    for name in command_line.without_effect:
+        log("W", "model_servers/main.cc", f"--{name} has no effect in this stand-in")
+    try:
+        _serve(command_line.options)
+    except ServingError as error:
+        print(f"Failed to start server. Error: {error}", flush=True)
+        return _FAILURE
+
+
+def _serve(options: flags.Options) -> NoReturn:
+    _check(options)
+    name, path = options.model_name, options.model_base_path
+    building = f"Building single TensorFlow model file config:  model_name: {name} model_base_path: {path}"
+    log("I", _SERVER, building)
+    manager = Manager(
+        name,
+        _source(path),
+        partial(load, prefer_tflite=options.prefer_tflite_model),
+        max_retries=options.max_num_load_retries,
+        retry_seconds=options.load_retry_interval_micros / 1e6,
+    )
+    period = options.file_system_poll_wait_seconds
+    if period < 0:
+        _pause(period)
+    manager.poll()
+    while (outcome := manager.first_outcome()) is None:
+        _pause(period)
+        manager.poll()
+    if outcome.error is not None:
+        raise _unavailable(manager)
+    _open_grpc(options)
+    _open_rest(options, manager)
+    while True:
+        _pause(period)
+        manager.poll()
+
+
+def _check(options: flags.Options) -> None:
+    if options.model_config_file:
+        raise ServingError(
+            Code.UNIMPLEMENTED, "the stand-in serves --model_base_path only, it does not read --model_config_file"
+        )
+    if not options.model_base_path:
+        raise invalid_argument("Both server_options.model_base_path and server_options.model_config_file are empty!")
+    if options.port == 0:
+        raise invalid_argument(
+            "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set."
+        )
+    if not has_engine(prefer_tflite=options.prefer_tflite_model):
+        raise ServingError(Code.FAILED_PRECONDITION, _no_engine(options.prefer_tflite_model))
+
+
+def _no_engine(prefer_tflite: bool) -> str:
+    if prefer_tflite:
+        return "nothing is installed that could infer: pip install 'yarnserve[sandbox]'"
+    return (
+        "without tensorflow only model.tflite can be served: pass --prefer_tflite_model"
+        " (after pip install 'yarnserve[sandbox]'), or install tensorflow for SavedModels"
+    )
+
+
+def _source(base_path: str) -> Source:
+    if not base_path.startswith("hdfs://"):
+        return LocalSource(base_path)
+    from yarnserve.sandbox.model_server.hdfs import HdfsSource
+
+    return HdfsSource(base_path, os.environ)
+
+
+def _pause(period: int) -> None:
+    """Wait for the next poll; for ever where there is none."""
+    while period <= 0:
+        signal.pause()
+    time.sleep(period)
+
+
+def _unavailable(manager: Manager) -> ServingError:
+    failed = "".join(
+        f"{{{{name: {manager.model} version: {version}}} due to error: {status.error}}}, "
+        for version, status in manager.statuses().items()
+    )
+    count = len(manager.statuses())
+    return ServingError(Code.UNKNOWN, f"{count} servable(s) did not become available: {{{failed}}}")
+
+
+def _open_grpc(options: flags.Options) -> None:
+    exclusive = "grpc.so_reuseport=0" in options.grpc_channel_arguments.split(",")
+    try:
+        server.hold(server.listening(options.port, reuse_port=not exclusive))
+    except (OSError, OverflowError) as error:
+        log("E", _SERVER, f"Cannot listen on port {options.port}: {error}")
+        raise invalid_argument("Failed to BuildAndStart gRPC server") from error
+    log("I", _SERVER, f"Running gRPC ModelServer at 0.0.0.0:{options.port} ...")
+
+
+def _open_rest(options: flags.Options, manager: Manager) -> None:
+    """Start REST; where it cannot, TF Serving says so and goes on with gRPC alone."""
+    port = options.rest_api_port
+    if port == 0:
+        return
+    if port == options.port:
+        log("E", _SERVER, "server_options.http_port cannot be same as grpc_port. Skipped exporting HTTP/REST API.")
+        return
+    try:
+        server.serve_rest(server.listening(port, reuse_port=False), partial(answer, manager))
+    except (OSError, OverflowError):
+        log("E", _SERVER, f"Failed to start HTTP Server at localhost:{port}")
+        return
+    log("I", _SERVER, f"Exporting HTTP/REST API at:localhost:{port} ...")

@@ -1,0 +1,156 @@
+"""The REST API: a request's method, target and body in, an answer out (tf-serving.md 4). No sockets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from yarnserve.sandbox.model_server.manager import Manager, VersionStatus
+from yarnserve.sandbox.model_server.servable import Signature, TensorInfo
+from yarnserve.sandbox.model_server.status import Code, ServingError, invalid_argument
+from yarnserve.sandbox.model_server.tensors import from_columns, from_rows, parse_request, to_json, to_rows
+
+_MODEL = r"/v1/models/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?"
+_PREDICTION = re.compile(rf"{_MODEL}:(classify|regress|predict)", re.IGNORECASE)
+_STATUS = re.compile(rf"{_MODEL}(/metadata)?", re.IGNORECASE)
+_DEFAULT_SIGNATURE = "serving_default"
+#: libevent's own page, for what is outside /v1/.
+_NOT_FOUND_PAGE = b"<HTML><HEAD>\n<TITLE>404 Not Found</TITLE>\n</HEAD><BODY>\n<H1>Not Found</H1>\n</BODY></HTML>\n"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back to the client."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+def answer(manager: Manager, method: str, target: str, body: bytes) -> Answer:
+    """Answer one request; *target* is path and query as they came, for a query is never split off."""
+    if not re.match("/v1/", target, re.IGNORECASE):
+        return Answer(404, "text/html", _NOT_FOUND_PAGE)
+    try:
+        return _json(200, _dispatch(manager, method, target, body), indent=1)
+    except ServingError as error:
+        return _json(error.code.http_status, {"error": error.message}, indent=4)
+
+
+def _json(status: int, document: Any, indent: int) -> Answer:
+    return Answer(status, "application/json", (json.dumps(document, indent=indent) + "\n").encode())
+
+
+def _dispatch(manager: Manager, method: str, target: str, body: bytes) -> Any:
+    if method == "POST" and (match := _PREDICTION.fullmatch(target)):
+        name, version, label, verb = match.groups()
+        if verb.lower() != "predict":
+            raise ServingError(Code.UNIMPLEMENTED, f"The stand-in answers predict, not {verb}")
+        return _predict(manager, unquote(name), _number(version), label, body)
+    if method == "GET" and target.lower() == "/v1/models":
+        raise invalid_argument("Missing model name in request.")
+    if method == "GET" and (match := _STATUS.fullmatch(target)):
+        name, version, label, metadata = match.groups()
+        if metadata:
+            return _metadata(manager, unquote(name), _number(version), label)
+        return _status(manager, unquote(name), _number(version))
+    raise invalid_argument(f"Malformed request: {method} {target}")
+
+
+def _number(version: str | None) -> int | None:
+    if version is None:
+        return None
+    if int(version) >= 2**63:
+        raise invalid_argument(f"Failed to convert version: {version} to numeric.")
+    return int(version)
+
+
+def _status(manager: Manager, model: str, version: int | None) -> dict[str, Any]:
+    statuses = manager.statuses() if model == manager.model else {}
+    if not statuses:
+        raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {model}")
+    if version is not None:
+        if version not in statuses:
+            raise ServingError(Code.NOT_FOUND, f"Could not find version {version} of model {model}")
+        statuses = {version: statuses[version]}
+    return {"model_version_status": [_version_status(number, status) for number, status in statuses.items()]}
+
+
+def _version_status(version: int, status: VersionStatus) -> dict[str, Any]:
+    error = status.error
+    reason = {"error_code": error.code.name if error else "OK", "error_message": error.message if error else ""}
+    return {"version": str(version), "state": status.state, "status": reason}
+
+
+def _metadata(manager: Manager, model: str, version: int | None, label: str | None) -> dict[str, Any]:
+    number, signatures = _signatures(manager, model, version, label)
+    return {
+        "model_spec": {"name": model, "signature_name": "", "version": str(number)},
+        "metadata": {"signature_def": {"signature_def": {name: _signature(each) for name, each in signatures.items()}}},
+    }
+
+
+def _signatures(
+    manager: Manager, model: str, version: int | None, label: str | None
+) -> tuple[int, Mapping[str, Signature]]:
+    number, servable = manager.servable(_wanted(manager, model, version, label))
+    return number, servable.signatures
+
+
+def _wanted(manager: Manager, model: str, version: int | None, label: str | None) -> int | None:
+    """Check the model's name and label; labels are given by configuration files only, so there are none."""
+    if label is not None:
+        raise invalid_argument(f"Unrecognized servable version label: {unquote(label)}")
+    if model != manager.model:
+        wanted = f"Latest({model})" if version is None else f"Specific({model}, {version})"
+        raise ServingError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
+    return version
+
+
+def _signature(signature: Signature) -> dict[str, Any]:
+    return {
+        "inputs": {alias: _tensor(info) for alias, info in signature.inputs.items()},
+        "outputs": {alias: _tensor(info) for alias, info in signature.outputs.items()},
+        "method_name": "tensorflow/serving/predict",
+    }
+
+
+def _tensor(info: TensorInfo) -> dict[str, Any]:
+    dimensions = [{"size": str(size), "name": ""} for size in info.shape or ()]
+    return {
+        "dtype": info.dtype,
+        "tensor_shape": {"dim": dimensions, "unknown_rank": info.shape is None},
+        "name": info.name,
+    }
+
+
+def _predict(manager: Manager, model: str, version: int | None, label: str | None, body: bytes) -> dict[str, Any]:
+    request = parse_request(body)
+    name = request.get("signature_name", _DEFAULT_SIGNATURE)
+    if not isinstance(name, str):
+        raise invalid_argument(
+            f"JSON Value: {json.dumps(request, indent=4)} not formatted correctly."
+            " 'signature_name' key must be a string value."
+        )
+    name = name or _DEFAULT_SIGNATURE
+    _, servable = manager.servable(_wanted(manager, model, version, label))
+    if name not in servable.signatures:
+        raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
+    inputs = servable.signatures[name].inputs
+    if "instances" in request and "inputs" in request:
+        raise invalid_argument(
+            f"JSON Value: {json.dumps(request, indent=4)} Not formatted correctly expecting only"
+            " one of 'inputs' or 'instances' keys to exist "
+        )
+    if "instances" in request:
+        return {"predictions": to_rows(servable.run(name, from_rows(request["instances"], inputs)))}
+    if "inputs" not in request:
+        raise invalid_argument("Missing 'inputs' or 'instances' key")
+    columns = {
+        alias: to_json(array) for alias, array in servable.run(name, from_columns(request["inputs"], inputs)).items()
+    }
+    return {"outputs": columns if len(columns) > 1 else next(iter(columns.values()))}

@@ -1,0 +1,218 @@
+"""The sandbox as one object: a small Hadoop cluster in a background thread, and real processes as its containers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+from yarnserve.errors import YarnserveError
+from yarnserve.sandbox.configuration import client_configuration, write_configuration
+from yarnserve.sandbox.home import NamespaceHome, Uploader
+from yarnserve.sandbox.inodes import NamespaceError
+from yarnserve.sandbox.namespace import Namespace
+from yarnserve.sandbox.node import Resource
+from yarnserve.sandbox.process import ProcessRuntime
+from yarnserve.sandbox.profile import HADOOP_3_1_4, Profile
+from yarnserve.sandbox.webhdfs import HdfsServers
+from yarnserve.sandbox.yarn import YarnServers
+
+#: The daemons' user: superuser of HDFS.
+SUPERUSER = "hdfs"
+_FILESYSTEM = "hdfs://localhost:8020"
+#: Seconds between two looks at the containers.
+_TICK = 0.05
+
+
+class Sandbox:
+    """A ResourceManager, NodeManagers and HDFS on free ports of this machine; a context manager.
+
+    Services run as real local processes, Docker components too: their image is recorded and not used. Leaving the
+    context kills them all.
+
+    Args:
+        nodes: number of NodeManagers.
+        memory_mb: memory of each, in MiB.
+        vcores: virtual cores of each.
+        gpus: GPUs of each; without any, the cluster does not know yarn.io/gpu.
+        user: who has a home directory, and whom *environment* names; None is the user of this process.
+        uploads: (local directory or file, HDFS path) to put into HDFS at the start.
+        directory: where everything is kept, and left at the end; None is a temporary directory that is removed.
+        profile: the Hadoop release to imitate.
+
+    Attributes:
+        environment: what a command needs in its environment to find the sandbox as it finds a cluster, and
+            YARNSERVE_SANDBOX, the URL of the sandbox's own control paths (see :mod:`resourcemanager`).
+
+    Raises:
+        YarnserveError: it cannot start, or it broke down while it was used.
+    """
+
+    def __init__(
+        self,
+        *,
+        nodes: int = 2,
+        memory_mb: int = 8192,
+        vcores: int = 16,
+        gpus: int = 0,
+        user: str | None = None,
+        uploads: Iterable[tuple[Path, str]] = (),
+        directory: Path | None = None,
+        profile: Profile = HADOOP_3_1_4,
+    ) -> None:
+        self.user = user or getpass.getuser()
+        self.resource_manager_url = ""
+        self.namenode_url = ""
+        self.environment: dict[str, str] = {}
+        self._nodes = nodes
+        self._capacity = Resource(memory_mb, vcores, gpus)
+        self._uploads = tuple(uploads)
+        self._is_temporary = directory is None
+        self._directory = directory
+        self._profile = profile
+        self._breakdown: Exception | None = None
+
+    def __enter__(self) -> Sandbox:
+        self._directory = _directory(self._directory)
+        self._namespace = Namespace(self._directory / "hdfs", superuser=SUPERUSER)
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(self._directory,), name="sandbox", daemon=True)
+        self._thread.start()
+        try:
+            self._uploader.make_base()
+            for local, remote in self._uploads:
+                self.upload(local, remote)
+            self._ready.wait()
+            self._raise_breakdown()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+        if error is None:
+            self._raise_breakdown()
+
+    def upload(self, local: Path, hdfs_path: str) -> None:
+        """Put a file at *hdfs_path*, or what is in a directory below it, owned by the user.
+
+        Raises:
+            YarnserveError: *local* cannot be read, or *hdfs_path* is no good.
+        """
+        try:
+            self._uploader.put(local, hdfs_path)
+        except (OSError, NamespaceError) as error:
+            what = f"cannot put {local} into the sandbox's HDFS"
+            raise YarnserveError(what, where=hdfs_path, why=str(error)) from error
+
+    @property
+    def _uploader(self) -> Uploader:
+        return Uploader(self._namespace, self.user)
+
+    def _run(self, directory: Path) -> None:
+        try:
+            self._loop.run_until_complete(self._serve(directory))
+        except Exception as error:  # noqa: BLE001  raised again where the context is left
+            self._break_down(error)
+        finally:
+            self._loop.close()
+            self._ready.set()
+
+    async def _serve(self, directory: Path) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            hdfs = HdfsServers(self._namespace)
+            await hdfs.start()
+            stack.push_async_callback(hdfs.stop)
+            runtime = stack.enter_context(contextlib.closing(ProcessRuntime(directory, _inherited(directory))))
+            yarn = YarnServers(
+                nodes=self._nodes,
+                capacity=self._capacity,
+                profile=self._profile,
+                runtime=runtime,
+                home=NamespaceHome(self._namespace),
+                filesystem=_FILESYSTEM,
+                clock=time.time,
+                on_breakdown=self._break_down,
+            )
+            stack.push_async_callback(yarn.stop)
+            await yarn.start()
+            self._publish(directory, yarn.address, hdfs.namenode_url)
+            self._ready.set()
+            while not self._stopping.is_set():
+                yarn.cluster.advance(time.time())
+                await asyncio.sleep(_TICK)
+
+    def _publish(self, directory: Path, resource_manager: str, namenode_url: str) -> None:
+        self.resource_manager_url = f"http://{resource_manager}"
+        self.namenode_url = namenode_url
+        namenode = namenode_url.removeprefix("http://")
+        files = client_configuration(filesystem=_FILESYSTEM, namenode=namenode, resource_manager=resource_manager)
+        write_configuration(directory / "conf", files)
+        _write_programs(directory / "bin")
+        self.environment = {
+            "HADOOP_CONF_DIR": str(directory / "conf"),
+            "HADOOP_USER_NAME": self.user,
+            "YARNSERVE_SANDBOX": f"{self.resource_manager_url}/sandbox",
+        }
+
+    def _break_down(self, error: Exception) -> None:
+        traceback.print_exception(error)
+        self._breakdown = self._breakdown or error
+        self._stopping.set()
+
+    def _raise_breakdown(self) -> None:
+        if self._breakdown is not None:
+            why = f"{type(self._breakdown).__name__}: {self._breakdown}"
+            raise YarnserveError("the sandbox broke down", why=why) from self._breakdown
+
+    def _end(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed when the sandbox broke down
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+        if self._is_temporary and self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _directory(given: Path | None) -> Path:
+    if given is None:
+        return Path(tempfile.mkdtemp(prefix="yarnserve-sandbox-"))
+    directory = given.resolve()
+    if shlex.quote(str(directory)) != str(directory):
+        raise YarnserveError(
+            "the sandbox cannot work in this directory",
+            where=str(directory),
+            why="its path goes unquoted into launch scripts, as YARN's does",
+            fix="choose a path without spaces and shell characters",
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def _inherited(directory: Path) -> dict[str, str]:
+    """Return what every container has in its environment: the NodeManager's own."""
+    path = os.environ.get("PATH", os.defpath)
+    return {"HADOOP_CONF_DIR": str(directory / "conf"), "PATH": f"{directory / 'bin'}{os.pathsep}{path}"}
+
+
+def _write_programs(directory: Path) -> None:
+    """Write the stand-in for TensorFlow Serving under its own name."""
+    directory.mkdir(parents=True, exist_ok=True)
+    program = directory / "tensorflow_model_server"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m yarnserve.sandbox.model_server "$@"\n')
+    program.chmod(0o755)
