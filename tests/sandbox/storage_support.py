@@ -157,7 +157,7 @@ def _listening(handle: Callable[[BaseHTTPRequestHandler], Answer | None]) -> Ite
             self.end_headers()
             self.wfile.write(answer.body)
 
-        do_GET = do_PUT = do_DELETE = answer  # noqa: N815
+        do_GET = do_PUT = do_DELETE = answer
 
         def log_message(self, format: str, *args: object) -> None:
             pass

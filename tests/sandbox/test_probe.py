@@ -59,7 +59,7 @@ def server(answers: Answers, requests: list[tuple[str, str]] | None = None) -> I
             self.end_headers()
             self.wfile.write(text.encode())
 
-        do_GET = do_POST = answer  # noqa: N815 - http.server's own names
+        do_GET = do_POST = answer
 
         def log_message(self, *arguments: Any) -> None:
             """Keep the test's output clean."""

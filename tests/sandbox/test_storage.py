@@ -294,21 +294,21 @@ def test_rename_takes_back_a_move_into(hdfs: Hdfs, relay: Relay, source: str) ->
 
 
 def test_rename_that_cannot_be_taken_back(hdfs: Hdfs, relay: Relay) -> None:
-    """Where the source's place is taken again, nothing is overwritten, and it is said where the source lies."""
+    """Where a directory took the source's place, it is not moved into that one either; it is said where it lies."""
     put_file(hdfs.namespace, f"{HOME}/a", b"x", "alice")
 
     def appear(operation: str) -> None:
         if operation == "RENAME":
             hdfs.namespace.make_directories(f"{HOME}/target", user="alice")
         elif "RENAME" in relay.asked and hdfs.names(HOME) == ["target"]:
-            put_file(hdfs.namespace, f"{HOME}/a", b"other", "alice")
+            hdfs.namespace.make_directories(f"{HOME}/a", user="alice")
 
     relay.before = appear
     with connected(relay.url) as storage, pytest.raises(ConflictError) as caught:
         storage.rename(f"{HOME}/a", f"{HOME}/target")
     assert caught.value.where == f"{HOME}/target/a"
     assert hdfs.content(f"{HOME}/target/a") == b"x"
-    assert hdfs.content(f"{HOME}/a") == b"other"
+    assert hdfs.names(f"{HOME}/a") == []
 
 
 def test_rename_taken_back_with_nobody_there(hdfs: Hdfs, relay: Relay) -> None:

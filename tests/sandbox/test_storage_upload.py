@@ -100,9 +100,11 @@ def test_an_existing_destination_is_a_conflict(hdfs: Hdfs, storage: Storage, mod
     """A model is never mixed into another."""
     upload_directory(storage, model, REMOTE)
     (model / "saved_model.pb").write_bytes(b"other")
+    (model / "another.pb").write_bytes(b"other")
     with pytest.raises(ConflictError):
         upload_directory(storage, model, REMOTE)
     assert hdfs.content(f"{REMOTE}/saved_model.pb") == b"graph"
+    assert "another.pb" not in hdfs.names(REMOTE)
 
 
 def test_a_file_that_vanishes_is_a_local_error(hdfs: Hdfs, storage: Storage, model: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yarnserve.errors import TemplateError
@@ -39,6 +39,7 @@ def test_a_template_can_include_its_neighbour(tmp_path: Path) -> None:
     assert render_json("t.json.j2", {}, template_dirs=[template(tmp_path, '[{% include "part.j2" %}]')]) == [1]
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
@@ -72,6 +73,7 @@ def test_errors_name_the_template_and_the_line(tmp_path: Path, text: str, where:
     """A broken template ends in a TemplateError whose place can be opened in an editor."""
     with pytest.raises(TemplateError) as caught:
         render_json("t.json.j2", {"spec": tmp_path}, template_dirs=[template(tmp_path, text)])
+    assert caught.value.where.startswith(str(tmp_path))
     assert caught.value.where.endswith(where)
     assert why in caught.value.why
 

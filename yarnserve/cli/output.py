@@ -1,10 +1,9 @@
-"""What people see: results on stdout, narration on stderr, errors with what, where, why, fix, next. Owns rich."""
+"""What people see: results on stdout, narration on stderr, errors with what, where, why, fix, next."""
 
 from __future__ import annotations
 
 import datetime
 import json
-import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,6 @@ import click
 from yarnserve.errors import SpecError, YarnserveError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from yarnserve.judge.progress import Progress
     from yarnserve.service.look import Snapshot
 
@@ -58,25 +55,16 @@ def print_error(error: YarnserveError) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a plain table on stdout; on a pipe no column is ever cut."""
-    from rich.console import Console
-
-    table = _table(columns, rows)
-    # A pipe has no width: rich would assume 80 columns and cut.
-    width = None if sys.stdout.isatty() else 1000
-    Console(file=sys.stdout, width=width, highlight=False, markup=False).print(table)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column.upper(), overflow="fold", no_wrap=column not in ("reason", "endpoint"))
+    """Print *rows* in aligned columns on stdout; nothing is ever cut, the last column may be as long as it is."""
+    widths = [max(len(row[index]) for row in (columns, *rows)) for index in range(len(columns) - 1)]
+    click.echo(click.style(_line([column.upper() for column in columns], widths), bold=True))
     for row in rows:
-        table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
-    return table
+        click.echo(_line(row, widths))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [cell.ljust(width) for cell, width in zip(cells[:-1], widths, strict=True)]
+    return "  ".join([click.style(cell, fg=_COLOURS.get(cell.rstrip())) for cell in padded] + [cells[-1]])
 
 
 def age(seconds_since_epoch: float | None, now: float | None = None) -> str:

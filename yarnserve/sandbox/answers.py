@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+JSON = "application/json;charset=utf-8"
+
 
 class Refusal(Exception):  # noqa: N818  it is an answer, not an error of ours
     """An HTTP status and the JSON body that goes with it."""
 
-    def __init__(self, status: int, body: dict[str, Any]) -> None:
+    def __init__(self, status: int, body: dict[str, Any], content_type: str = JSON) -> None:
         super().__init__(f"{status}: {body}")
         self.status = status
         self.body = body
+        self.content_type = content_type
 
 
 def refuse(status: int, diagnostics: str, **more: Any) -> Refusal:

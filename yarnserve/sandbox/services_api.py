@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
 from yarnserve.sandbox import binding
-from yarnserve.sandbox.answers import refuse, remote_exception
+from yarnserve.sandbox.answers import Refusal, refuse, remote_exception
 from yarnserve.sandbox.profile import Profile
 from yarnserve.sandbox.services import Services
 from yarnserve.sandbox.web_answers import answer, user_of
 
 _NULL = 'Cannot invoke "org.apache.hadoop.yarn.service.api.records.Service.{method}" because "{name}" is null'
 _BARE = "application/json;charset=null"
+_WEB_EXCEPTION = "javax.ws.rs.WebApplicationException"
 _ROUTE = "/app/v1/services"
 #: How often a DELETE looks whether the service has ended.
 _PAUSE = 0.02
@@ -122,11 +122,12 @@ def _no_content() -> web.Response:
     return web.Response(status=204, headers={"Content-Type": "application/json;charset=utf-8"})
 
 
+def _not_provided() -> Refusal:
+    return Refusal(500, {"exception": "WebApplicationException", "javaClassName": _WEB_EXCEPTION}, _BARE)
+
+
 async def _undefined(request: web.Request) -> web.Response:
-    return answer({"exception": "WebApplicationException", "javaClassName": _WEB_EXCEPTION}, 500, _BARE)
-
-
-_WEB_EXCEPTION = "javax.ws.rs.WebApplicationException"
+    raise _not_provided()
 
 
 def _require_json(request: web.Request) -> None:
@@ -134,5 +135,4 @@ def _require_json(request: web.Request) -> None:
         words = "A message body reader for Java class org.apache.hadoop.yarn.service.api.records.Service was not found"
         raise remote_exception(500, _WEB_EXCEPTION, f"com.sun.jersey.api.MessageException: {words}.\n")
     if request.content_type != "application/json":
-        body = json.dumps({"exception": "WebApplicationException", "javaClassName": _WEB_EXCEPTION})
-        raise web.HTTPInternalServerError(text=body, headers={"Content-Type": _BARE})
+        raise _not_provided()

@@ -9,9 +9,8 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
-from yarnserve.sandbox.answers import Refusal
+from yarnserve.sandbox.answers import JSON, Refusal
 
-JSON = "application/json;charset=utf-8"
 TEXT = "text/plain;charset=utf-8"
 #: Who a request without user.name comes from (hadoop.http.staticuser.user).
 NOBODY = "dr.who"
@@ -86,10 +85,10 @@ def _guard(on_breakdown: Callable[[Exception], None]) -> Any:
         try:
             return await handler(request)
         except Refusal as refusal:
-            return answer(refusal.body, refusal.status)
+            return answer(refusal.body, refusal.status, refusal.content_type)
         except web.HTTPNotFound:
             return text("", 404) if request.path.startswith("/app") else html_not_found()
-        except web.HTTPException:
+        except (web.HTTPException, web.RequestPayloadError, ConnectionError):
             raise
         except Exception as error:
             on_breakdown(error)

@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from yarnserve.config import hdfs_path
-from yarnserve.errors import ConflictError, NotFoundError, RequestTimeoutError, UnreachableError, WaitTimeoutError
+from yarnserve.errors import (
+    ConflictError,
+    MalformedAnswerError,
+    NotFoundError,
+    RequestTimeoutError,
+    UnreachableError,
+    WaitTimeoutError,
+    YarnserveError,
+)
 from yarnserve.judge.plan import Plan, Step, plan_launch
 from yarnserve.records.yarn import ComponentState, Service, ServiceState
 from yarnserve.render.service import ClusterFacts, render
@@ -31,6 +39,10 @@ T = TypeVar("T")
 #: Seconds to wait for YARN to finish what it was told before (FLEXING, stopping), and between two looks.
 SETTLE_PATIENCE = 120.0
 SETTLE_PAUSE = 0.5
+
+
+#: After these a write may have been carried out, or still will be (real-hadoop-ha.md).
+OUTCOME_UNKNOWN = (RequestTimeoutError, MalformedAnswerError)
 
 
 @dataclass(frozen=True)
@@ -139,8 +151,8 @@ class Actions:
             lease.check()
             try:
                 self.connection.services.stop(name)
-            except RequestTimeoutError:
-                self._narrate("YARN gave no answer in time; looking whether the service stops")
+            except OUTCOME_UNKNOWN:
+                self._narrate("YARN gave no usable answer; looking whether the service stops")
             self._settle(lambda: _ended(self.connection.services.get(name)), f"{name} to stop")
             return Outcome(Step.STOP)
 
@@ -210,11 +222,11 @@ class Actions:
     def _create(self, name: str, rendered: dict[str, Any]) -> str:
         try:
             return self.connection.services.create(rendered).application_id
-        except RequestTimeoutError as timeout:
-            self._narrate("YARN took the service and gave no answer in time; looking whether it exists")
-            return self._settle_create(name, timeout)
+        except OUTCOME_UNKNOWN as error:
+            self._narrate("YARN took the service and gave no usable answer; looking whether it exists")
+            return self._settle_create(name, error)
 
-    def _settle_create(self, name: str, timeout: RequestTimeoutError) -> str:
+    def _settle_create(self, name: str, error: YarnserveError) -> str:
         """Find the application of a POST whose answer never came; it may still be carried out minutes later."""
 
         def submitted() -> str:
@@ -225,7 +237,7 @@ class Actions:
         try:
             return self._settle(submitted, f"{name} to appear")
         except WaitTimeoutError:
-            raise timeout from None
+            raise error from None
 
     def _flex(self, name: str, replicas: int, lease: Lease) -> None:
         """Send one FLEX, and only while none is under way: a second one breaks the component (real-hadoop.md 7.10)."""

@@ -135,7 +135,7 @@ def _filled(shape: tuple[int, ...], zero: object) -> object:
 def _member(document: object, name: str, kind: type[Any] | tuple[type[Any], ...]) -> Any:
     """Return ``document[name]``, which must be there and of *kind*."""
     value = document.get(name) if isinstance(document, dict) else None
-    if isinstance(value, kind) and not isinstance(value, bool):
+    if isinstance(value, kind):
         return value
     raise MalformedAnswerError(
         f"the answer is not TF Serving's: {name!r} is missing or of another type", why=f"it says {_brief(document)}"

@@ -56,9 +56,8 @@ def _example(source: Source, read_text: Callable[[str], str]) -> tuple[Example |
         return parse_example(read_text(name), file=name), ()
     except SpecError as error:
         return None, error.problems
-    except UnicodeDecodeError:
-        reason = "it is not UTF-8 text"
     except (OSError, ValueError) as error:
+        # ValueError: not UTF-8, or a name that no file can have.
         reason = getattr(error, "strerror", None) or str(error)
     return None, (source.problem(Fault(("model", "example"), f"a file that can be read: {reason}")),)
 

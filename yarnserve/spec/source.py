@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from yarnserve.errors import Problem, SpecError
+from yarnserve.errors import Problem, SpecError, first_line
 
 Path = tuple[str | int, ...]
 
@@ -30,7 +30,7 @@ class WrittenFloat(float):
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a value stands (1-based line; of its key, if it has one) and how it was written."""
+    """Where a value stands (1-based line; of its key, if it has one) and how it was written, in a few words."""
 
     line: int
     text: str
@@ -166,7 +166,7 @@ def _line(node: yaml.Node) -> int:
 
 def _kind(node: yaml.Node | None) -> str:
     if isinstance(node, yaml.ScalarNode):
-        return str(node.value)
+        return first_line(node.value, 80)
     if node is None:
         return "nothing"
     return "a mapping" if isinstance(node, yaml.MappingNode) else "a list"

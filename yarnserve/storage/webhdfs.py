@@ -14,15 +14,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import hdfs
-import requests
 
 from yarnserve.errors import MalformedAnswerError, RefusedError, UnreachableError, YarnserveError, first_line
 from yarnserve.hadoop import remote
 from yarnserve.hadoop.session import Timeouts, translated
 from yarnserve.records.storage import FileStatus
+
+if TYPE_CHECKING:
+    import requests
 
 #: Bytes per chunk when reading and writing.
 CHUNK = 1024 * 1024

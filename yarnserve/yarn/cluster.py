@@ -9,7 +9,8 @@ from urllib.parse import quote
 from yarnserve.hadoop.session import HadoopSession, Params
 from yarnserve.records.yarn import Application, ApplicationState, Attempt, ClusterInfo, Node, PlacedContainer
 from yarnserve.yarn import parsing
-from yarnserve.yarn.resource_managers import INFO, ResourceManagers, require_success
+from yarnserve.yarn.answers import require_success
+from yarnserve.yarn.resource_managers import INFO, ResourceManagers
 
 _APPLICATIONS = "/ws/v1/cluster/apps"
 

@@ -9,7 +9,7 @@ from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.hadoop.session import HadoopSession, Reply
 from yarnserve.records.yarn import LogFile, NodeContainer
 from yarnserve.yarn import parsing
-from yarnserve.yarn.resource_managers import reply_error, require_success
+from yarnserve.yarn.answers import reply_error, require_success
 
 _CONTAINERS = "/ws/v1/node/containers"
 

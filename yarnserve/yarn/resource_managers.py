@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from yarnserve.errors import (
     AccessError,
-    MalformedAnswerError,
     StandbyError,
     UnreachableError,
     YarnserveError,
+    first_line,
 )
-from yarnserve.hadoop.remote import error_for, find
 from yarnserve.hadoop.session import HadoopSession, Reply
+from yarnserve.yarn.answers import reply_error
 from yarnserve.yarn.parsing import parse_cluster_info
 
 INFO = "/ws/v1/cluster/info"
@@ -36,11 +35,13 @@ class ResourceManagers:
     Args:
         session: how to ask.
         urls: base URLs, at least one.
+        probe_timeout: seconds to wait for the answer to "are you active?".
     """
 
-    def __init__(self, session: HadoopSession, urls: tuple[str, ...]) -> None:
+    def __init__(self, session: HadoopSession, urls: tuple[str, ...], *, probe_timeout: float = PROBE_TIMEOUT) -> None:
         self.urls = urls
         self._session = session
+        self._probe_timeout = probe_timeout
         self._remembered = ""
 
     def active(self) -> str:
@@ -71,8 +72,6 @@ class ResourceManagers:
         url = self._remembered or self._claiming()[0]
         try:
             return self._read(url, ask)
-        except MalformedAnswerError:
-            raise
         except UnreachableError:
             self._remembered = ""
             other = next((each for each in self._claiming() if each != url), None)
@@ -84,8 +83,8 @@ class ResourceManagers:
         """Call *ask* with the active one's base URL, once, and only while exactly one is active.
 
         Raises:
-            UnreachableError: nothing was sent, as long as it is no RequestTimeoutError.
-            RequestTimeoutError: it was sent, and its outcome is unknown.
+            RequestTimeoutError, MalformedAnswerError: it was sent, and its outcome is unknown.
+            UnreachableError: any other kind; nothing was carried out.
         """
         return _from_active(ask(self.active()))
 
@@ -108,7 +107,7 @@ class ResourceManagers:
 
     def _probe(self, url: str) -> str | YarnserveError:
         try:
-            reply = self._session.request("GET", url + INFO, read_timeout=PROBE_TIMEOUT)
+            reply = self._session.request("GET", url + INFO, read_timeout=self._probe_timeout)
             if reply.status != 200:
                 return reply_error(reply, "the ResourceManager does not tell its state")
             return parse_cluster_info(reply.document(), reply.url).ha_state
@@ -140,27 +139,5 @@ def _from_active(reply: Reply) -> Reply:
     """Return *reply*, unless it is a standby's."""
     is_text = reply.content_type.startswith("text/plain")
     if reply.status == 307 or (is_text and reply.text.startswith(_STANDBY_TEXTS)):
-        raise StandbyError(
-            "the ResourceManager has become the standby", where=reply.url, why=reply.text.split("\n")[0][:200]
-        )
+        raise StandbyError("the ResourceManager has become the standby", where=reply.url, why=first_line(reply.text))
     return reply
-
-
-def require_success(reply: Reply, what: str) -> Any:
-    """Return the document of a successful read below ``/ws/v1``.
-
-    Raises:
-        YarnserveError: what the status means; *what* is its sentence.
-    """
-    if reply.status == 200:
-        return reply.document()
-    raise reply_error(reply, what)
-
-
-def reply_error(reply: Reply, what: str) -> YarnserveError:
-    """Return what a failed answer means."""
-    try:
-        remote = find(reply.document())
-    except MalformedAnswerError:
-        remote = None
-    return error_for(reply.status, remote, what=what, url=reply.url, text=reply.text)

@@ -43,12 +43,28 @@ class ServicesApi:
 
     Writes are sent once. Every method raises UnreachableError when no active ResourceManager answers usably or
     its services API is switched off, AccessError when the user may not, RefusedError for what is refused for good.
-    A RequestTimeoutError of a write means that it may have been carried out, or still will be.
+    A RequestTimeoutError or MalformedAnswerError of a write means that it may have been carried out, or still
+    will be.
+
+    Args:
+        session: how to ask.
+        resource_managers: whom to ask.
+        read_timeout: seconds to wait for the answer to a GET.
+        write_timeout: seconds to wait for the answer to any other request.
     """
 
-    def __init__(self, session: HadoopSession, resource_managers: ResourceManagers) -> None:
+    def __init__(
+        self,
+        session: HadoopSession,
+        resource_managers: ResourceManagers,
+        *,
+        read_timeout: float = READ_TIMEOUT,
+        write_timeout: float = WRITE_TIMEOUT,
+    ) -> None:
         self._session = session
         self._resource_managers = resource_managers
+        self._read_timeout = read_timeout
+        self._write_timeout = write_timeout
 
     def version(self) -> Version:
         """Return the Hadoop version that the services API states."""
@@ -121,12 +137,14 @@ class ServicesApi:
 
     def _read(self, path: str) -> Reply:
         return self._resource_managers.read(
-            lambda base: self._session.get(base + _SERVICES + path, read_timeout=READ_TIMEOUT)
+            lambda base: self._session.get(base + _SERVICES + path, read_timeout=self._read_timeout)
         )
 
     def _write(self, method: str, path: str, what: str, body: Mapping[str, Any] | None = None) -> Accepted:
         reply = self._resource_managers.write(
-            lambda base: self._session.request(method, base + _SERVICES + path, json=body, read_timeout=WRITE_TIMEOUT)
+            lambda base: self._session.request(
+                method, base + _SERVICES + path, json=body, read_timeout=self._write_timeout
+            )
         )
         if reply.status in (200, 202):
             return parsing.parse_accepted(reply.document(), reply.url)
@@ -135,42 +153,44 @@ class ServicesApi:
 
 @dataclass(frozen=True)
 class _Meaning:
-    """What a refusal means: the first row whose *methods*, *statuses* (empty: any) and *text* fit decides."""
+    """What a refusal means: the first row whose *method* (empty: any), *status* and *text* fit decides."""
 
-    methods: str
-    statuses: tuple[int, ...]
+    method: str
+    status: int
     text: str
     error: type[YarnserveError]
     fix: str = ""
+
+    def fits(self, method: str, status: int, diagnostics: str) -> bool:
+        return self.method in ("", method) and self.status == status and bool(re.search(self.text, diagnostics))
 
 
 _AM_RESTARTS = "ask again in a few seconds: its ApplicationMaster is starting or ending"
 
 _MEANINGS = (
-    _Meaning("GET POST PUT DELETE", (500,), "safe mode", StandbyError, "wait until HDFS leaves safe mode"),
-    _Meaning("POST", (403,), r'inode="/user"', AccessError, "the user needs a home directory on HDFS"),
-    _Meaning("GET POST PUT DELETE", (403,), "", AccessError, "act as the user who owns it: --user, HADOOP_USER_NAME"),
-    _Meaning("POST", (500,), "is already taken|already exists", ConflictError, "start or destroy that one first"),
-    _Meaning("GET", (404,), r"Service \S+ not found|File does not exist: \S+\.json", NotFoundError),
-    _Meaning("GET", (404,), "^Invalid ", RefusedError),
-    _Meaning("GET", (404,), "", UnreachableError, _AM_RESTARTS),
-    _Meaning("GET", (500,), "^Call From |^No content to map", UnreachableError, _AM_RESTARTS),
-    _Meaning("PUT", (404,), "", NotFoundError),
-    _Meaning("PUT", (500,), "does not exist !", NotFoundError),
-    _Meaning("PUT", (400,), "is already stopped", ConflictError),
-    _Meaning("PUT", (400,), "already exists", ConflictError),
+    _Meaning("", 500, "safe mode", StandbyError, "wait until HDFS leaves safe mode"),
+    _Meaning("POST", 403, 'inode="/user"', AccessError, "give the user a home directory on HDFS"),
+    _Meaning("", 403, "", AccessError, "act as the user who owns it: --user, HADOOP_USER_NAME"),
+    _Meaning("POST", 500, "is already taken|already exists", ConflictError, "start or destroy that one first"),
+    _Meaning("GET", 404, r"Service \S+ not found|File does not exist: \S+\.json", NotFoundError),
+    _Meaning("GET", 404, "^Invalid ", RefusedError),
+    _Meaning("GET", 404, "", UnreachableError, _AM_RESTARTS),
+    _Meaning("GET", 500, "^Call From |^No content to map", UnreachableError, _AM_RESTARTS),
+    _Meaning("PUT", 404, "", NotFoundError),
+    _Meaning("PUT", 500, "does not exist !", NotFoundError),
+    _Meaning("PUT", 400, "is already stopped|already exists", ConflictError),
     _Meaning(
         "PUT",
-        (400,),
+        400,
         "flex can (only|not) be invoked|appId is null",
         ConflictError,
         "look at its state; YARN has stored the new number for its next start all the same",
     ),
-    _Meaning("DELETE", (400,), "doesn't exist", NotFoundError),
-    _Meaning("DELETE", (404,), "", NotFoundError),
+    _Meaning("DELETE", 400, "doesn't exist", NotFoundError),
+    _Meaning("DELETE", 404, "", NotFoundError),
     _Meaning(
         "DELETE",
-        (500,),
+        500,
         "cleaning up registry|delete zk node",
         RefusedError,
         "its definition is gone; repeat once ZooKeeper answers, to clean the registry",
@@ -190,17 +210,9 @@ def _refusal(method: str, reply: Reply, what: str) -> YarnserveError:
         return _without_words(reply, document, what)
     why = first_line(diagnostics)
     for meaning in _MEANINGS:
-        if _fits(meaning, method, reply.status, diagnostics):
+        if meaning.fits(method, reply.status, diagnostics):
             return meaning.error(what, where=reply.url, why=why, fix=meaning.fix)
     return error_for(reply.status, None, what=what, url=reply.url, text=diagnostics)
-
-
-def _fits(meaning: _Meaning, method: str, status: int, diagnostics: str) -> bool:
-    return (
-        method in meaning.methods.split()
-        and status in meaning.statuses
-        and re.search(meaning.text, diagnostics) is not None
-    )
 
 
 def _not_understood(remote: RemoteException, what: str, url: str) -> RefusedError:

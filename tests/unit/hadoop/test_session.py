@@ -23,9 +23,8 @@ from yarnserve.errors import (
     UnreachableError,
     YarnserveError,
 )
-from yarnserve.hadoop import session as session_module
 from yarnserve.hadoop.authentication import SimpleAuthentication
-from yarnserve.hadoop.session import HadoopSession, Reply, Timeouts, translated
+from yarnserve.hadoop.session import MAX_BODY, HadoopSession, Reply, Timeouts, translated
 
 
 @pytest.fixture
@@ -158,10 +157,10 @@ def test_a_get_gives_up_after_its_attempts_and_never_repeats_a_malformed_answer(
     assert len(wire.asked) == 1
 
 
-def test_an_endless_answer_is_cut_off(session: HadoopSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_answer_is_cut_off(session: HadoopSession) -> None:
     """No answer is read beyond MAX_BODY."""
-    monkeypatch.setattr(session_module, "MAX_BODY", 1000)
-    with serving(lambda asked: answer(200, b"x" * 1001)) as wire, pytest.raises(MalformedAnswerError, match="larger"):
+    huge = answer(200, bytes(MAX_BODY + 1))
+    with serving(lambda asked: huge) as wire, pytest.raises(MalformedAnswerError, match="larger than 64 MiB"):
         session.get(wire.url)
 
 

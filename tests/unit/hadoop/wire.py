@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,8 +67,8 @@ def serving(respond: Responder) -> Iterator[Wire]:
             if raw is SILENCE:
                 silent.append(connection)
                 continue
-            connection.sendall(raw)
-            connection.close()
+            with connection, suppress(OSError):
+                connection.sendall(raw)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()

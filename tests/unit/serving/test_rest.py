@@ -171,6 +171,11 @@ def test_the_first_difference_is_told_with_its_place(expected: Any, got: Any, to
     assert rest.mismatch(got, Example({}, expected)) == told
 
 
+def test_an_integer_beyond_every_float_is_a_difference() -> None:
+    """A number too large to be compared is no crash."""
+    assert rest.mismatch({"predictions": [10**400]}, Example({}, {"predictions": [0.5]})).startswith("predictions[0]: ")
+
+
 def test_tolerance_is_the_examples() -> None:
     """The bound itself still matches; a hair more does not."""
     assert rest.mismatch({"predictions": [1.5]}, Example({}, {"predictions": [1.0]}, tolerance=0.5)) == ""

@@ -42,6 +42,7 @@ BROKEN = [
     ('{"request": {"inputs": 1}, "expected": {"predictions": [1]}}', "expected", "'outputs'", 0),
     ('{"request": {"instances": [1]}, "expected": {"outputs": [1]}}', "expected", "'predictions'", 0),
     ('{"request": {"inputs": 1}, "tolerance": NaN}', "tolerance", "at least 0", 0),
+    ('{"request": {"inputs": 1}, "tolerance": Infinity}', "tolerance", "at least 0", 0),
     ('{"request": {"inputs": 1}, "tolerance": "1"}', "tolerance", "at least 0", 0),
     ('{"request": {"inputs": 1}, "expects": 1}', "expects", "one of the fields request, expected, tolerance", 0),
     ('{"request": {"inputs": 1, "inputs": 2}}', "inputs", "each key once", 0),

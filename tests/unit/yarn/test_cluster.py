@@ -82,6 +82,25 @@ def test_the_containers_of_an_application(cluster: ClusterApi) -> None:
     assert cluster.application(application.id).name == "life"
 
 
+def test_the_containers_after_a_restart_of_the_application_master() -> None:
+    """Of two attempts the later one is asked, in whatever order they are listed; without any there is nothing."""
+    info = {"clusterInfo": {"id": 1, "haState": "ACTIVE", "hadoopVersion": "3.1.4"}}
+    attempts: list[dict[str, Any]] = [{"id": number, "appAttemptId": f"attempt_{number}"} for number in (2, 1)]
+
+    def respond(asked: Asked) -> bytes:
+        if asked.path.endswith("/info"):
+            return answer(200, info)
+        if asked.path.endswith("/appattempts"):
+            return answer(200, {"appAttempts": {"appAttempt": attempts}})
+        return answer(200, {"container": {"containerId": asked.path.split("/")[-2]}})
+
+    with serving(respond) as wire, HadoopSession(SimpleAuthentication("alice")) as session:
+        api = ClusterApi(session, ResourceManagers(session, (wire.url,)))
+        assert [each.id for each in api.placed_containers("application_1_0001")] == ["attempt_2"]
+        attempts.clear()
+        assert api.placed_containers("application_1_0001") == ()
+
+
 def test_an_application_that_is_not_there(cluster: ClusterApi) -> None:
     """An unknown id is not found, with YARN's own words; one that is none is refused."""
     with pytest.raises(NotFoundError) as raised:

@@ -76,6 +76,14 @@ def test_the_end_of_a_log_comes_back_exactly(content: bytes, last_bytes: int) ->
     assert unframe(framed(content[-last_bytes:], len(content)), last_bytes) == content[-last_bytes:]
 
 
+@given(CONTENT, st.none() | st.integers(1, 100))
+def test_an_aggregated_copy_is_left_out(content: bytes, last_bytes: int | None) -> None:
+    """Where log aggregation is on, older parts of the file follow in frames of their own."""
+    part = content[-last_bytes:] if last_bytes else content
+    if part:
+        assert unframe(framed(part, len(content)) + framed(b"older\n"), last_bytes) == part
+
+
 @given(st.binary())
 def test_an_answer_without_a_frame_is_the_log(body: bytes) -> None:
     """Bytes that are not framed come back untouched, and never raise."""

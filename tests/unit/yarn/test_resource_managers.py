@@ -13,7 +13,6 @@ from tests.unit.hadoop.wire import SILENCE, Asked, Responder, Wire, answer, free
 from yarnserve.errors import AccessError, MalformedAnswerError, RequestTimeoutError, StandbyError, UnreachableError
 from yarnserve.hadoop.authentication import SimpleAuthentication
 from yarnserve.hadoop.session import HadoopSession, Reply, Timeouts
-from yarnserve.yarn import resource_managers as module
 from yarnserve.yarn.resource_managers import INFO, ResourceManagers
 
 
@@ -113,11 +112,11 @@ def test_none_answers(session: HadoopSession) -> None:
         assert not isinstance(raised.value, StandbyError)
 
 
-def test_a_frozen_one_costs_one_probe(session: HadoopSession, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frozen_one_costs_one_probe(session: HadoopSession, start: Start) -> None:
     """A ResourceManager that takes connections and says nothing does not keep us from the active one."""
-    monkeypatch.setattr(module, "PROBE_TIMEOUT", 0.2)
     frozen, active = start(lambda asked: SILENCE), start(manager("ACTIVE"))
-    assert ResourceManagers(session, (frozen.url, active.url)).active() == active.url
+    managers = ResourceManagers(session, (frozen.url, active.url), probe_timeout=0.2)
+    assert managers.active() == active.url
 
 
 @pytest.mark.parametrize(

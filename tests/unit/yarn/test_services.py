@@ -26,7 +26,6 @@ from yarnserve.hadoop.authentication import SimpleAuthentication
 from yarnserve.hadoop.session import HadoopSession
 from yarnserve.records.version import Version
 from yarnserve.records.yarn import Accepted, Service, ServiceState
-from yarnserve.yarn import services as module
 from yarnserve.yarn.resource_managers import INFO, ResourceManagers
 from yarnserve.yarn.services import ServicesApi
 
@@ -242,16 +241,17 @@ def test_a_forgotten_application_is_a_stopped_service(cluster: Cluster, services
     assert services.get("x").state is ServiceState.STOPPED
 
 
-def test_blocked_reads_end_and_writes_stay_in_doubt(
-    cluster: Cluster, services: ServicesApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocked_reads_end_and_writes_stay_in_doubt(cluster: Cluster) -> None:
     """A GET that blocks, as it may for 15 minutes, and a write without an answer end in RequestTimeoutError, once."""
-    monkeypatch.setattr(module, "READ_TIMEOUT", 0.1)
-    monkeypatch.setattr(module, "WRITE_TIMEOUT", 0.2)
+    assert cluster.wire is not None
     cluster.reply = SILENCE
-    for verb in ("get", "create"):
-        with pytest.raises(RequestTimeoutError):
-            VERBS[verb](services)
+    with HadoopSession(SimpleAuthentication("alice")) as session:
+        managers = ResourceManagers(session, (cluster.wire.url,))
+        api = ServicesApi(session, managers, read_timeout=0.1, write_timeout=0.2)
+        for verb, patience in (("get", "0.1"), ("create", "0.2")):
+            with pytest.raises(RequestTimeoutError) as raised:
+                VERBS[verb](api)
+            assert patience in raised.value.why
     assert [asked.method for asked in cluster.asked] == ["GET", "POST"]
 
 

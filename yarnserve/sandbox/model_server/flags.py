@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Value: TypeAlias = bool | int | float | str
 
@@ -61,7 +61,7 @@ WITHOUT_EFFECT: Mapping[str, Value] = {
     "thread_pool_factory_config_file": "",
 }
 
-_OBEYED: Mapping[str, Value] = {field.name: field.default for field in dataclasses.fields(Options)}
+_OBEYED: Mapping[str, Value] = dataclasses.asdict(Options())
 _DEFAULTS: Mapping[str, Value] = {**_OBEYED, **WITHOUT_EFFECT}
 
 
@@ -95,8 +95,9 @@ def parse(arguments: Sequence[str]) -> CommandLine:
             values[name] = _read(argument, default, text if equals else "true")
     if unknown[:1] == ["--help"]:
         raise UnparsableFlagError("--help")
-    obeyed = {name: value for name, value in values.items() if name in _OBEYED}
-    return CommandLine(Options(**obeyed), tuple(unknown), tuple(sorted(values.keys() - _OBEYED.keys())))  # type: ignore[arg-type]
+    obeyed: dict[str, Any] = {name: value for name, value in values.items() if name in _OBEYED}
+    options = dataclasses.replace(Options(), **obeyed)
+    return CommandLine(options, tuple(unknown), tuple(sorted(values.keys() - _OBEYED.keys())))
 
 
 def usage(program: str) -> str:

@@ -36,28 +36,29 @@ def answer(manager: Manager, method: str, target: str, body: bytes) -> Answer:
     if not re.match("/v1/", target, re.IGNORECASE):
         return Answer(404, "text/html", _NOT_FOUND_PAGE)
     try:
-        return _json(200, _dispatch(manager, method, target, body), indent=1)
+        return _dispatch(manager, method, target, body)
     except ServingError as error:
         return _json(error.code.http_status, {"error": error.message}, indent=4)
 
 
-def _json(status: int, document: Any, indent: int) -> Answer:
+def _json(status: int, document: Any, indent: int | None) -> Answer:
     return Answer(status, "application/json", (json.dumps(document, indent=indent) + "\n").encode())
 
 
-def _dispatch(manager: Manager, method: str, target: str, body: bytes) -> Any:
+def _dispatch(manager: Manager, method: str, target: str, body: bytes) -> Answer:
     if method == "POST" and (match := _PREDICTION.fullmatch(target)):
         name, version, label, verb = match.groups()
         if verb.lower() != "predict":
             raise ServingError(Code.UNIMPLEMENTED, f"The stand-in answers predict, not {verb}")
-        return _predict(manager, unquote(name), _number(version), label, body)
+        # On one line, numbers and all: TF Serving breaks it into three.
+        return _json(200, _predict(manager, unquote(name), _number(version), label, body), indent=None)
     if method == "GET" and target.lower() == "/v1/models":
         raise invalid_argument("Missing model name in request.")
     if method == "GET" and (match := _STATUS.fullmatch(target)):
         name, version, label, metadata = match.groups()
         if metadata:
-            return _metadata(manager, unquote(name), _number(version), label)
-        return _status(manager, unquote(name), _number(version))
+            return _json(200, _metadata(manager, unquote(name), _number(version), label), indent=1)
+        return _json(200, _status(manager, unquote(name), _number(version)), indent=1)
     raise invalid_argument(f"Malformed request: {method} {target}")
 
 

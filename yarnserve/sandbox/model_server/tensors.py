@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ _INTEGERS = {
     "DT_UINT32": ("uint32", "uint32"),
     "DT_UINT64": ("uint64", "uint64"),
 }
+#: Binary digits of the mantissa, and the largest number.
+_FLOATS = {"DT_FLOAT": (24, 3.4028234663852886e38), "DT_DOUBLE": (53, 1.7976931348623157e308)}
 _OTHERS = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_BOOL": "bool", "DT_STRING": "object"}
 
 
@@ -165,7 +168,7 @@ def _check(value: Any, level: int, shape: tuple[int, ...], dtype: str) -> None:
 def _check_type(value: Any, dtype: str) -> None:
     if dtype in _INTEGERS:
         fits = type(value) is int and _in_range(value, _INTEGERS[dtype][1])
-    elif dtype in ("DT_FLOAT", "DT_DOUBLE"):
+    elif dtype in _FLOATS:
         fits = type(value) in (int, float)
     elif dtype in ("DT_BOOL", "DT_STRING"):
         fits = isinstance(value, bool if dtype == "DT_BOOL" else str)
@@ -175,6 +178,17 @@ def _check_type(value: Any, dtype: str) -> None:
         raise invalid_argument(
             f"JSON Value: {_text(value)} Type: {_json_type(value)} is not of expected type: {_type_name(dtype)}"
         )
+    if dtype in _FLOATS and not _is_lossless(value, *_FLOATS[dtype]):
+        raise invalid_argument(
+            f"Cannot convert JSON value: {_text(value)} to {_type_name(dtype)} without loss of precision."
+        )
+
+
+def _is_lossless(value: float, digits: int, largest: float) -> bool:
+    """Whether a number may become a float: a whole one must be exact, another must be in range."""
+    if isinstance(value, int):
+        return abs(value) <= (2**digits - 1 if -(2**63) <= value < 2**64 else largest)
+    return not math.isfinite(value) or abs(value) <= largest
 
 
 def _in_range(value: int, kind: str) -> bool:
@@ -190,11 +204,7 @@ def _array(value: Any, shape: tuple[int, ...], info: TensorInfo) -> Any:
     kind = _OTHERS.get(info.dtype) or _INTEGERS[info.dtype][0]
     # Small integer types are read as int32 and cut, as TensorProto.int_val is.
     wide = _INTEGERS[info.dtype][1] if info.dtype in _INTEGERS else kind
-    try:
-        return numpy.array(value, dtype=wide).astype(kind).reshape(shape)
-    except OverflowError as error:
-        what = _type_name(info.dtype)
-        raise invalid_argument(f"Cannot convert JSON value to {what} without loss of precision.") from error
+    return numpy.array(value, dtype=wide).astype(kind).reshape(shape)
 
 
 def _type_name(dtype: str) -> str:

@@ -1,0 +1,167 @@
+"""One sandbox for all tests of the command line, and the command line as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import REPOSITORY
+from yarnserve.sandbox import Sandbox
+
+DIGITS = REPOSITORY / "examples" / "digits"
+
+#: Seconds no command of these tests may take.
+COMMAND_DEADLINE = 90
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished command."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> Any:
+        """The JSON on stdout."""
+        return json.loads(self.stdout)
+
+
+@dataclass
+class Shell:
+    """Runs ``yarnserve`` with an environment of its own; *environment* is what was exported."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    directory: Path = REPOSITORY
+
+    def __call__(self, *arguments: str, stdin: str = "", **changes: str) -> Ran:
+        """Run one command to its end; *changes* are further exports."""
+        run = subprocess.run(
+            [sys.executable, "-m", "yarnserve", *arguments],
+            env={**_bare_environment(), **self.environment, **changes},
+            cwd=self.directory,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_DEADLINE,
+            check=False,
+        )
+        return Ran(run.returncode, run.stdout, run.stderr)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command and leave it running."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "yarnserve", *arguments],
+            env={**_bare_environment(), **self.environment},
+            cwd=self.directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def _bare_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("YARNSERVE_", "HADOOP_"))}
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Sandbox]:
+    """A sandbox with the digits model and one that is missing its version."""
+    with Sandbox(uploads=[(DIGITS / "model", "/models/digits")]) as running:
+        yield running
+
+
+@pytest.fixture
+def yarnserve(cluster: Sandbox) -> Shell:
+    """The command line of somebody whose environment names the sandbox."""
+    return Shell(dict(cluster.environment))
+
+
+def free_ports() -> int:
+    """A base port above which three replicas' ports are free now."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            base = int(listener.getsockname()[1])
+        if base + 40 < 65536 and all(_free(base + 10 * replica + offset) for replica in range(3) for offset in (0, 1)):
+            return base
+
+
+def _free(port: int) -> bool:
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return True
+    except OSError:
+        return False
+
+
+class SpecWriter:
+    """Writes service.yaml files of the digits model into *directory*, all with the same free ports."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._base = free_ports()
+        (directory / "example.json").write_text((DIGITS / "example.json").read_text())
+
+    def __call__(self, name: str, **fields: Any) -> Path:
+        """Write one; *fields* replace or add to it."""
+        document = {
+            "name": name,
+            "model": {"base_path": "hdfs:///models/digits", "name": "digits", "example": "example.json"},
+            "serving": {"version": "2.6", "flags": {"prefer_tflite_model": True}},
+            "replicas": 1,
+            "resources": {"cpus": 1, "memory": "512m"},
+            "ports": {"grpc": self._base, "rest": self._base + 1},
+        }
+        path = self._directory / f"{name}.yaml"
+        # JSON is YAML.
+        path.write_text(json.dumps({**document, **fields}, indent=1))
+        return path
+
+
+@pytest.fixture
+def write_spec(tmp_path: Path) -> SpecWriter:
+    """Specs with ports of their own."""
+    return SpecWriter(tmp_path)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A live service of one replica, and what wrote its spec."""
+
+    name: str
+    write_spec: SpecWriter
+
+
+@contextmanager
+def launched(yarnserve: Shell, name: str, directory: Path) -> Iterator[Service]:
+    """A service launched and live, destroyed at the end if it is still there."""
+    write_spec = SpecWriter(directory)
+    launch = yarnserve("launch", str(write_spec(name)), "--wait", "--timeout", "30")
+    assert launch.status == 0, launch.stderr
+    yield Service(name, write_spec)
+    assert yarnserve("destroy", name, "--yes").status in (0, 5)
+
+
+@pytest.fixture(scope="session")
+def shared(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One live service for all tests that change nothing of it."""
+    with launched(Shell(dict(cluster.environment)), "shared", tmp_path_factory.mktemp("shared")) as service:
+        yield service
+
+
+@pytest.fixture
+def own(yarnserve: Shell, tmp_path: Path) -> Iterator[Service]:
+    """A live service that a test may change."""
+    with launched(yarnserve, "own", tmp_path) as service:
+        yield service

@@ -1,0 +1,162 @@
+"""Which version is loaded, served and forgotten, poll by poll, with the digits model on a local disk."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.model_server.processes import add_version
+from yarnserve.sandbox.model_server.manager import Manager
+from yarnserve.sandbox.model_server.servable import load
+from yarnserve.sandbox.model_server.source import LocalSource, versions
+from yarnserve.sandbox.model_server.status import ServingError
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """An empty base path."""
+    path = tmp_path / "model"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    """Every pause between two attempts, instead of waiting."""
+    return []
+
+
+@pytest.fixture
+def manager(base: Path, pauses: list[float]) -> Manager:
+    """A manager that retries twice."""
+    loader = partial(load, prefer_tflite=True)
+    return Manager("digits", LocalSource(str(base)), loader, max_retries=2, retry_seconds=60.0, sleep=pauses.append)
+
+
+def states(manager: Manager) -> dict[int, str]:
+    """State by version, in the order of the status answer."""
+    return {version: status.state for version, status in manager.statuses().items()}
+
+
+def test_highest_version_only(manager: Manager, base: Path) -> None:
+    """Of several versions the highest number is loaded, by number and not by name."""
+    for name in ("9", "10", "2"):
+        add_version(base, name)
+    manager.poll()
+    assert states(manager) == {10: "AVAILABLE"}
+    assert manager.servable(None)[0] == 10
+
+
+def test_newer_version(manager: Manager, base: Path) -> None:
+    """A newer version takes over; the older one ends without an error and stays listed, below it."""
+    for name in ("1", "2"):
+        add_version(base, name)
+        manager.poll()
+    assert list(states(manager).items()) == [(2, "AVAILABLE"), (1, "END")]
+    assert manager.statuses()[1].error is None
+    with pytest.raises(ServingError, match=r"Servable not found for request: Specific\(digits, 1\)"):
+        manager.servable(1)
+
+
+def test_failed_version_is_not_tried_again(manager: Manager, base: Path, pauses: list[float]) -> None:
+    """A newer version that cannot be loaded is retried, ends with its error, and the old one goes on serving."""
+    add_version(base, "1")
+    manager.poll()
+    broken = add_version(base, "2", broken=True)
+    manager.poll()
+    error = manager.statuses()[2].error
+    assert states(manager) == {2: "END", 1: "AVAILABLE"}
+    assert error is not None
+    assert error.message == f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {broken}"
+    assert pauses == [60.0, 60.0]
+    shutil.copytree(base / "1", broken, dirs_exist_ok=True)
+    manager.poll()
+    assert states(manager) == {2: "END", 1: "AVAILABLE"}
+    assert pauses == [60.0, 60.0]
+
+
+def test_failed_version_that_went_away(manager: Manager, base: Path) -> None:
+    """Once its directory has gone and come back, a failed version is tried again."""
+    add_version(base, "1")
+    add_version(base, "2", broken=True)
+    manager.poll()
+    assert states(manager) == {2: "END"}
+    (base / "2").rmdir()
+    manager.poll()
+    assert states(manager) == {2: "END", 1: "AVAILABLE"}
+    add_version(base, "2")
+    manager.poll()
+    assert states(manager) == {2: "AVAILABLE", 1: "END"}
+
+
+def test_rollback_by_removal(manager: Manager, base: Path) -> None:
+    """When the newest directory is removed, the next lower version is loaded again and the removed one unloaded."""
+    for name in ("1", "2"):
+        add_version(base, name)
+        manager.poll()
+    shutil.rmtree(base / "2")
+    manager.poll()
+    assert states(manager) == {2: "END", 1: "AVAILABLE"}
+
+
+def test_all_versions_removed(manager: Manager, base: Path) -> None:
+    """An empty base path unloads everything."""
+    add_version(base, "1")
+    manager.poll()
+    shutil.rmtree(base / "1")
+    manager.poll()
+    assert states(manager) == {1: "END"}
+    with pytest.raises(ServingError, match=r"Servable not found for request: Latest\(digits\)"):
+        manager.servable(None)
+
+
+def test_base_path_removed(manager: Manager, base: Path) -> None:
+    """A base path that is not there at all changes nothing."""
+    add_version(base, "1")
+    manager.poll()
+    shutil.rmtree(base)
+    manager.poll()
+    assert states(manager) == {1: "AVAILABLE"}
+
+
+def test_status_while_retrying(base: Path) -> None:
+    """Between attempts a failing version is LOADING without an error."""
+    seen = []
+    manager = Manager(
+        "digits",
+        LocalSource(str(base)),
+        partial(load, prefer_tflite=True),
+        max_retries=1,
+        retry_seconds=1.0,
+        sleep=lambda _: seen.append(manager.statuses()[3]),
+    )
+    add_version(base, "3", broken=True)
+    manager.poll()
+    assert [(status.state, status.error) for status in seen] == [("LOADING", None)]
+
+
+def test_truncated_model(manager: Manager, base: Path) -> None:
+    """Half a model.tflite is a failed load, not a crash."""
+    model = add_version(base, "1") / "model.tflite"
+    model.write_bytes(model.read_bytes()[:50_000])
+    manager.poll()
+    error = manager.statuses()[1].error
+    assert error is not None
+    assert error.message.startswith("Failed to load model.tflite: ")
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["5", "00005"], {5: "00005"}),
+        (["-3", "+4", " 6"], {-3: "-3", 4: "+4", 6: " 6"}),
+        (["5.tmp", ".5", "_tmp_5", "5._COPYING_", "v5", "20240101T00", "", "٣"], {}),
+        (["9223372036854775807", "9223372036854775808"], {9223372036854775807: "9223372036854775807"}),
+    ],
+)
+def test_version_names(names: list[str], found: dict[int, str]) -> None:
+    """Names that read as 64-bit numbers are versions, others are not (tf-serving.md 5.1)."""
+    assert versions(names) == found
