@@ -148,6 +148,16 @@ def test_truncated_model(manager: Manager, base: Path) -> None:
     assert error.message.startswith("Failed to load model.tflite: ")
 
 
+def test_unreadable_model(manager: Manager, base: Path) -> None:
+    """A model that is there and cannot be read, and a version that is no directory, are failed loads too."""
+    (base / "1" / "model.tflite").mkdir(parents=True)
+    manager.poll()
+    (base / "2").write_text("")
+    manager.poll()
+    assert states(manager) == {2: "END", 1: "END"}
+    assert all(status.error for status in manager.statuses().values())
+
+
 @pytest.mark.parametrize(
     ("names", "found"),
     [

@@ -242,3 +242,11 @@ def test_node_forgets_an_ended_container_soon() -> None:
     lab.run(1)
     assert container not in [each.id for each in lab.cluster.containers()]
     assert lab.runtime.forgotten == [container]
+
+
+def test_setting_that_is_no_number_kills_the_master() -> None:
+    """A malformed retry setting is accepted by POST, and ends the application when no master can start."""
+    lab = Lab()
+    lab.create(service(component(properties={f"{FAILURE}.retry.max": "often"})))
+    lab.run(3)
+    assert lab.states() == ("FAILED", {}, {})

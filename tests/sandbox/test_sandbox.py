@@ -44,21 +44,27 @@ def shell(command: str, **more: Any) -> dict[str, Any]:
     return component(launch_command=command, properties={"yarn.service.container-failure.retry.max": "0"}, **more)
 
 
-def containers(sandbox: Sandbox) -> list[dict[str, Any]]:
-    """Return what all NodeManagers say of containers, with the URL of each added."""
-    nodes = send("GET", f"{sandbox.resource_manager_url}/ws/v1/cluster/nodes").document()["nodes"]["node"]
+def containers(base: Sandbox | str) -> list[dict[str, Any]]:
+    """Return what all NodeManagers say of containers, with the URL of each added; *base* may be a URL."""
+    manager = base if isinstance(base, str) else base.resource_manager_url
+    nodes = send("GET", f"{manager}/ws/v1/cluster/nodes").document()["nodes"]["node"]
     found = []
     for node in nodes:
-        base = f"http://{node['nodeHTTPAddress']}/ws/v1/node/containers"
-        listed = send("GET", base).document()["containers"].get("container", [])
-        found += [{**container, "url": f"{base}/{container['id']}"} for container in listed]
+        url = f"http://{node['nodeHTTPAddress']}/ws/v1/node/containers"
+        listed = send("GET", url).document()["containers"].get("container", [])
+        found += [{**container, "url": f"{url}/{container['id']}"} for container in listed]
     return found
 
 
 def instance(sandbox: Sandbox, url: str) -> dict[str, Any]:
-    """Return the node's view of the service's first container."""
-    shown = send("GET", url, **ALICE).document()["components"][0]["containers"][0]
-    return next(container for container in containers(sandbox) if container["id"] == shown["id"])
+    """Wait for the first container of a service; return its node's view of it."""
+
+    def seen() -> dict[str, Any] | None:
+        components = send("GET", url, **ALICE).document()["components"]
+        shown = [container["id"] for component in components for container in component["containers"]]
+        return next((container for container in containers(sandbox) if container["id"] in shown), None)
+
+    return wait_until(seen)
 
 
 def log(container: dict[str, Any], file: str, **query: str) -> str:
@@ -111,7 +117,7 @@ def test_double_quotes_break_a_command(quick: Sandbox) -> None:
 def test_crash_is_replaced(quick: Sandbox) -> None:
     """A process that ends is noticed, and a new container with a new id takes its place."""
     url = launch(quick, "crash", shell("sleep 0.5; exit 3"))
-    first = wait_until(lambda: send("GET", url, **ALICE).document()["components"] and instance(quick, url)["id"])
+    first = instance(quick, url)["id"]
     ended = wait_until(lambda: next((each for each in containers(quick) if each["exitCode"] == 3), None))
     assert (ended["id"], ended["state"]) == (first, "DONE")
     wait_until(lambda: instance(quick, url)["id"] != first)
@@ -134,9 +140,9 @@ def test_kill_reaches_the_process(quick: Sandbox) -> None:
 
 def test_end_of_a_container_takes_its_whole_group(quick: Sandbox) -> None:
     """Children that a command leaves behind die with it."""
-    url = launch(quick, "family", shell("sleep 600 & echo $! >&2; exec sleep 0.5"))
-    pid = wait_until(lambda: next((log(each, "stderr.txt") for each in containers(quick)), "").strip())
-    wait_until(lambda: not alive(int(pid)))
+    url = launch(quick, "family", shell("sleep 600 & echo \\$! >&2; exec sleep 0.5"))
+    pid = int(wait_until(lambda: first_log(quick)))
+    wait_until(lambda: not alive(pid))
     send("DELETE", url, **ALICE)
 
 
@@ -144,7 +150,7 @@ def test_stop_ends_processes_that_ignore_term(quick: Sandbox) -> None:
     """A process that ignores TERM is killed after the profile's delay."""
     url = launch(quick, "stubborn", shell("trap '' TERM; echo $$ >&2; while true; do sleep 0.1; done"))
     wait_for_state(url, "STABLE")
-    pid = int(log(instance(quick, url), "stderr.txt") or log(instance(quick, url), "prelaunch.err"))
+    pid = int(first_log(quick))
     assert send("DELETE", url, **ALICE).status == 200
     wait_until(lambda: not alive(pid))
     wait_until(lambda: not containers(quick))
@@ -163,8 +169,7 @@ def test_readiness_checks_look_at_the_process(quick: Sandbox, check: dict[str, A
     waiting = "until [ -f $PWD/../go ]; do sleep 0.05; done"
     command = f"echo hello > conf.txt; {waiting}; exec {sys.executable} -m http.server {unused_port} --bind 127.0.0.1"
     url = launch(quick, "checked", shell(command, readiness_check={**check, "properties": properties}))
-    wait_until(lambda: send("GET", url, **ALICE).document()["components"])
-    wait_until(lambda: send("GET", url, **ALICE).document()["components"][0]["containers"])
+    instance(quick, url)
     assert wait_for_state(url, "STARTED")["components"][0]["containers"][0]["state"] == "RUNNING_BUT_UNREADY"
     script = log(instance(quick, url), "launch_container.sh")
     work = next(line for line in script.splitlines() if line.startswith("export PWD=")).split('"')[1]
@@ -204,26 +209,18 @@ def test_starts_fast_publishes_itself_and_leaves_nothing(tmp_path: Path) -> None
         path = "/webhdfs/v1/models/m/weights"
         status = send("GET", f"{sandbox.namenode_url}{path}", op="GETFILESTATUS").document()["FileStatus"]
         assert (status["owner"], status["length"]) == ("carol", 3)
-        url = launch_as(sandbox, "carol", shell("echo $$ >&2; exec sleep 600"))
-        pid = wait_until(
-            lambda: next((log(each, "stderr.txt") for each in containers(sandbox)[1:]), "") or first_log(sandbox)
-        )
-        assert alive(int(pid))
-        assert url
-    assert not alive(int(pid))
+        services = f"{sandbox.resource_manager_url}/app/v1/services"
+        send("POST", services, service(shell("echo $$ >&2; exec sleep 600")), **{"user.name": "carol"})
+        pid = int(wait_until(lambda: first_log(sandbox)))
+        assert alive(pid)
+    assert not alive(pid)
     assert not conf.parent.exists()
 
 
-def launch_as(sandbox: Sandbox, user: str, one: dict[str, Any]) -> str:
-    """POST a service for *user*."""
-    url = f"{sandbox.resource_manager_url}/app/v1/services"
-    assert send("POST", url, service(one), **{"user.name": user}).status == 202
-    return url
-
-
-def first_log(sandbox: Sandbox) -> str:
-    """Return the first standard error that says something."""
-    return next((text for each in containers(sandbox) if (text := log(each, "stderr.txt"))), "")
+def first_log(base: Sandbox | str) -> str:
+    """Return the first output that the shell of any container has made, empty while there is none."""
+    texts = (log(each, "prelaunch.err") for each in containers(base))
+    return next((line for text in texts for line in text.splitlines() if line.replace(" ", "").isdecimal()), "")
 
 
 _KILLED = """
@@ -238,31 +235,37 @@ with Sandbox(user="alice") as sandbox:
 def test_nothing_survives_a_killed_sandbox() -> None:
     """After kill -9 of the sandbox's process its containers die too, background children included."""
     with subprocess.Popen([sys.executable, "-c", _KILLED], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        base = process.stdout.readline().strip()
-        command = "sleep 600 & echo $! $$ >&2; exec sleep 600"
-        url = f"{base}/app/v1/services"
-        send("POST", url, service(shell(command)), **ALICE)
-        sandbox = Sandbox(user="alice")
-        sandbox.resource_manager_url = base
-        pids = [int(pid) for pid in wait_until(lambda: first_log(sandbox)).split()]
-        assert all(alive(pid) for pid in pids)
-        os.kill(process.pid, signal.SIGKILL)
+        try:
+            assert process.stdout is not None
+            base = process.stdout.readline().strip()
+            command = "sleep 600 & echo \\$! \\$\\$ >&2; exec sleep 600"
+            send("POST", f"{base}/app/v1/services", service(shell(command)), **ALICE)
+            pids = [int(pid) for pid in wait_until(lambda: first_log(base)).split()]
+            assert [alive(pid) for pid in pids] == [True, True]
+        finally:
+            os.kill(process.pid, signal.SIGKILL)
     wait_until(lambda: not any(alive(pid) for pid in pids))
 
 
-def test_breakdown_is_loud(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_breakdown_is_loud(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """An exception inside ends the sandbox, is printed, and is raised where the context is left."""
-    from yarnserve.sandbox.cluster import Cluster
+    (tmp_path / "nm-local").write_text("in the way of the containers' directories")
+    broken = Sandbox(user="alice", directory=tmp_path)
+    broken.__enter__()
+    launch(broken, "any", shell("exec sleep 600"))
+    wait_until(lambda: not answers(broken))
+    with pytest.raises(YarnserveError, match="broke down") as raised:
+        broken.__exit__(None, None, None)
+    assert "nm-local" in raised.value.why
+    assert "nm-local" in capfd.readouterr().err
 
-    def broken(self: Cluster, now: float) -> None:
-        raise ZeroDivisionError("ouch")
 
-    monkeypatch.setattr(Cluster, "advance", broken)
-    with pytest.raises(YarnserveError, match="broke down") as raised, Sandbox() as sandbox:
-        wait_until(lambda: not sandbox._thread.is_alive())
-    assert raised.value.why == "ZeroDivisionError: ouch"
-    assert "ZeroDivisionError: ouch" in capsys.readouterr().err
+def answers(sandbox: Sandbox) -> bool:
+    """Whether the ResourceManager still listens."""
+    try:
+        return send("GET", f"{sandbox.resource_manager_url}/ws/v1/cluster/info").status == 200
+    except ConnectionError:
+        return False
 
 
 def test_directory_that_scripts_cannot_name_is_refused(tmp_path: Path) -> None:

@@ -86,6 +86,8 @@ def test_continue(url: str) -> None:
     ("method", "query", "message"),
     [
         ("PUT", "op=RENAME&destination=/x&renameoptions=OVERWRITE", "renameoptions is not supported by the sandbox"),
+        ("GET", "op=GETHOMEDIRECTORY&doas=bob", "doas is not supported by the sandbox"),
+        ("GET", "op=GETHOMEDIRECTORY&delegation=x", "delegation is not supported by the sandbox"),
         ("POST", "op=APPEND", "APPEND is not a valid POST operation."),
         ("PUT", "op=MKDIRS&permission=7777", "Invalid parameter range: permission = 7777 > 1777"),
         ("DELETE", "op=DELETE&recursive=yes", 'Failed to parse "yes" to Boolean.'),

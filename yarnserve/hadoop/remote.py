@@ -29,7 +29,7 @@ _ACCESS = frozenset(
     }
 )
 _NOT_FOUND = frozenset({"FileNotFoundException", "NotFoundException"})
-_CONFLICT = frozenset({"FileAlreadyExistsException"})
+_CONFLICT = frozenset({"AlreadyBeingCreatedException", "FileAlreadyExistsException"})
 
 # YARN's web servers wrap their own words in it.
 _WRAPPER = "java.lang.Exception: "

@@ -137,8 +137,7 @@ class Application:
             self._attempt_died(attempt, attempt.container.exit_code, now)
         elif attempt.master is None:
             if now >= attempt.container.allocated_at + self.profile.am_start:
-                attempt.master = ApplicationMaster(self, self.cluster, attempt.number, self._kept(), now)
-                self.state = AppState.RUNNING
+                self._start_master(attempt, attempt.container, now)
         else:
             attempt.master.advance(now)
             self._take_exit(attempt, attempt.master, now)
@@ -151,6 +150,14 @@ class Application:
         container_id = self.container_id(attempt.number, 1)
         attempt.container = node.place_master(container_id, resource, self.user, self.id, now)
         self.launched_at = self.launched_at or now
+
+    def _start_master(self, attempt: Attempt, container: NodeContainer, now: float) -> None:
+        try:
+            attempt.master = ApplicationMaster(self, self.cluster, attempt.number, self._kept(), now)
+        except ValueError as error:
+            container.complete(1, f"java.lang.NumberFormatException: {error}\n", now)
+            return
+        self.state = AppState.RUNNING
 
     def _kept(self) -> list[tuple[str, int, NodeContainer]]:
         # containers outlive their ApplicationMaster and are handed to the next attempt (yarn-services.md 4.2)

@@ -75,7 +75,11 @@ class Instance:
 
 
 class Component:
-    """One component: how many instances are wanted, and those there are."""
+    """One component: how many instances are wanted, and those there are.
+
+    Raises:
+        ValueError: one of its settings is no number.
+    """
 
     def __init__(self, spec: Document, now: float, profile: Profile) -> None:
         self.spec = spec
@@ -83,7 +87,11 @@ class Component:
         self.profile = profile
         self.state = ComponentState.FLEXING
         self.desired: int = spec["number_of_containers"]
+        self.resource = definition.resource(spec)
+        self.retry = definition.retry_policy(spec, profile)
+        self.check = definition.check(spec)
         self.failures = 0
+        self._threshold = definition.failure_threshold(spec, profile)
         self.instances: list[Instance] = []
         self._add_missing(now)
 
@@ -112,7 +120,7 @@ class Component:
     @property
     def exceeded(self) -> bool:
         """Whether there were more failures than the ApplicationMaster bears."""
-        return self.failures > definition.failure_threshold(self.spec, self.profile)
+        return self.failures > self._threshold
 
     def notice(self, now: float) -> None:
         """Take in what the nodes report."""

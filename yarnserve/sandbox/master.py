@@ -43,7 +43,11 @@ class Exit:
 
 
 class ApplicationMaster:
-    """One running ApplicationMaster; *kept* are the containers that the attempt before it left running."""
+    """One running ApplicationMaster; *kept* are the containers that the attempt before it left running.
+
+    Raises:
+        ValueError: a setting of the service is no number, and the ApplicationMaster dies of it.
+    """
 
     def __init__(
         self,
@@ -154,8 +158,7 @@ class ApplicationMaster:
             instance.address = hostname(component.spec, instance.name, self.service["name"], container)
 
     def _probe(self, component: Component, instance: Instance, due: bool) -> None:
-        check = definition.check(component.spec)
-        if check is None:
+        if component.check is None:
             if due:
                 instance.state = InstanceState.READY
             return
@@ -164,7 +167,7 @@ class ApplicationMaster:
             instance.state = InstanceState.READY if passed else InstanceState.RUNNING_BUT_UNREADY
             instance.probe = None
         if due and instance.probe is None and instance.container is not None and instance.address is not None:
-            instance.probe = instance.container.node.runtime.probe(check, instance.address[0])
+            instance.probe = instance.container.node.runtime.probe(component.check, instance.address[0])
 
     def _request(self, now: float) -> None:
         if definition.is_constrained(self.service):
@@ -181,7 +184,7 @@ class ApplicationMaster:
         return all(other is not None and other.settled for other in needed)
 
     def _launch(self, component: Component, instance: Instance, now: float) -> bool:
-        resource = definition.resource(component.spec)
+        resource = component.resource
         if resource.gpus and not self.scheduler.knows_gpus():
             # ResourceNotFoundException in the ApplicationMaster (real-hadoop.md 7, item 5)
             self.exit = Exit(now, code=1)
@@ -199,7 +202,6 @@ class ApplicationMaster:
         self, component: Component, instance: Instance, node: Node, container_id: str, now: float
     ) -> NodeContainer:
         user, application_id = self.application.user, self.application.id
-        resource = definition.resource(component.spec)
         tokens = service_tokens(self.service, user, self.scheduler.filesystem)
         tokens |= instance_tokens(component.spec, instance.index, container_id)
         tokens |= address_tokens(self._addresses(component.spec["dependencies"]))
@@ -213,11 +215,10 @@ class ApplicationMaster:
                 node=node.address,
             )
         except SubstitutionError as error:
-            container = node.place_master(container_id, resource, user, application_id, now)
+            container = node.place_master(container_id, component.resource, user, application_id, now)
             container.complete(1, f"{error}\n", now)
             return container
-        retry = definition.retry_policy(component.spec, self.profile)
-        return node.place(container_id, resource, now, launch, retry)
+        return node.place(container_id, component.resource, now, launch, component.retry)
 
     def _addresses(self, dependencies: list[str]) -> list[tuple[str, tuple[str, str]]]:
         return [

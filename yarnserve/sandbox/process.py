@@ -152,16 +152,17 @@ class ProcessRuntime:
 
 
 def _passes(check: Check, ip: str) -> bool:
-    timeout = int(check.properties.get("timeout", "1000")) / 1000
     try:
+        timeout = int(check.properties.get("timeout", "1000")) / 1000
         if check.kind == "PORT":
             socket.create_connection((ip, int(check.properties["port"])), timeout).close()
             return True
         url = check.properties["url"].replace("${THIS_HOST}", ip)
         status = _http_status(url, timeout)
+        least, most = check.properties.get("min.success", "200"), check.properties.get("max.success", "299")
+        return int(least) <= status <= int(most)
     except (OSError, http.client.HTTPException, ValueError):
         return False
-    return int(check.properties.get("min.success", "200")) <= status <= int(check.properties.get("max.success", "299"))
 
 
 def _http_status(url: str, timeout: float) -> int:

@@ -174,6 +174,10 @@ class Services:
         # carried out after the definition was stored: the name stays taken (yarn-services.md 1.7)
         if _FORBIDDEN_IN_JAVA_OPTIONS & set(definition.properties(document).get(_JAVA_OPTIONS, "")):
             raise refuse(400, f"Invalid character in {_JAVA_OPTIONS}.")
+        try:
+            definition.am_resource(document, self.cluster.profile)
+        except ValueError as error:
+            raise refuse(400, str(error)) from None
         most = self.cluster.largest
         for component in document["components"]:
             try:

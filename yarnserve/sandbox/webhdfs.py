@@ -108,13 +108,14 @@ class _NameNode:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         raw_path = request.rel_url.raw_path
-        if not (posixpath.normpath(raw_path) + "/").startswith(_PREFIX + "/"):
+        if not all(f"{path}/".startswith(f"{_PREFIX}/") for path in (raw_path, posixpath.normpath(raw_path))):
             return _html(404, "Not Found", raw_path)
         parameters = Parameters(request.rel_url.query)
         if parameters.has_empty_user:
             return _html(500, "Server Error", raw_path)
         method = "GET" if request.method == "HEAD" else request.method
         try:
+            parameters.refuse("doas", "delegation")
             handler = parameters.operation(method, self._operations.get(method, {}))
             return handler(unquote(raw_path[len(_PREFIX) :]) or "/", parameters)
         except NamespaceError as error:

@@ -91,10 +91,13 @@ class Parameters:
             raise _invalid("destination", f'Invalid parameter value: destination = "{path}" is not an absolute path.')
         return path
 
-    def refuse(self, name: str) -> None:
-        """Refuse a parameter that a NameNode obeys and the sandbox does not have."""
-        if self.text(name):
-            raise NamespaceError("java.lang.UnsupportedOperationException", f"{name} is not supported by the sandbox")
+    def refuse(self, *names: str) -> None:
+        """Refuse parameters that a NameNode obeys and the sandbox does not have: ignored, they would mislead."""
+        for name in names:
+            if self.text(name):
+                raise NamespaceError(
+                    "java.lang.UnsupportedOperationException", f"{name} is not supported by the sandbox"
+                )
 
 
 def _invalid(name: str, why: str) -> NamespaceError:

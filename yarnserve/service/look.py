@@ -6,12 +6,12 @@ becomes a note in the snapshot, so that one blind eye does not hide what the oth
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from yarnserve import probe
 from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.judge.verdict import judge_replica
 from yarnserve.records.replica import Endpoint, ModelState, Observation, Replica, Target
@@ -81,10 +81,8 @@ def look(connection: Connection, name: str, *, deadline: float = PROBE_DEADLINE)
         NotFoundError: neither YARN nor the saved state knows it.
         UnreachableError: YARN cannot be asked at all.
     """
-    with ThreadPoolExecutor(max_workers=5, thread_name_prefix="look") as pool:
-        # aiohttp takes as long to import as the reads take to be answered: both at the same time.
-        pool.submit(importlib.import_module, "yarnserve.probe")
-        store = connection.store(name)
+    store = connection.store(name)
+    with ThreadPoolExecutor(max_workers=4, thread_name_prefix="look") as pool:
         eyes = _Eyes(pool)
         applications = eyes.read(lambda: newest_application(connection, name))
         service_read = eyes.read(lambda: connection.services.get(name))
@@ -128,10 +126,6 @@ def _observe(component: Component | None, revision: Saved[Revision] | None, dead
         address = endpoint_of(container, revision)
         if address is not None:
             targets.append(Target(container.instance, address, checks))
-    if not targets:
-        return ()
-    from yarnserve import probe
-
     return probe.observe(targets, deadline=deadline)
 
 

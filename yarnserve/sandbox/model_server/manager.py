@@ -133,7 +133,7 @@ class Manager:
         try:
             with self._source.fetch(child) as directory:
                 return self._load(directory, f"{self._source.base_path}/{child}")
-        except SourceError as error:
+        except (SourceError, OSError) as error:
             raise ServingError(Code.UNKNOWN, str(error)) from error
 
     def _take_down(self, version: int) -> None:
