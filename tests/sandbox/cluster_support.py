@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,6 +110,13 @@ class Lab:
         for _ in range(round(seconds / step)):
             self.now += step
             self.cluster.advance(self.now)
+
+    def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
+        """Let time pass until *condition* holds, at most *seconds*."""
+        ends = self.now + seconds
+        while not condition():
+            assert self.now < ends, f"not within {seconds} s"
+            self.run(0.05)
 
     def create(self, document: dict[str, Any], user: str = "alice") -> str:
         """POST a service; return its application's id."""

@@ -53,8 +53,7 @@ def test_address_comes_after_the_start() -> None:
     """A container is shown without ip and hostname first, and with them a little later."""
     lab = Lab()
     lab.create(service(component()))
-    while not lab.states()[2]:
-        lab.run(0.05)
+    lab.until(lambda: lab.states()[2])
     assert "ip" not in lab.get()["components"][0]["containers"][0]
     lab.run(0.15)
     assert lab.get()["components"][0]["containers"][0]["ip"] == "10.0.0.1"
@@ -222,6 +221,8 @@ def test_containers_wait_for_room() -> None:
     assert lab.states() == ("STARTED", {"big": "FLEXING"}, dict.fromkeys(("big-0", "big-1", "big-2"), "READY"))
     assert lab.cluster.capacity.memory_mb - lab.cluster.used.memory_mb == 0
     lab.runtime.of("big-0")[0].exit_code = 0
+    lab.run(0.1)
+    assert lab.cluster.capacity.memory_mb - lab.cluster.used.memory_mb == 1024
     lab.run(3)
     assert len(lab.runtime.scripts) == 4
 
@@ -318,8 +319,7 @@ def test_dollar_and_backslash_in_a_used_value_fail_the_launch(value: str) -> Non
     """A value with $ or backslash that a token stands for fails the container before any process runs."""
     lab = Lab()
     lab.create(service(component(launch_command="run ${PLACE}", configuration={"env": {"PLACE": value}})))
-    while lab.states()[2] != {"web-0": "FAILED"}:
-        lab.run(0.05)
+    lab.until(lambda: lab.states()[2] == {"web-0": "FAILED"})
     assert lab.runtime.scripts == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +11,13 @@ import pytest
 from tests.sandbox.cluster_support import component, send, service, wait_for_state
 from tests.support import wait_until
 from yarnserve.sandbox import Sandbox
+from yarnserve.sandbox.profile import HADOOP_3_1_4
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Sandbox]:
     """Two nodes with two GPUs each, and a running service of alice's that holds one."""
-    with Sandbox(user="alice", gpus=2) as running:
+    with Sandbox(user="alice", gpus=2, profile=replace(HADOOP_3_1_4, am_start=0.1)) as running:
         gpu = {"cpus": 2, "memory": "512", "additional": {"yarn.io/gpu": {"value": 1, "unit": ""}}}
         services = f"{running.resource_manager_url}/app/v1/services"
         body = service(component(launch_command="exec sleep 600", resource=gpu))

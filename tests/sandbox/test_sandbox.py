@@ -27,7 +27,7 @@ ALICE = {"user.name": "alice"}
 @pytest.fixture(scope="module")
 def quick() -> Iterator[Sandbox]:
     """A sandbox of its own with short readiness ticks."""
-    with Sandbox(user="alice", profile=replace(HADOOP_3_1_4, readiness_interval=0.2)) as running:
+    with Sandbox(user="alice", profile=replace(HADOOP_3_1_4, readiness_interval=0.2, am_start=0.1)) as running:
         yield running
 
 

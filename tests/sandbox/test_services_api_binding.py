@@ -72,6 +72,7 @@ def test_any_field_may_be_wrong(path: tuple[Any, ...], value: Any) -> None:
     [
         (b"{not json", "com.fasterxml.jackson.core.JsonParseException"),
         (b'{"name": "x"', "com.fasterxml.jackson.core.io.JsonEOFException"),
+        (b"[" * 100_000, "com.fasterxml.jackson.core.JsonParseException"),
         (b"[]", "com.fasterxml.jackson.databind.exc.MismatchedInputException"),
         (b'{"foo": 1}', "com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException"),
         (b'{"lifetime": "x"}', "com.fasterxml.jackson.databind.exc.InvalidFormatException"),

@@ -71,7 +71,7 @@ IN_OWN_WORDS = re.compile(
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Sandbox]:
     """One node as in the recording, with a home for alice and bob."""
-    profile = replace(HADOOP_3_1_4, readiness_interval=0.2)
+    profile = replace(HADOOP_3_1_4, readiness_interval=0.2, am_start=0.2, stop_delay=0.1, completed_linger=0.3)
     with Sandbox(user="alice", nodes=1, profile=profile) as running:
         send("PUT", f"{running.namenode_url}/webhdfs/v1/user/bob?op=MKDIRS&user.name=hdfs")
         owner = "/webhdfs/v1/user/bob?op=SETPERMISSION&permission=777&user.name=hdfs"

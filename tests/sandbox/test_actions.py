@@ -1,0 +1,274 @@
+"""The acts under bad circumstances: lost answers, two at once, a holder that died. Never two applications."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox.yarn_support import connection_to, relaying_yarn
+from tests.support import REPOSITORY, wait_until
+from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
+from yarnserve.judge.plan import Step
+from yarnserve.records.yarn import ComponentState, ServiceState
+from yarnserve.sandbox import Sandbox
+from yarnserve.service import actions as actions_module
+from yarnserve.service.actions import Actions
+from yarnserve.service.connection import Connection
+from yarnserve.service.lease import Lease
+from yarnserve.service.state import Wanted
+from yarnserve.spec.loader import parse_spec
+from yarnserve.spec.model import COMPONENT, ServiceSpec
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Sandbox]:
+    """A cluster whose model server only sleeps: these tests are about the acts, not about predictions."""
+    with Sandbox(user="alice") as running:
+        running.upload(REPOSITORY / "examples" / "digits" / "model", "/models/digits")
+        yield running
+
+
+@pytest.fixture
+def connection(cluster: Sandbox) -> Iterator[Connection]:
+    """Alice's clients."""
+    with connection_to(cluster) as connected:
+        yield connected
+
+
+class FastClock:
+    """Seconds that pass as quickly as somebody pauses: nobody waits 30 s for a dead holder's lease."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+    def pause(self, seconds: float) -> None:
+        """Let *seconds* pass at once."""
+        self.now += seconds
+
+
+def spec_text(name: str, replicas: int = 1, memory: str = "512m") -> str:
+    """The service.yaml of a service of the digits model, on ports that depend on its name."""
+    port = 20000 + 100 * (sum(map(ord, name)) % 300)
+    return f"""
+name: {name}
+model: {{base_path: /models/digits}}
+serving: {{version: "2.6", flags: {{prefer_tflite_model: true}}}}
+replicas: {replicas}
+resources: {{memory: {memory}}}
+ports: {{grpc: {port}, rest: {port + 1}}}
+"""
+
+
+def spec(name: str, replicas: int = 1, memory: str = "512m") -> ServiceSpec:
+    """That service."""
+    return parse_spec(spec_text(name, replicas, memory), file="service.yaml", read_text=lambda path: "")
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest, connection: Connection) -> Iterator[str]:
+    """A service name of the test's own; whatever it left is removed."""
+    chosen = str(request.node.name).removeprefix("test_").replace("_", "-").split("[")[0][:40]
+    yield chosen
+    clock = FastClock()
+    with contextlib.suppress(NotFoundError):
+        Actions(connection, clock=clock, pause=clock.pause).destroy(chosen)
+
+
+def applications(connection: Connection, name: str) -> list[str]:
+    """Ids of every application that ever ran under *name*."""
+    return [application.id for application in connection.cluster.applications(user="alice", name=name)]
+
+
+def running(connection: Connection, name: str) -> bool:
+    """Whether the one replica is READY."""
+    component = connection.services.get(name).component(COMPONENT)
+    return component is not None and component.state is ComponentState.STABLE
+
+
+def test_a_post_whose_answer_is_lost_makes_one_application(cluster: Sandbox, connection: Connection, name: str) -> None:
+    """The launch finds out by looking that it was carried out, and sends nothing twice."""
+    with relaying_yarn(cluster.resource_manager_url) as relay, connection_to(cluster, relay.url) as lossy:
+        relay.lost = {"POST"}
+        outcome = Actions(lossy).launch(spec(name))
+        assert relay.written == ["POST"]
+    assert [outcome.application_id] == applications(connection, name)
+
+
+def test_a_lost_stop_is_settled_by_looking(cluster: Sandbox, connection: Connection, name: str) -> None:
+    """Stop reports what YARN shows, not what it did not hear."""
+    Actions(connection).launch(spec(name))
+    with relaying_yarn(cluster.resource_manager_url) as relay, connection_to(cluster, relay.url) as lossy:
+        relay.lost = {"PUT"}
+        assert Actions(lossy).stop(name).step is Step.STOP
+        assert relay.written == ["PUT"]
+    assert connection.services.get(name).state is ServiceState.STOPPED
+
+
+def test_two_launches_at_once_make_one_application(cluster: Sandbox, connection: Connection, name: str) -> None:
+    """The second waits for the first's lease, and then has nothing to do."""
+    steps: list[Step] = []
+    barrier = threading.Barrier(3)
+
+    def launch() -> None:
+        with connection_to(cluster) as mine:
+            barrier.wait()
+            steps.append(Actions(mine).launch(spec(name)).step)
+
+    threads = [threading.Thread(target=launch) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(steps, key=str) == sorted([Step.CREATE, Step.NOTHING, Step.NOTHING], key=str)
+    assert len(applications(connection, name)) == 1
+
+
+def test_a_flex_is_never_sent_while_the_component_is_flexing(
+    cluster: Sandbox, connection: Connection, name: str
+) -> None:
+    """A second FLEX would break the component for good: scale waits until the first is done."""
+    states: list[ComponentState] = []
+
+    def look(method: str, path: str) -> None:
+        component = connection.services.get(name).component(COMPONENT) if method == "PUT" else None
+        if component is not None:
+            states.append(component.state)
+
+    Actions(connection).launch(spec(name))
+    with relaying_yarn(cluster.resource_manager_url) as relay, connection_to(cluster, relay.url) as watched:
+        relay.before = look
+        Actions(watched).scale(name, 2)
+        Actions(watched).scale(name, 3)
+    assert states == [ComponentState.STABLE, ComponentState.STABLE]
+    wait_until(lambda: running(connection, name), what="three replicas")
+    component = connection.services.get(name).component(COMPONENT)
+    assert component is not None
+    assert len(component.containers) == 3
+
+
+def test_the_wanted_state_is_recorded_before_yarn_is_asked(cluster: Sandbox, connection: Connection, name: str) -> None:
+    """A supervisor that looks in between must not repair what a person has just ended."""
+    Actions(connection).launch(spec(name))
+    seen: list[Wanted] = []
+
+    def look(method: str, path: str) -> None:
+        desired = connection.store(name).desired.latest()
+        if method == "PUT" and desired is not None:
+            seen.append(desired.record.state)
+
+    with relaying_yarn(cluster.resource_manager_url) as relay, connection_to(cluster, relay.url) as watched:
+        relay.before = look
+        Actions(watched).stop(name)
+    assert seen == [Wanted.STOPPED]
+
+
+def test_a_lease_lost_before_the_write_stops_the_act(
+    cluster: Sandbox, connection: Connection, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was overtaken sends nothing."""
+
+    class Overtaken(Lease):
+        def check(self) -> None:
+            series = connection.store(name).lease
+            newest = series.latest()
+            assert newest is not None
+            series.append({**newest.body, "token": "somebody else"}, after=newest.number)
+            self.renew()
+            super().check()
+
+    monkeypatch.setattr(actions_module, "Lease", Overtaken)
+    with pytest.raises(LeaseLostError):
+        Actions(connection).launch(spec(name))
+    assert applications(connection, name) == []
+    monkeypatch.undo()
+
+
+def test_without_hdfs_nothing_is_changed(cluster: Sandbox, connection: Connection, name: str) -> None:
+    """No HDFS, no lease, no action: the service goes on as it was."""
+    Actions(connection).launch(spec(name))
+    with connection_to(cluster, namenode="http://127.0.0.1:9") as blind, pytest.raises(UnreachableError):
+        Actions(blind).stop(name)
+    assert connection.services.get(name).state is not ServiceState.STOPPED
+
+
+def test_a_launch_that_yarn_refuses_can_be_mended_and_repeated(connection: Connection, name: str) -> None:
+    """On 3.1.4 the refused definition stays behind (real-hadoop.md 7.20): the next launch replaces it."""
+    with pytest.raises(YarnserveError, match="cannot create") as caught:
+        Actions(connection).launch(spec(name, memory="9999g"))
+    assert "memory" in caught.value.why
+    assert Actions(connection).launch(spec(name)).step in (Step.CREATE, Step.REPLACE)
+    wait_until(lambda: running(connection, name), what="the mended service")
+
+
+def test_a_running_service_that_differs_is_refused_and_untouched(connection: Connection, name: str) -> None:
+    """The refusal lists the difference; YARN was sent nothing, and the saved revision is the old one."""
+    Actions(connection).launch(spec(name))
+    with pytest.raises(ConflictError) as caught:
+        Actions(connection).launch(spec(name, memory="600m"))
+    assert "memory" in caught.value.why
+    revision = connection.store(name).revisions.latest()
+    assert revision is not None
+    assert (revision.number, revision.record.spec) == (1, spec(name))
+
+
+def test_a_change_of_replicas_alone_is_a_scaling(connection: Connection, name: str) -> None:
+    """The file is the truth: launch with another number scales, and keeps the application."""
+    Actions(connection).launch(spec(name))
+    wait_until(lambda: running(connection, name))
+    assert Actions(connection).launch(spec(name, replicas=2)).step is Step.SCALE
+    assert len(applications(connection, name)) == 1
+    assert Actions(connection).launch(spec(name, replicas=2)).step is Step.NOTHING
+
+
+def test_destroy_leaves_nothing_behind(connection: Connection, name: str) -> None:
+    """Neither a definition nor a state directory; a second destroy says that there is nothing, and leaves nothing."""
+    Actions(connection).launch(spec(name))
+    Actions(connection).destroy(name)
+    assert connection.saved_services() == () or name not in connection.saved_services()
+    with pytest.raises(NotFoundError):
+        Actions(connection).destroy(name)
+    assert name not in connection.saved_services()
+
+
+def test_a_killed_launch_can_be_repeated(cluster: Sandbox, connection: Connection, name: str, tmp_path: Path) -> None:
+    """Kill -9 in the middle of the POST: the next launch takes the lease over and finds one application."""
+    reached = threading.Event()
+    spec_file = tmp_path / "service.yaml"
+    spec_file.write_text(spec_text(name))
+
+    def wait_in_post(victim: list[subprocess.Popen[bytes]]) -> Callable[[str, str], None]:
+        def kill_on_post(method: str, path: str) -> None:
+            if method == "POST":
+                victim[0].send_signal(signal.SIGKILL)
+                reached.set()
+
+        return kill_on_post
+
+    with relaying_yarn(cluster.resource_manager_url) as relay:
+        victims: list[subprocess.Popen[bytes]] = []
+        relay.before = wait_in_post(victims)
+        command = [sys.executable, "-m", "yarnserve", "launch", str(spec_file), "--resource-manager", relay.url]
+        victims.append(
+            subprocess.Popen(command, env={**os.environ, **cluster.environment}, cwd=REPOSITORY, stderr=subprocess.PIPE)
+        )
+        assert reached.wait(30)
+        victims[0].communicate()
+    wait_until(lambda: len(applications(connection, name)) == 1, what="the POST to be carried out")
+    waits: list[str] = []
+    clock = FastClock()
+    repeated = Actions(connection, narrate=waits.append, clock=clock, pause=clock.pause)
+    assert repeated.launch(spec(name)).step is Step.NOTHING
+    assert any("waiting for the lease" in text for text in waits)
+    assert len(applications(connection, name)) == 1
