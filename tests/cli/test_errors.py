@@ -17,7 +17,7 @@ import pytest
 from tests.cli.conftest import DIGITS, Ran, Service, Shell, SpecWriter
 
 
-def failed(ran: Ran, status: int, *told: str) -> None:
+def assert_failed(ran: Ran, status: int, *told: str) -> None:
     """Assert a clean failure that tells every word of *told*."""
     assert ran.status == status, ran.stderr
     assert "Traceback" not in ran.stderr
@@ -62,7 +62,9 @@ def closed() -> str:
 
 def test_without_any_cluster_the_fix_is_named() -> None:
     """Nothing configured: which variable or option to set, and what to try instead."""
-    failed(Shell({"HOME": "/nonexistent"})("list"), 3, "HADOOP_CONF_DIR", "--resource-manager", "yarnserve sandbox")
+    assert_failed(
+        Shell({"HOME": "/nonexistent"})("list"), 3, "HADOOP_CONF_DIR", "--resource-manager", "yarnserve sandbox"
+    )
 
 
 @pytest.mark.parametrize("arguments", [("status", "x"), ("list",), ("stop", "x"), ("logs", "x"), ("predict", "x", "-")])
@@ -77,7 +79,7 @@ def test_an_unreachable_resource_manager(yarnserve: Shell, arguments: tuple[str,
 
 def test_an_unreachable_hdfs(yarnserve: Shell, write_spec: SpecWriter) -> None:
     """No HDFS, no action."""
-    failed(yarnserve("launch", str(write_spec("nowhere")), "--namenode", closed()), 7, "cannot connect")
+    assert_failed(yarnserve("launch", str(write_spec("nowhere")), "--namenode", closed()), 7, "cannot connect")
 
 
 @pytest.mark.parametrize(
@@ -88,13 +90,13 @@ def test_an_unreachable_hdfs(yarnserve: Shell, write_spec: SpecWriter) -> None:
 def test_a_malformed_answer_is_told_from_an_unreachable_one(yarnserve: Shell, content_type: str, body: bytes) -> None:
     """A proxy or a wrong port is named as such."""
     with http_server(200, content_type, body) as url:
-        failed(yarnserve("list", "--resource-manager", url), 7, "the answer is not JSON", url)
+        assert_failed(yarnserve("list", "--resource-manager", url), 7, "the answer is not JSON", url)
 
 
 def test_a_malformed_answer_of_hdfs(yarnserve: Shell, write_spec: SpecWriter) -> None:
     """The same for the NameNode."""
     with http_server(200, "text/html", b"<html>login</html>") as url:
-        failed(yarnserve("launch", str(write_spec("html")), "--namenode", url), 7, url)
+        assert_failed(yarnserve("launch", str(write_spec("html")), "--namenode", url), 7, url)
 
 
 def test_a_spec_with_several_mistakes_reports_them_all(yarnserve: Shell, tmp_path: Path) -> None:
@@ -104,8 +106,8 @@ def test_a_spec_with_several_mistakes_reports_them_all(yarnserve: Shell, tmp_pat
         "nme: digits\nmodel: {base_path: s3://x, delivery: sync}\nreplicas: none\nresources: {memory: 8x}\n"
     )
     ran = yarnserve("launch", str(spec))
-    failed(ran, 3, f"{spec}:1: nme", "did you mean name", f"{spec}:2: model.base_path: found s3://x")
-    failed(
+    assert_failed(ran, 3, f"{spec}:1: nme", "did you mean name", f"{spec}:2: model.base_path: found s3://x")
+    assert_failed(
         ran,
         3,
         f"{spec}:2: model.delivery: found sync",
@@ -117,20 +119,20 @@ def test_a_spec_with_several_mistakes_reports_them_all(yarnserve: Shell, tmp_pat
 def test_a_missing_example_file_is_a_mistake_of_the_spec(yarnserve: Shell, write_spec: SpecWriter) -> None:
     """The file that is not there is named."""
     spec = write_spec("noexample", model={"base_path": "/models/digits", "example": "nope.json"})
-    failed(yarnserve("render", str(spec)), 3, "nope.json")
+    assert_failed(yarnserve("render", str(spec)), 3, "nope.json")
 
 
 def test_a_missing_model_path_is_seen_before_anything_is_sent(yarnserve: Shell, write_spec: SpecWriter) -> None:
     """TF Serving would wait for it for ever; nothing reaches YARN."""
     spec = write_spec("nomodel", model={"base_path": "/models/nope"})
-    failed(yarnserve("launch", str(spec), "--wait"), 5, "/models/nope", "yarnserve models publish")
-    failed(yarnserve("status", "nomodel"), 5)
+    assert_failed(yarnserve("launch", str(spec), "--wait"), 5, "/models/nope", "yarnserve models publish")
+    assert_failed(yarnserve("status", "nomodel"), 5)
 
 
 def test_a_base_path_without_versions(yarnserve: Shell, write_spec: SpecWriter) -> None:
     """Giving the version directory instead of the one above it is the usual slip."""
     spec = write_spec("versionless", model={"base_path": "/models/digits/1"})
-    failed(yarnserve("launch", str(spec)), 5, "holds no version")
+    assert_failed(yarnserve("launch", str(spec)), 5, "holds no version")
 
 
 def test_a_name_taken_by_somebody_elses_definition(yarnserve: Shell, write_spec: SpecWriter) -> None:
@@ -156,8 +158,8 @@ def test_a_name_taken_by_somebody_elses_definition(yarnserve: Shell, write_spec:
     )
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.status == 202
-    failed(yarnserve("launch", str(write_spec("theirs"))), 6, "'theirs' is taken", "yarnserve destroy theirs")
-    failed(yarnserve("scale", "theirs", "2"), 5, "has not launched")
+    assert_failed(yarnserve("launch", str(write_spec("theirs"))), 6, "'theirs' is taken", "yarnserve destroy theirs")
+    assert_failed(yarnserve("scale", "theirs", "2"), 5, "has not launched")
     shown = yarnserve("status", "theirs")
     assert shown.status == 0
     assert yarnserve("destroy", "theirs", "--yes").status == 0
@@ -165,18 +167,20 @@ def test_a_name_taken_by_somebody_elses_definition(yarnserve: Shell, write_spec:
 
 def test_a_wrong_user_is_refused(yarnserve: Shell, write_spec: SpecWriter) -> None:
     """Without a home directory on HDFS nothing can be saved; exit 4 and whose permission it was."""
-    failed(yarnserve("launch", str(write_spec("stranger")), "--user", "mallory"), 4, "Permission denied", "mallory")
+    assert_failed(
+        yarnserve("launch", str(write_spec("stranger")), "--user", "mallory"), 4, "Permission denied", "mallory"
+    )
 
 
 def test_publishing_what_cannot_be_served(yarnserve: Shell, tmp_path: Path) -> None:
     """No directory, no model in it, a version that exists: each its own exit status."""
     model = str(DIGITS / "model" / "1")
-    failed(
+    assert_failed(
         yarnserve("models", "publish", str(tmp_path / "nope"), "/models/x", "--version", "1"), 2, "no such directory"
     )
-    failed(yarnserve("models", "publish", str(DIGITS / "model"), "/models/x", "--version", "1"), 2, "model/1")
-    failed(yarnserve("models", "publish", model, "/models/digits", "--version", "1"), 6, "exists already")
-    failed(yarnserve("models", "publish", model, "s3a://bucket/x", "--version", "1"), 3, "s3a")
+    assert_failed(yarnserve("models", "publish", str(DIGITS / "model"), "/models/x", "--version", "1"), 2, "model/1")
+    assert_failed(yarnserve("models", "publish", model, "/models/digits", "--version", "1"), 6, "exists already")
+    assert_failed(yarnserve("models", "publish", model, "s3a://bucket/x", "--version", "1"), 3, "s3a")
 
 
 def test_an_example_the_model_refuses_ends_the_wait_with_the_cause(
@@ -186,7 +190,7 @@ def test_an_example_the_model_refuses_ends_the_wait_with_the_cause(
     (tmp_path / "wrong.json").write_text('{"request": {"instances": [["text"]]}}')
     spec = write_spec("refuses", model={"base_path": "/models/digits", "name": "digits", "example": "wrong.json"})
     ran = yarnserve("launch", str(spec), "--wait", "--timeout", "40")
-    failed(ran, 1, "does not become live", "refuses the example with 400")
+    assert_failed(ran, 1, "does not become live", "refuses the example with 400")
     assert yarnserve("destroy", "refuses", "--yes").status == 0
 
 
@@ -194,7 +198,7 @@ def test_a_wait_that_takes_too_long_names_what_each_replica_lacks(yarnserve: She
     """A server that cannot load its model: time-out, the replica's state, its last words, the next command."""
     spec = write_spec("slow", serving={"version": "2.6", "flags": {"prefer_tflite_model": False}})
     ran = yarnserve("launch", str(spec), "--wait", "--timeout", "3")
-    failed(ran, 8, "not live after 3 s", "serve-0", "yarnserve logs slow")
+    assert_failed(ran, 8, "not live after 3 s", "serve-0", "yarnserve logs slow")
     assert yarnserve("destroy", "slow", "--yes").status == 0
 
 
@@ -202,10 +206,10 @@ def test_gpus_that_no_node_has_end_the_wait_with_yarns_reason(yarnserve: Shell, 
     """Nobody waits ten minutes for hardware that is not there."""
     spec = write_spec("gpus", resources={"cpus": 1, "memory": "512m", "gpus": 4})
     ran = yarnserve("launch", str(spec), "--wait", "--timeout", "40")
-    failed(ran, 1, "does not become live")
+    assert_failed(ran, 1, "does not become live")
     assert yarnserve("destroy", "gpus", "--yes").status == 0
 
 
 def test_predict_with_a_model_the_service_does_not_have(yarnserve: Shell, shared: Service) -> None:
     """The models it has are listed."""
-    failed(yarnserve("predict", shared.name, "--example", "--model", "nope"), 5, "it serves digits")
+    assert_failed(yarnserve("predict", shared.name, "--example", "--model", "nope"), 5, "it serves digits")

@@ -65,7 +65,7 @@ def terminal_with_sandbox() -> Iterator[dict[str, str]]:
         assert process.returncode == 0
 
 
-def run(command: str, shell: dict[str, str]) -> None:
+def assert_runs(command: str, shell: dict[str, str]) -> None:
     """Run one line as printed; it must succeed."""
     ran = subprocess.run(
         command, shell=True, env=shell, cwd=REPOSITORY, capture_output=True, text=True, timeout=DEADLINE, check=False
@@ -78,10 +78,10 @@ def test_every_command_runs_as_printed() -> None:
     printed = commands()
     first = printed.index(FOREGROUND)
     for command in printed[:first]:
-        run(command, environment())
+        assert_runs(command, environment())
     with terminal_with_sandbox() as shell:
         for command in printed[first + 1 :]:
-            run(command, shell)
+            assert_runs(command, shell)
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -1,12 +1,15 @@
-"""A running sandbox for everything that talks to a cluster over sockets."""
+"""A running sandbox, and a running HDFS alone, for everything that talks to a cluster over sockets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.sandbox.storage_support import Hdfs, Relay, connected, relaying, running_hdfs
 from yarnserve.sandbox import Sandbox
+from yarnserve.storage.client import Storage
 
 
 @pytest.fixture(scope="session")
@@ -16,4 +19,25 @@ def sandbox() -> Iterator[Sandbox]:
     ``sandbox.environment`` is what a command needs to find it.
     """
     with Sandbox(user="alice") as running:
+        yield running
+
+
+@pytest.fixture
+def hdfs(tmp_path: Path) -> Iterator[Hdfs]:
+    """A fresh HDFS."""
+    with running_hdfs(tmp_path / "hdfs") as running:
+        yield running
+
+
+@pytest.fixture
+def storage(hdfs: Hdfs) -> Iterator[Storage]:
+    """Alice's storage on it."""
+    with connected(hdfs.url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def relay(hdfs: Hdfs) -> Iterator[Relay]:
+    """A server in front of the NameNode."""
+    with relaying(hdfs.url) as running:
         yield running

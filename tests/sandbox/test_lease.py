@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.sandbox.storage_support import HOME, Hdfs, running_hdfs
+from tests.sandbox.storage_support import HOME
 from yarnserve.errors import LeaseHeldError, LeaseLostError
-from yarnserve.hadoop.authentication import SimpleAuthentication
-from yarnserve.hadoop.session import HadoopSession
 from yarnserve.service.lease import RENEW_EVERY, SAFETY_MARGIN, TTL, Lease
 from yarnserve.storage.client import Storage
 from yarnserve.storage.series import Series
@@ -33,18 +31,10 @@ class HandClock:
         self.on_pause(self.now)
 
 
-@pytest.fixture(scope="module")
-def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hdfs]:
-    """One HDFS for this file."""
-    with running_hdfs(tmp_path_factory.mktemp("hdfs")) as running:
-        yield running
-
-
 @pytest.fixture
-def series(hdfs: Hdfs, request: pytest.FixtureRequest) -> Iterator[Series]:
-    """The lease series of a service nobody else uses."""
-    with HadoopSession(SimpleAuthentication("alice")) as session, Storage(session, (hdfs.url,)) as storage:
-        yield Series(storage, f"{HOME}/{request.node.name}/lease")
+def series(storage: Storage) -> Series:
+    """The lease series of a service."""
+    return Series(storage, f"{HOME}/.yarnserve/digits/lease")
 
 
 def lease(series: Series, holder: str, clock: HandClock, patience: float = TTL + RENEW_EVERY) -> Lease:

@@ -224,17 +224,17 @@ def first_log(base: Sandbox | str) -> str:
 
 
 _KILLED = """
-import sys, threading
+import pathlib, sys, threading
 from yarnserve.sandbox import Sandbox
-with Sandbox(user="alice") as sandbox:
+with Sandbox(user="alice", directory=pathlib.Path(sys.argv[1])) as sandbox:
     print(sandbox.resource_manager_url, flush=True)
     threading.Event().wait()
 """
 
 
-def test_nothing_survives_a_killed_sandbox() -> None:
+def test_nothing_survives_a_killed_sandbox(tmp_path: Path) -> None:
     """After kill -9 of the sandbox's process its containers die too, background children included."""
-    with subprocess.Popen([sys.executable, "-c", _KILLED], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", _KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             base = process.stdout.readline().strip()

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.sandbox.hdfs_support import put_file
-from tests.sandbox.storage_support import HOME, Hdfs, Relay, connected, relaying, running_hdfs
+from tests.sandbox.storage_support import HOME, Hdfs, Relay, connected
 from yarnserve.errors import ConflictError, RefusedError, RequestTimeoutError, UnreachableError
 from yarnserve.storage.client import Storage
 from yarnserve.storage.series import Entry, Series
@@ -23,30 +22,9 @@ SERIES = f"{HOME}/.yarnserve/digits/desired"
 
 
 @pytest.fixture
-def hdfs(tmp_path: Path) -> Iterator[Hdfs]:
-    """A fresh HDFS."""
-    with running_hdfs(tmp_path / "hdfs") as running:
-        yield running
-
-
-@pytest.fixture
-def storage(hdfs: Hdfs) -> Iterator[Storage]:
-    """Alice's storage on it."""
-    with connected(hdfs.url) as connection:
-        yield connection
-
-
-@pytest.fixture
 def series(storage: Storage) -> Series:
     """A series that does not exist yet."""
     return Series(storage, SERIES)
-
-
-@pytest.fixture
-def relay(hdfs: Hdfs) -> Iterator[Relay]:
-    """A server in front of the NameNode."""
-    with relaying(hdfs.url) as running:
-        yield running
 
 
 def fill(hdfs: Hdfs, series: Series, count: int) -> None:

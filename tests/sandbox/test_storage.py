@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from tests.sandbox.hdfs_support import put_file
-from tests.sandbox.storage_support import HOME, Hdfs, Relay, connected, relaying, running_hdfs
+from tests.sandbox.storage_support import HOME, Hdfs, Relay, connected
 from yarnserve.errors import (
     AccessError,
     ConflictError,
@@ -23,27 +22,6 @@ from yarnserve.errors import (
     YarnserveError,
 )
 from yarnserve.storage.client import Storage
-
-
-@pytest.fixture
-def hdfs(tmp_path: Path) -> Iterator[Hdfs]:
-    """A fresh HDFS."""
-    with running_hdfs(tmp_path / "hdfs") as running:
-        yield running
-
-
-@pytest.fixture
-def storage(hdfs: Hdfs) -> Iterator[Storage]:
-    """Alice's storage on it."""
-    with connected(hdfs.url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def relay(hdfs: Hdfs) -> Iterator[Relay]:
-    """A server in front of its NameNode."""
-    with relaying(hdfs.url) as running:
-        yield running
 
 
 def test_home(storage: Storage) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -18,7 +17,6 @@ from tests.sandbox.storage_support import (
     closed_port,
     connected,
     relaying,
-    running_hdfs,
     scripted,
 )
 from tests.support import golden
@@ -47,13 +45,6 @@ ACTS: dict[str, Callable[[Storage], object]] = {
     "delete": lambda storage: storage.delete("/a"),
 }
 WRITES = ("create", "make_directories", "delete")
-
-
-@pytest.fixture
-def hdfs(tmp_path: Path) -> Iterator[Hdfs]:
-    """A fresh HDFS."""
-    with running_hdfs(tmp_path / "hdfs") as running:
-        yield running
 
 
 def refusal(exception: str, status: int = 403) -> Answer:

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.sandbox.storage_support import HOME, Hdfs, connected, running_hdfs
+from tests.sandbox.storage_support import HOME, Hdfs
 from yarnserve.errors import ConflictError, NotFoundError, UsageError, YarnserveError
 from yarnserve.storage.client import Storage
 from yarnserve.storage.upload import Uploaded, upload_directory
 
 REMOTE = f"{HOME}/models/digits/1"
-
-
-@pytest.fixture
-def hdfs(tmp_path: Path) -> Iterator[Hdfs]:
-    """A fresh HDFS."""
-    with running_hdfs(tmp_path / "hdfs") as running:
-        yield running
-
-
-@pytest.fixture
-def storage(hdfs: Hdfs) -> Iterator[Storage]:
-    """Alice's storage on it."""
-    with connected(hdfs.url) as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def build_launch(
     return Launch(container_id, application_id, user, node, command, environment)
 
 
-def hostname(component: Document, instance: str, service: str, container: NodeContainer) -> tuple[str, str]:
+def shown_address(component: Document, instance: str, service: str, container: NodeContainer) -> tuple[str, str]:
     """Return ip and host name of a running container; Docker containers are called by their instance."""
     ip, host = container.node.runtime.address(container.handle)
     is_docker = component.get("artifact", {}).get("type") == "DOCKER"

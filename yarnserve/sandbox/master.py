@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from yarnserve.sandbox import definition
 from yarnserve.sandbox.component import Component, Instance
 from yarnserve.sandbox.definition import Document
-from yarnserve.sandbox.launching import address_tokens, build_launch, hostname, instance_tokens, service_tokens
+from yarnserve.sandbox.launching import address_tokens, build_launch, instance_tokens, service_tokens, shown_address
 from yarnserve.sandbox.node import Node, NodeContainer, Resource
 from yarnserve.sandbox.states import ComponentState, InstanceState, ServiceState
 from yarnserve.sandbox.tokens import SubstitutionError
@@ -155,7 +155,7 @@ class ApplicationMaster:
         if instance.address is not None or container is None or container.handle is None or container.completed:
             return
         if container.started_at is not None and now >= container.started_at + self.profile.address_delay:
-            instance.address = hostname(component.spec, instance.name, self.service["name"], container)
+            instance.address = shown_address(component.spec, instance.name, self.service["name"], container)
 
     def _probe(self, component: Component, instance: Instance, due: bool) -> None:
         if component.check is None:

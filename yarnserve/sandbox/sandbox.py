@@ -39,7 +39,7 @@ class Sandbox:
     """A ResourceManager, NodeManagers and HDFS on free ports of this machine; a context manager.
 
     Services run as real local processes, Docker components too: their image is recorded and not used. Leaving the
-    context kills them all.
+    context kills them all; when this process is killed they die as well, and only the temporary directory is left.
 
     Args:
         nodes: number of NodeManagers.
