@@ -31,10 +31,10 @@ demo: $(VENV)/.sandbox
 	@$(BIN)/yarnserve sandbox -- $(BIN)/python examples/digits/demo.py
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-all: $(VENV)/.test
-	$(BIN)/python -m pytest --all-tiers
+	$(BIN)/python -m pytest -n auto --dist loadfile --all-tiers
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

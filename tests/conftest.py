@@ -12,7 +12,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import hypothesis
 import pytest
+
+# No deadline per example: the machine may be busy. In CI the same examples every time, elsewhere new ones.
+hypothesis.settings.register_profile("yarnserve", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("yarnserve")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from yarnserve.errors import TemplateError
@@ -39,7 +39,6 @@ def test_a_template_can_include_its_neighbour(tmp_path: Path) -> None:
     assert render_json("t.json.j2", {}, template_dirs=[template(tmp_path, '[{% include "part.j2" %}]')]) == [1]
 
 
-@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

@@ -105,7 +105,7 @@ def _access_error(what: str, url: str, why: str) -> AccessError:
 
 def _why(status: int, remote: RemoteException | None, text: str) -> str:
     if remote:
-        return first_line(remote.message).removeprefix(_WRAPPER) or remote.exception
+        return first_line(remote.message).removeprefix(_WRAPPER) or remote.exception or f"HTTP {status}"
     line = first_line(text).removeprefix(_WRAPPER)
     # A web server's own error page says nothing that its status does not.
     return line if line and not line.startswith(("<", "{")) else f"HTTP {status}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.support import golden
 from tests.unit.spec.documents import DOCKER, MINIMAL, spec_of, specs
@@ -141,7 +141,6 @@ def assert_known_fields(document: dict[str, Any]) -> None:
     assert all(constraint.keys() <= FIELDS["PlacementConstraint"] for constraint in policy["constraints"])
 
 
-@settings(deadline=None)
 @given(specs())
 def test_yarn_accepts_the_document_of_every_spec(spec: ServiceSpec) -> None:
     """Whatever the loader lets through, YARN takes: one unknown field or broken rule would be a refusal."""

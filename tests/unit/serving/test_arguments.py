@@ -57,7 +57,7 @@ def server_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(spec=specs())
 def test_every_argument_survives_yarns_shell(spec: ServiceSpec, server_path: Path) -> None:
     """The command arrives at the server unchanged although YARN puts it between double quotes, unescaped."""

@@ -27,7 +27,6 @@ def test_without_ports_per_replica_all_have_the_same() -> None:
     assert port_expression(8501, spec) == "8501"
 
 
-@settings(deadline=None)
 @given(specs())
 def test_no_two_servers_meet_on_one_host(spec: ServiceSpec) -> None:
     """With ports per replica, every port of every replica is another one, and a port at all."""
@@ -39,7 +38,7 @@ def test_no_two_servers_meet_on_one_host(spec: ServiceSpec) -> None:
     assert all(0 < port < 65536 for port in ports)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(spec=specs(), number=st.integers(0, 49))
 def test_the_shell_computes_the_same_ports(spec: ServiceSpec, number: int) -> None:
     """What a replica listens on, after YARN's substitution and the shell's sum, is where it is looked for."""
@@ -55,7 +54,6 @@ def test_an_instance_without_a_number_is_a_malformed_answer(instance: str) -> No
         instance_number(instance)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_name_gives_a_number_or_our_error(instance: str) -> None:
     """No foreign exception comes out of a name."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.spec.documents import DOCKER, MINIMAL, no_files, spec_of, specs
@@ -306,7 +306,6 @@ def test_example_that_is_no_text_is_a_problem_of_the_spec() -> None:
     assert [(problem.field, problem.line) for problem in caught.value.problems] == [("model.example", 2)]
 
 
-@settings(deadline=None)
 @given(st.text() | st.text(st.sampled_from("nameodl: -[]{},&*!|>'\"%@`\n\t#?\\0129._x\x00\ud800")))
 def test_any_text_gives_a_spec_or_a_spec_error(text: str) -> None:
     """Whatever stands in the file, no foreign exception comes out."""
@@ -350,7 +349,6 @@ _trees = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(_keys, _trees, max_size=10))
 def test_any_tree_gives_a_spec_or_a_spec_error(tree: dict[str, Any]) -> None:
     """Known fields with any content give a spec or problems that all have a line."""
@@ -358,7 +356,6 @@ def test_any_tree_gives_a_spec_or_a_spec_error(tree: dict[str, Any]) -> None:
     assert isinstance(outcome, ServiceSpec) or all(problem.line for problem in outcome.problems)
 
 
-@settings(deadline=None)
 @given(specs())
 def test_a_spec_survives_being_saved(spec: ServiceSpec) -> None:
     """A spec read back from its saved JSON is the same spec."""
