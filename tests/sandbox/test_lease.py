@@ -99,6 +99,17 @@ def test_a_holder_that_cannot_renew_stops_before_anybody_may_take_over(series: S
     assert "could not be renewed" in caught.value.why
 
 
+def test_a_renewal_extends_the_holders_trust(series: Series) -> None:
+    """A holder that renews may act for as long as it takes."""
+    clock = HandClock()
+    held = lease(series, "alice", clock)
+    held.acquire()
+    for _ in range(10):
+        clock.now += RENEW_EVERY
+        held.renew()
+        held.check()
+
+
 def test_of_many_that_come_at_once_one_holds_the_lease(series: Series) -> None:
     """Racing for a free lease, exactly one acquires it."""
     barrier = threading.Barrier(6)

@@ -1,0 +1,149 @@
+"""Publishing: a version appears whole or not at all, and a failed one leaves nothing behind."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox.storage_support import HOME, Hdfs, Relay, connected
+from yarnserve.errors import ConflictError, NotFoundError, UnreachableError, UsageError, YarnserveError
+from yarnserve.repository.publish import STAGING_DIRECTORY, publish
+from yarnserve.repository.versions import require_version, versions
+from yarnserve.storage.client import Storage
+
+BASE = f"{HOME}/models/digits"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A version directory as a training job exports it."""
+    directory = tmp_path / "export"
+    (directory / "variables").mkdir(parents=True)
+    (directory / "saved_model.pb").write_bytes(b"graph")
+    (directory / "variables" / "variables.index").write_bytes(b"index")
+    return directory
+
+
+def staged(hdfs: Hdfs) -> list[str]:
+    """What lies in staging."""
+    return hdfs.names(f"{BASE}/{STAGING_DIRECTORY}")
+
+
+def test_a_published_version_is_the_directory_that_was_given(hdfs: Hdfs, storage: Storage, model: Path) -> None:
+    """Files and subdirectories stand under the number, and staging is empty."""
+    published = publish(storage, model, BASE, 3)
+    assert published.path == f"{BASE}/3"
+    assert (published.uploaded.files, published.uploaded.bytes) == (2, 10)
+    assert hdfs.content(f"{BASE}/3/variables/variables.index") == b"index"
+    assert staged(hdfs) == []
+
+
+def test_no_number_appears_before_everything_is_there(hdfs: Hdfs, relay: Relay, model: Path) -> None:
+    """While files are uploaded, TF Serving would see no version; the one rename shows all of it."""
+    numbers: list[tuple[str, list[str]]] = []
+
+    def look(operation: str) -> None:
+        if operation in ("CREATE", "RENAME"):
+            numbers.append((operation, [name for name in hdfs.names(BASE) if name.isdecimal()]))
+
+    relay.before = look
+    with connected(relay.url) as storage:
+        publish(storage, model, BASE, 1)
+    assert numbers == [("CREATE", []), ("CREATE", []), ("RENAME", [])]
+    assert versions(storage, BASE) == (1,)
+
+
+def test_a_version_that_exists_is_refused_before_anything_is_sent(relay: Relay, storage: Storage, model: Path) -> None:
+    """Servers that loaded it would not notice a change."""
+    publish(storage, model, BASE, 1)
+    with connected(relay.url) as watched, pytest.raises(ConflictError):
+        publish(watched, model, BASE, 1)
+    assert "CREATE" not in relay.asked
+
+
+def test_of_two_publishers_of_one_number_one_wins(hdfs: Hdfs, model: Path) -> None:
+    """The loser is told, nothing of its own is left, and the winner's version holds no stranger."""
+
+    def race(number: int) -> bool:
+        with connected(hdfs.url) as storage:
+            try:
+                publish(storage, model, BASE, 7)
+            except ConflictError:
+                return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(race, range(4))) == [False, False, False, True]
+    assert staged(hdfs) == []
+    assert hdfs.names(f"{BASE}/7") == ["saved_model.pb", "variables"]
+
+
+def test_a_failed_upload_is_cleaned_up(hdfs: Hdfs, relay: Relay, model: Path) -> None:
+    """A file that cannot be sent: no number, no staging, and the next attempt succeeds."""
+    relay.lost = {"CREATE"}
+    with connected(relay.url) as storage, pytest.raises(YarnserveError):
+        publish(storage, model, BASE, 1)
+    assert staged(hdfs) == []
+    relay.lost = set()
+    with connected(relay.url) as storage:
+        publish(storage, model, BASE, 1)
+
+
+def test_ctrl_c_is_cleaned_up(hdfs: Hdfs, storage: Storage, model: Path) -> None:
+    """Whoever interrupts a long upload leaves no gigabytes in staging."""
+
+    def interrupt(path: str, size: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        publish(storage, model, BASE, 1, on_file=interrupt)
+    assert staged(hdfs) == []
+
+
+def test_a_lost_answer_to_the_rename_is_settled_by_looking(hdfs: Hdfs, relay: Relay, model: Path) -> None:
+    """The version stands there: that is success, whatever the connection did."""
+    relay.lost = {"RENAME"}
+    with connected(relay.url) as storage:
+        publish(storage, model, BASE, 1)
+    assert hdfs.names(f"{BASE}/1") == ["saved_model.pb", "variables"]
+
+
+def test_only_numbered_directories_are_versions(hdfs: Hdfs, storage: Storage) -> None:
+    """What TF Serving ignores is no version."""
+    for name in ("2", "10", "v3", ".yarnserve", "5.tmp"):
+        storage.make_directories(f"{BASE}/{name}")
+    storage.create(f"{BASE}/7", b"a file")
+    assert versions(storage, BASE) == (2, 10)
+    assert require_version(storage, BASE) == 10
+
+
+def test_a_base_path_that_is_missing_empty_or_a_file(storage: Storage) -> None:
+    """Each is told in its own words."""
+    with pytest.raises(NotFoundError, match="does not exist"):
+        versions(storage, BASE)
+    storage.make_directories(BASE)
+    with pytest.raises(NotFoundError, match="no version"):
+        require_version(storage, BASE)
+    storage.create(f"{BASE}/file", b"")
+    with pytest.raises(NotFoundError, match="is a file"):
+        versions(storage, f"{BASE}/file")
+
+
+@pytest.mark.parametrize("content", ["nothing", "a parent of versions"])
+def test_what_holds_no_model_is_refused(storage: Storage, tmp_path: Path, content: str) -> None:
+    """The directory above the versions is the usual slip; the right one is named."""
+    directory = tmp_path / "export"
+    directory.mkdir()
+    if content != "nothing":
+        (directory / "4").mkdir()
+    with pytest.raises(UsageError) as caught:
+        publish(storage, directory, BASE, 1)
+    assert ("export/4" in caught.value.fix) is (content != "nothing")
+
+
+def test_without_hdfs_the_error_is_hdfss(model: Path) -> None:
+    """Cleaning up must not hide why it failed."""
+    with connected("http://127.0.0.1:9") as storage, pytest.raises(UnreachableError):
+        publish(storage, model, BASE, 1)
