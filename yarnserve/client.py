@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from yarnserve import probe
-from yarnserve.errors import NotFoundError, RefusedError, UnhealthyError, UnreachableError
+from yarnserve.errors import (
+    MalformedAnswerError,
+    NotFoundError,
+    RefusedError,
+    UnhealthyError,
+    UnreachableError,
+    YarnserveError,
+)
 from yarnserve.records.replica import Endpoint, Example
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import endpoint_of
@@ -38,28 +45,48 @@ class PredictClient:
     def predict(self, model: str, body: Mapping[str, Any]) -> Any:
         """Return the decoded answer of one replica to the REST predict body *body*.
 
-        A prediction changes nothing on the server, so a replica that broke off is no reason not to ask the next.
+        A prediction changes nothing on the server, so a replica that failed is no reason not to ask the next.
 
         Raises:
-            RefusedError: the request is wrong (400), so every replica would refuse it.
-            UnreachableError: no replica gave an answer; *why* lists what each said.
+            RefusedError: the request is wrong (400), so every replica would refuse it; or all that answer refuse it
+                with the same 4xx.
+            UnhealthyError: replicas answer, but none with a prediction; *why* lists what each said.
+            UnreachableError: no replica answers; *why* lists how each failed.
         """
+        answered: set[int] = set()
         failures = []
         for endpoint in self._rng.sample(self._endpoints, len(self._endpoints)):
             try:
                 status, document = probe.predict(endpoint, model, body, deadline=self._deadline)
             except UnreachableError as error:
-                failures.append(f"{endpoint.host}:{endpoint.rest_port}: {error.what}")
+                if isinstance(error, MalformedAnswerError):
+                    answered.add(200)
+                failures.append(_failure(endpoint, error.what, error.why))
                 continue
             if status == 200:
                 return document
-            told = document.get("error", document) if isinstance(document, dict) else document
             if status == 400:
-                raise RefusedError("the model server refuses the request", where=endpoint.rest_url, why=str(told))
-            failures.append(f"{endpoint.host}:{endpoint.rest_port}: {status} {told}")
-        raise UnreachableError(
-            "no replica answers", why="; ".join(failures) or "there is none", next="yarnserve status"
-        )
+                raise RefusedError("the model server refuses the request", where=endpoint.rest_url, why=document)
+            answered.add(status)
+            failures.append(_failure(endpoint, str(status), document))
+        raise _nobody(answered, "; ".join(failures) or "there is none")
+
+
+def _failure(endpoint: Endpoint, what: str, why: str) -> str:
+    return f"{endpoint.host}:{endpoint.rest_port}: {what}" + (f" ({why})" if why else "")
+
+
+def _nobody(answered: Set[int], why: str) -> YarnserveError:
+    """The error for a request that no replica answered with a prediction, by the statuses *answered* with.
+
+    404 says that the model is not loaded (tf-serving.md 4.4), which is the server's state and not the request's
+    fault.
+    """
+    if not answered:
+        return UnreachableError("no replica answers", why=why, next="yarnserve status")
+    if len(answered) == 1 and all(400 <= status < 500 and status != 404 for status in answered):
+        return RefusedError("every replica that answers refuses the request", why=why)
+    return UnhealthyError("no replica answers with a prediction", why=why, next="yarnserve status")
 
 
 def discover(connection: Connection, name: str) -> tuple[Saved[Revision], PredictClient]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,14 +17,29 @@ import pytest
 
 from tests.sandbox.yarn_support import connection_to, relaying_yarn
 from tests.support import REPOSITORY, wait_until
-from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
+from yarnserve.errors import (
+    ConflictError,
+    LeaseLostError,
+    NotFoundError,
+    UnreachableError,
+    UsageError,
+    YarnserveError,
+)
 from yarnserve.judge.plan import Step
-from yarnserve.records.yarn import ComponentState, ServiceState
+from yarnserve.records.yarn import (
+    Component,
+    ComponentState,
+    Container,
+    ContainerState,
+    ServiceState,
+)
 from yarnserve.sandbox import Sandbox
 from yarnserve.service import actions as actions_module
 from yarnserve.service.actions import Actions
+from yarnserve.service.catalogue import catalogue
 from yarnserve.service.connection import Connection
 from yarnserve.service.lease import Lease
+from yarnserve.service.look import look
 from yarnserve.service.state import Wanted
 from yarnserve.spec.loader import parse_spec
 from yarnserve.spec.model import COMPONENT, ServiceSpec
@@ -272,3 +289,200 @@ def test_a_killed_launch_can_be_repeated(cluster: Sandbox, connection: Connectio
     assert repeated.launch(spec(name)).step is Step.NOTHING
     assert any("waiting for the lease" in text for text in waits)
     assert len(applications(connection, name)) == 1
+
+
+def memory_in_yarn(connection: Connection, name: str, cluster: Sandbox) -> str:
+    """The memory of the definition that YARN runs."""
+    with urllib.request.urlopen(f"{cluster.resource_manager_url}/app/v1/services/{name}?user.name=alice") as answer:
+        memory: str = json.load(answer)["components"][0]["resource"]["memory"]
+        return memory
+
+
+def test_a_replacement_cut_off_half_way_runs_the_new_definition_next_time(
+    cluster: Sandbox, connection: Connection, name: str
+) -> None:
+    """The saved revision never says that YARN has what it has not, so the next launch does not start the old one."""
+    Actions(connection).launch(spec(name))
+    Actions(connection).stop(name)
+
+    def refuse(method: str, path: str) -> None:
+        if method == "DELETE":
+            raise ConnectionError
+
+    with relaying_yarn(cluster.resource_manager_url) as relay, connection_to(cluster, relay.url) as cut_off:
+        relay.before = refuse
+        clock = FastClock()
+        with pytest.raises(YarnserveError):
+            Actions(cut_off, clock=clock, pause=clock.pause).launch(spec(name, memory="600m"))
+    assert Actions(connection).launch(spec(name, memory="600m")).step is Step.REPLACE
+    wait_until(lambda: running(connection, name))
+    assert memory_in_yarn(connection, name, cluster) == "600"
+
+
+def test_a_stopped_service_of_another_size_starts_with_the_files(connection: Connection, name: str) -> None:
+    """YARN keeps the size it was scaled to; launch must not start three replicas where the file wants one."""
+    Actions(connection).launch(spec(name))
+    Actions(connection).scale(name, 3)
+    Actions(connection).stop(name)
+    assert Actions(connection).launch(spec(name)).step is Step.REPLACE
+    wait_until(lambda: running(connection, name))
+    component = connection.services.get(name).component(COMPONENT)
+    assert component is not None
+    assert component.desired == 1
+
+
+def test_a_stopped_service_of_the_files_size_is_started(connection: Connection, name: str) -> None:
+    """Nothing has changed, so nothing is removed: PUT STARTED, and the revision stays."""
+    Actions(connection).launch(spec(name))
+    Actions(connection).stop(name)
+    assert Actions(connection).launch(spec(name)).step is Step.START
+    revision = connection.store(name).revisions.latest()
+    assert revision is not None
+    assert revision.number == 1
+
+
+@pytest.mark.parametrize("verb", ["start", "scale", "destroy"])
+def test_a_write_whose_answer_is_lost_is_settled_by_looking(
+    cluster: Sandbox, connection: Connection, name: str, verb: str
+) -> None:
+    """It was carried out, so the act succeeds; it is sent once."""
+    Actions(connection).launch(spec(name))
+    wait_until(lambda: running(connection, name))
+    if verb == "start":
+        Actions(connection).stop(name)
+    with relaying_yarn(cluster.resource_manager_url) as relay, connection_to(cluster, relay.url) as lossy:
+        relay.lost = {"PUT", "DELETE"}
+        if verb == "start":
+            assert Actions(lossy).start(name).application_id
+        elif verb == "scale":
+            assert Actions(lossy).scale(name, 2).step is Step.SCALE
+        else:
+            Actions(lossy).destroy(name)
+        assert len(relay.written) == 1
+    assert (name in connection.saved_services()) is (verb != "destroy")
+
+
+def test_an_interrupted_submission_is_waited_out_by_the_next(
+    cluster: Sandbox, connection: Connection, name: str, tmp_path: Path
+) -> None:
+    """Ctrl-C while YARN still works on the POST: the next launch sends nothing beside it, and finds its application."""
+    arrived, held = threading.Event(), threading.Event()
+    spec_file = tmp_path / "service.yaml"
+    spec_file.write_text(spec_text(name))
+
+    def hold(method: str, path: str) -> None:
+        if method == "POST":
+            arrived.set()
+            held.wait(20)
+
+    told: list[str] = []
+
+    def let_the_post_through(text: str) -> None:
+        told.append(text)
+        held.set()
+
+    with relaying_yarn(cluster.resource_manager_url) as relay:
+        relay.before = hold
+        command = [sys.executable, "-m", "yarnserve", "launch", str(spec_file), "--resource-manager", relay.url]
+        interrupted = subprocess.Popen(
+            command, env={**os.environ, **cluster.environment}, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
+        )
+        assert arrived.wait(30)
+        interrupted.send_signal(signal.SIGINT)
+        _, stderr = interrupted.communicate(timeout=20)
+        assert interrupted.returncode == 130, stderr
+        assert Actions(connection, narrate=let_the_post_through).launch(spec(name)).step is Step.NOTHING
+        assert relay.written == ["POST"]
+    assert any("ended before YARN had answered" in text for text in told)
+    assert len(applications(connection, name)) == 1
+
+
+def test_a_failed_service_whose_application_lives_is_stopped(
+    cluster: Sandbox, connection: Connection, name: str
+) -> None:
+    """FAILED in the services API is not the end: an attempt may still run (real-hadoop.md 7.8); stop must end it."""
+    Actions(connection).launch(spec(name))
+    wait_until(lambda: running(connection, name))
+    with relaying_yarn(cluster.resource_manager_url) as relay, connection_to(cluster, relay.url) as misled:
+        relay.rewrite = lambda content: content.replace(b'"STABLE"', b'"FAILED"')
+        assert Actions(misled).stop(name).step is Step.STOP
+    assert connection.services.get(name).state is ServiceState.STOPPED
+
+
+def test_a_refused_act_leaves_no_directory(connection: Connection) -> None:
+    """A lease taken for nothing does not make a service appear in the list."""
+    for verb in (Actions(connection).stop, Actions(connection).start, Actions(connection).destroy):
+        with pytest.raises(NotFoundError):
+            verb("never-launched")
+    assert "never-launched" not in connection.saved_services()
+
+
+@pytest.mark.parametrize("wrong", ["", ".", "..", "../x", "a/b", "Ü", "serve"])
+def test_a_name_that_is_a_path_is_refused(connection: Connection, wrong: str) -> None:
+    """No verb may leave the directory of services."""
+    with pytest.raises(UsageError):
+        Actions(connection).destroy(wrong)
+    with pytest.raises(UsageError):
+        look(connection, wrong)
+
+
+def test_more_replicas_than_ports_are_refused(connection: Connection, name: str) -> None:
+    """Scale knows what launch would refuse, and says how many there may be."""
+    Actions(connection).launch(spec(name))
+    with pytest.raises(UsageError, match="at most"):
+        Actions(connection).scale(name, 60000)
+
+
+def test_looking_does_not_bring_a_destroyed_service_back(connection: Connection, name: str) -> None:
+    """A status that overlaps destroy saves nothing: the state directory stays away."""
+    Actions(connection).launch(spec(name))
+    store = connection.store(name)
+    Actions(connection).destroy(name)
+    component = Component(COMPONENT, ComponentState.STABLE, 1, (Container("c2", "serve-0", ContainerState.READY),))
+    assert store.update_sightings(lambda before: before.with_seen("application_1", component)).restarts("serve-0") == 0
+    assert name not in connection.saved_services()
+
+
+def test_without_hdfs_the_rest_is_still_seen(cluster: Sandbox, connection: Connection, name: str) -> None:
+    """YARN answers: what it says is shown, with a note on what is missing, and never called well."""
+    Actions(connection).launch(spec(name))
+    wait_until(lambda: running(connection, name))
+    with connection_to(cluster, namenode="http://127.0.0.1:9") as blind:
+        seen = look(blind, name)
+        entries, notes = catalogue(blind)
+    assert seen.service is not None
+    assert seen.service.state is ServiceState.STABLE
+    assert any("cannot connect" in note or "cannot find" in note for note in seen.notes)
+    assert not seen.well
+    assert name in [entry.name for entry in entries]
+    assert notes
+
+
+def test_an_example_with_infinity_is_launched_and_compared(connection: Connection, name: str) -> None:
+    """Infinity and NaN are values a model may give: they are saved, and the same file is nothing to do again."""
+    text = spec_text(name).replace("/models/digits}", "/models/digits, example: e.json}")
+    example = '{"request": {"instances": [1]}, "expected": {"predictions": [NaN, Infinity]}}'
+    with_nan = parse_spec(text, file="service.yaml", read_text=lambda path: example)
+    Actions(connection).launch(with_nan)
+    assert Actions(connection).launch(with_nan).step is Step.NOTHING
+    revision = connection.store(name).revisions.latest()
+    assert revision is not None
+    assert revision.number == 1
+
+
+def test_another_servers_answers_are_not_taken_for_ours(connection: Connection, name: str) -> None:
+    """Two services on the same ports of one host: the second's processes die, and it is not called live."""
+    Actions(connection).launch(spec(name))
+    wait_until(lambda: look(connection, name).well, what="the first service live")
+    second = parse_spec(
+        spec_text(name).replace(f"name: {name}\n", "name: squatter\n", 1), file="s.yaml", read_text=lambda path: ""
+    )
+    try:
+        Actions(connection).launch(second)
+        wait_until(
+            lambda: "has ended with exit code 255" in look(connection, "squatter").replicas[0].verdict.reason,
+            what="the dead process behind the port",
+        )
+        assert not look(connection, "squatter").well
+    finally:
+        Actions(connection).destroy("squatter")

@@ -110,6 +110,51 @@ def test_a_lost_answer_to_the_rename_is_settled_by_looking(hdfs: Hdfs, relay: Re
     assert hdfs.names(f"{BASE}/1") == ["saved_model.pb", "variables"]
 
 
+def test_an_upload_that_somebody_elses_version_swallowed_is_told(hdfs: Hdfs, relay: Relay, model: Path) -> None:
+    """A version appears at the last moment and the way back is cut off: the error names where the upload lies."""
+
+    def appear(operation: str) -> None:
+        if operation == "RENAME":
+            hdfs.namespace.make_directories(f"{BASE}/7", user="alice")
+            relay.ignored = {"RENAME"}
+
+    relay.before = appear
+    with connected(relay.url) as storage, pytest.raises(ConflictError, match="was moved into") as caught:
+        publish(storage, model, BASE, 7, new_id=lambda: "upload")
+    assert caught.value.where == f"{BASE}/7/upload"
+    assert hdfs.names(f"{BASE}/7") == ["upload"]
+
+
+def test_an_upload_that_came_back_is_a_version_that_exists(hdfs: Hdfs, relay: Relay, model: Path) -> None:
+    """The move into somebody else's version was taken back: nothing of ours is anywhere, and the fix is named."""
+
+    def appear(operation: str) -> None:
+        if operation == "RENAME" and relay.asked.count("RENAME") == 1:
+            hdfs.namespace.make_directories(f"{BASE}/7", user="alice")
+
+    relay.before = appear
+    with connected(relay.url) as storage, pytest.raises(ConflictError, match="exists already") as caught:
+        publish(storage, model, BASE, 7)
+    assert "next number" in caught.value.fix
+    assert hdfs.names(f"{BASE}/7") == []
+    assert staged(hdfs) == []
+
+
+def test_where_the_upload_lies_is_told_when_nobody_can_look(hdfs: Hdfs, relay: Relay, model: Path) -> None:
+    """After the move HDFS is gone: what rename knows is not replaced by a guess."""
+
+    def appear(operation: str) -> None:
+        if operation == "RENAME":
+            hdfs.namespace.make_directories(f"{BASE}/7", user="alice")
+            relay.ignored = {"RENAME"}
+        elif relay.asked.count("RENAME") > 1:
+            relay.ignored = {"GETFILESTATUS", "DELETE"}
+
+    relay.before = appear
+    with connected(relay.url) as storage, pytest.raises(ConflictError, match="was moved into"):
+        publish(storage, model, BASE, 7)
+
+
 def test_only_numbered_directories_are_versions(hdfs: Hdfs, storage: Storage) -> None:
     """What TF Serving ignores is no version."""
     for name in ("2", "10", "v3", ".yarnserve", "5.tmp"):

@@ -25,12 +25,13 @@ def connection_to(sandbox: Sandbox, resource_manager: str | None = None, namenod
 class YarnRelay:
     """Passes requests on to *upstream*; requests whose method is in *lost* are carried out, and never answered.
 
-    *before* runs when a request comes, *written* lists the writes that came.
+    *before* runs when a request comes, *rewrite* changes the answers, *written* lists the writes that came.
     """
 
     upstream: str
     lost: set[str] = field(default_factory=set)
     before: Callable[[str, str], None] = lambda method, path: None
+    rewrite: Callable[[bytes], bytes] = lambda content: content
     written: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -49,6 +50,7 @@ def relaying_yarn(upstream: str) -> Iterator[YarnRelay]:
             status, content_type, content = _forward(relay.upstream, self.command, self.path, body)
             if self.command in relay.lost:
                 return
+            content = relay.rewrite(content)
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(content)))

@@ -62,6 +62,7 @@ def launch(connection: Connection, file: Path, force: bool, wait: bool, timeout:
 
 def follow(connection: Connection, name: str, timeout: float) -> None:
     """Wait until *name* is live, saying what changes; Ctrl-C only ends the watching."""
+    from yarnserve.judge.progress import summary
     from yarnserve.service.waiting import wait_until_live
 
     try:
@@ -69,9 +70,8 @@ def follow(connection: Connection, name: str, timeout: float) -> None:
     except KeyboardInterrupt:
         narrate(f"\nno longer watching; {name} goes on. Look again: yarnserve status {name}")
         raise
-    live = sum(replica.verdict.health.serving for replica in snapshot.replicas)
-    narrate(f"{name}: {live} of {len(snapshot.replicas)} replicas live")
-    narrate(f"next: yarnserve predict {name} --example")
+    narrate(f"{name}: {summary(snapshot.replicas)}")
+    narrate(f"next: yarnserve status {name}")
 
 
 @click.command()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
 from yarnserve import __version__
-from yarnserve.cli.output import print_error
+from yarnserve.cli.output import narrate, print_error
 from yarnserve.errors import YarnserveError
 
 #: Every command in the order of a service's life: its module under yarnserve.cli, its function, its short help.
@@ -48,8 +51,29 @@ Exit status: 0 ok, 1 failed, 2 usage, 3 spec or configuration invalid, 4 access 
 """
 
 
+class _OutputClosed(BaseException):
+    """Whoever read our output (head, less) has seen enough; no failure, and so no Exception."""
+
+
+@contextmanager
+def _past_click() -> Iterator[None]:
+    """Bring a BrokenPipeError past click, which would make it exit status 1."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _OutputClosed from error
+
+
 class _LazyGroup(click.Group):
     """A group whose commands are imported when they are called, listed in the order of COMMANDS."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with _past_click():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _past_click():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -85,19 +109,37 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line and exit with its status."""
+    """Run the command line and exit with its status; what nobody expected keeps its traceback and exits with 1."""
+    if sys.stdin is None:
+        # Closed by the caller: nothing to read, and no terminal.
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  as long as the process lives
+    status = 0
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
-    except YarnserveError as error:
-        print_error(error)
-        sys.exit(error.exit_status)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough; Python must not complain again while closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        try:
+            status = cli.main(standalone_mode=False) or 0
+        except YarnserveError as error:
+            status = error.exit_status
+            print_error(error)
+        except click.ClickException as error:
+            status = error.exit_code
+            error.show()
+        except (click.Abort, KeyboardInterrupt):
+            status = INTERRUPTED
+            narrate("interrupted")
+        except OSError:
+            # The machine's failure, such as a full disk, or nobody reads what a handler above says.
+            raise
+        except Exception:
+            status = 1
+            narrate("this is a bug of yarnserve; please report it with the following traceback")
+            raise
+    except (_OutputClosed, BrokenPipeError):
+        _discard_output()
+    sys.exit(status)
+
+
+def _discard_output() -> None:
+    # What is still buffered must not fail once more while Python closes the streams.
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(devnull, stream)

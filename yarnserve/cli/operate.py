@@ -28,7 +28,7 @@ def scale(connection: Connection, name: str, replicas: int, wait: bool, timeout:
     outcome = Actions(connection, narrate=narrate).scale(name, replicas)
     if outcome.step is Step.NOTHING:
         narrate(f"{name} has {replicas} replicas: nothing to do")
-    if wait and replicas:
+    if wait:
         follow(connection, name, timeout)
 
 

@@ -51,6 +51,10 @@ def _read_body(file: IO[str]) -> dict[str, Any]:
 
     try:
         body = json.load(file)
+    except RecursionError as error:
+        raise UsageError("the request is nested too deeply", where=file.name) from error
+    except UnicodeDecodeError as error:
+        raise UsageError("the request is not UTF-8", where=file.name, why=str(error)) from error
     except ValueError as error:
         raise UsageError("the request is not JSON", where=file.name, why=str(error)) from error
     if not isinstance(body, dict):

@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,12 @@ from yarnserve.cli.output import narrate
 
 if TYPE_CHECKING:
     from yarnserve.sandbox import Sandbox
+
+#: Exit status of a command that SIGTERM ended, as a shell would report it.
+TERMINATED = 128 + signal.SIGTERM
+
+#: Seconds that CMD has after SIGTERM, before it is killed.
+GRACE = 5.0
 
 
 @click.command(
@@ -36,7 +43,7 @@ def sandbox(uploads: tuple[str, ...], nodes: int, gpus: int, command: tuple[str,
     from yarnserve.sandbox import Sandbox
 
     pairs = [_upload(text) for text in uploads]
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, _end)
     with Sandbox(nodes=nodes, gpus=gpus, uploads=pairs) as running:
         if command:
             return _run(running, command)
@@ -44,9 +51,12 @@ def sandbox(uploads: tuple[str, ...], nodes: int, gpus: int, command: tuple[str,
     return 0
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Let SIGTERM unwind as Ctrl-C does, so that no container outlives the sandbox."""
-    raise KeyboardInterrupt
+def _end(number: int, frame: FrameType | None) -> None:
+    """Unwind as Ctrl-C does, so that neither CMD nor a container outlives the sandbox."""
+    # Nothing may interrupt the cleaning up.
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(TERMINATED)
 
 
 def _upload(text: str) -> tuple[Path, str]:
@@ -67,20 +77,37 @@ def _run(running: Sandbox, command: tuple[str, ...]) -> int:
         process = subprocess.Popen(command, env={**os.environ, **running.environment})
     except OSError as error:
         raise UsageError(f"cannot run {command[0]}: {error.strerror}") from error
+    try:
+        status = _wait(process)
+    finally:
+        _terminate(process)
+    # A shell reports death by signal n as 128 + n.
+    return status if status >= 0 else 128 - status
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
     while True:
-        try:
-            status = process.wait()
-        except KeyboardInterrupt:
-            # The terminal has sent it to the command too: its own answer decides.
-            continue
-        # A shell reports death by signal n as 128 + n.
-        return status if status >= 0 else 128 - status
+        # A terminal sends Ctrl-C to the command too: its own answer decides.
+        with contextlib.suppress(KeyboardInterrupt):
+            return process.wait()
+
+
+def _terminate(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _stay(running: Sandbox) -> None:
-    click.echo("\n".join(f"export {name}={shlex.quote(value)}" for name, value in running.environment.items()))
-    narrate(f"ResourceManager {running.resource_manager_url}, NameNode {running.namenode_url}")
-    narrate("running; put the lines above into another shell, and end this with Ctrl-C")
-    with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
-    narrate("stopping")
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in running.environment.items()]
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            click.echo("\n".join(exports))
+            narrate(f"ResourceManager {running.resource_manager_url}, NameNode {running.namenode_url}")
+            narrate("running; put the lines above into another shell, and end this with Ctrl-C")
+            threading.Event().wait()
+    finally:
+        narrate("stopping")

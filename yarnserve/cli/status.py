@@ -8,6 +8,7 @@ import click
 
 from yarnserve.cli.options import OUTPUT, with_connection
 from yarnserve.cli.output import age, narrate, print_json, print_table, timestamp
+from yarnserve.errors import first_line
 
 if TYPE_CHECKING:
     from yarnserve.records.replica import Replica
@@ -33,21 +34,18 @@ def status(connection: Connection, name: str | None, output: str, exit_status: b
         print_json("ServiceStatus", status_document(snapshot))
     else:
         _print_snapshot(snapshot)
-    if exit_status and not is_well(snapshot):
+    if exit_status and not snapshot.well:
         _fail(snapshot)
-
-
-def is_well(snapshot: Snapshot) -> bool:
-    """Whether as many replicas serve as are wanted, all of them healthy."""
-    serving = [replica for replica in snapshot.replicas if replica.verdict.health.serving]
-    return len(serving) == len(snapshot.replicas) == snapshot.wanted_replicas
 
 
 def _fail(snapshot: Snapshot) -> None:
     from yarnserve.errors import UnhealthyError
 
     reasons = [f"{r.instance}: {r.verdict.reason}" for r in snapshot.replicas if not r.verdict.health.serving]
-    raise UnhealthyError(f"{snapshot.name} is not well", why="; ".join(reasons) or "replicas are missing")
+    if snapshot.revision is None and snapshot.complete:
+        reasons = ["yarnserve has not launched it: there is nothing to judge it by"]
+    reasons = reasons or list(snapshot.notes) or [f"{snapshot.wanted_replicas} replicas are wanted"]
+    raise UnhealthyError(f"{snapshot.name} is not well", why="; ".join(reasons))
 
 
 def status_document(snapshot: Snapshot) -> dict[str, Any]:
@@ -113,10 +111,8 @@ def _print_snapshot(snapshot: Snapshot) -> None:
         click.echo()
         rows = [_replica_row(replica) for replica in snapshot.replicas]
         print_table(("replica", "health", "restarts", "versions", "endpoint", "age", "reason"), rows)
-    if snapshot.application and snapshot.application.diagnostics and not snapshot.replicas:
-        from yarnserve.errors import first_line
-
-        click.echo(f"YARN says: {first_line(snapshot.application.diagnostics)}")
+    if snapshot.application and snapshot.application.diagnostics and not snapshot.well:
+        narrate(f"YARN says: {first_line(snapshot.application.diagnostics)}")
     for note in snapshot.notes:
         narrate(f"note: {note}")
 
@@ -152,7 +148,9 @@ def print_services(connection: Connection, output: str) -> None:
     """Print one row per service of the user."""
     from yarnserve.service.catalogue import catalogue
 
-    entries = catalogue(connection)
+    entries, notes = catalogue(connection)
+    for note in notes:
+        narrate(f"note: {note}")
     if output == "json":
         services = [
             {

@@ -8,9 +8,6 @@ from enum import Enum
 from typing import Any
 
 from yarnserve.judge.changes import Change, changes
-from yarnserve.records.yarn import ServiceState
-
-_ENDED = (ServiceState.STOPPED, ServiceState.FAILED, ServiceState.SUCCEEDED)
 
 
 class Step(str, Enum):
@@ -35,8 +32,10 @@ class Plan:
 
 
 def plan_launch(
-    state: ServiceState | None,
-    running_replicas: int | None,
+    *,
+    exists: bool,
+    runs: bool,
+    yarn_replicas: int | None,
     saved: Mapping[str, Any] | None,
     rendered: Mapping[str, Any],
     replicas: int,
@@ -44,22 +43,23 @@ def plan_launch(
     """Return the step for a launch.
 
     Args:
-        state: the service's state in YARN, None when YARN has no such service.
-        running_replicas: YARN's own number_of_containers, None when it does not tell.
+        exists: whether YARN has a definition of this name.
+        runs: whether any application of it has not ended.
+        yarn_replicas: the number of containers that YARN was last told, None when that is not known.
         saved: the document of the saved revision, None when yarnserve never launched this name.
         rendered: the document rendered from the spec now.
         replicas: how many replicas the spec wants.
     """
-    if state is None:
+    if not exists:
         return Plan(Step.CREATE)
     if saved is None:
         return Plan(Step.FOREIGN)
     differences = changes(saved, rendered)
     others = tuple(change for change in differences if not change.path.endswith(".number_of_containers"))
-    if state in _ENDED:
+    resized = bool(differences) if yarn_replicas is None else yarn_replicas != replicas
+    if not runs:
         # Nothing of it runs, so its definition can be exchanged; PUT STARTED would run the old one.
-        return Plan(Step.REPLACE, differences) if differences else Plan(Step.START)
+        return Plan(Step.REPLACE, differences) if others or resized else Plan(Step.START)
     if others:
         return Plan(Step.CHANGED, others)
-    resized = bool(differences) if running_replicas is None else running_replicas != replicas
     return Plan(Step.SCALE, differences) if resized else Plan(Step.NOTHING)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from yarnserve.errors import first_line
-from yarnserve.judge.verdict import refusal
+from yarnserve.judge.verdict import impossible_request, refusal
 from yarnserve.records.replica import Health, Observation, Proof, Replica
 from yarnserve.records.yarn import Application, ApplicationState, Service, ServiceState
 
-#: A replica on its third container that has never been live is a crash loop, not bad luck.
+#: A replica that has been replaced this often since it was last live is in a crash loop, not out of luck.
 RESTARTS_THAT_PROVE_A_LOOP = 2
-
-#: YARN's diagnostics for a request that no node can ever satisfy (docker-on-yarn-observed.md, last table).
-_IMPOSSIBLE_REQUEST = "Invalid resource request"
 
 
 class Phase(str, Enum):
@@ -39,26 +36,50 @@ def judge_progress(
     application: Application | None,
     replicas: Sequence[Replica],
     observations: Sequence[Observation],
+    *,
+    wanted: int,
+    restarts: Mapping[str, int],
 ) -> Progress:
     """Return where the start of a service stands.
 
     Args:
         service: what the services API says, None while it cannot be asked.
         application: its newest application in the ResourceManager, None while there is none.
-        replicas: one per wanted instance.
+        replicas: one per wanted or reported instance.
         observations: what the replicas that could be asked said.
+        wanted: how many replicas there should be.
+        restarts: by instance, how often its container was replaced since it was last seen serving.
     """
-    cause = _ended(service, application) or _impossible(application) or _loop(replicas) or _refused(observations)
+    cause = _ended(service, application) or _impossible(application) or _loop(replicas, restarts)
+    cause = cause or _refused(observations)
     if cause:
         return Progress(Phase.FAILED, cause)
-    lagging = [replica for replica in replicas if not replica.verdict.health.serving]
+    lagging = [
+        f"{replica.instance}: {replica.verdict.reason}" for replica in replicas if not _done(replica, observations)
+    ]
     if lagging:
-        return Progress(
-            Phase.WAITING, "; ".join(f"{replica.instance}: {replica.verdict.reason}" for replica in lagging)
-        )
-    if not replicas:
-        return Progress(Phase.WAITING, "YARN has not accepted the service yet")
-    return Progress(Phase.LIVE, _summary(replicas))
+        return Progress(Phase.WAITING, "; ".join(lagging))
+    if service is None:
+        return Progress(Phase.WAITING, "the services API does not answer for it now")
+    if len(replicas) != wanted:
+        return Progress(Phase.WAITING, f"YARN reports {len(replicas)} replicas, {wanted} are wanted")
+    return Progress(Phase.LIVE, summary(replicas))
+
+
+def summary(replicas: Sequence[Replica]) -> str:
+    """``2 of 3 replicas live``, and how many of the others are available without a proof."""
+    live = sum(replica.verdict.health is Health.LIVE for replica in replicas)
+    available = sum(replica.verdict.health is Health.AVAILABLE for replica in replicas)
+    text = f"{live} of {len(replicas)} replicas live"
+    return f"{text}, {available} available (not proved by a prediction)" if available else text
+
+
+def _done(replica: Replica, observations: Sequence[Observation]) -> bool:
+    """Whether waiting longer would prove no more: live, or available where nothing can prove it."""
+    if replica.verdict.health is not Health.AVAILABLE:
+        return replica.verdict.health is Health.LIVE
+    models = (model for seen in observations if seen.instance == replica.instance for model in seen.models)
+    return all(model.prediction is None or model.prediction.proof is Proof.METADATA for model in models)
 
 
 def _ended(service: Service | None, application: Application | None) -> str:
@@ -73,16 +94,15 @@ def _ended(service: Service | None, application: Application | None) -> str:
 
 
 def _impossible(application: Application | None) -> str:
-    if application is not None and _IMPOSSIBLE_REQUEST in application.diagnostics:
-        start = application.diagnostics.index(_IMPOSSIBLE_REQUEST)
-        return f"no node can ever hold a replica: {first_line(application.diagnostics[start:])}"
-    return ""
+    words = impossible_request(application) if application is not None else ""
+    return f"no node can ever hold a replica: {words}" if words else ""
 
 
-def _loop(replicas: Sequence[Replica]) -> str:
+def _loop(replicas: Sequence[Replica], restarts: Mapping[str, int]) -> str:
     for replica in replicas:
-        if replica.restarts >= RESTARTS_THAT_PROVE_A_LOOP and not replica.verdict.health.serving:
-            return f"{replica.instance} keeps ending: its container was replaced {replica.restarts} times"
+        times = restarts.get(replica.instance, 0)
+        if times >= RESTARTS_THAT_PROVE_A_LOOP and not replica.verdict.health.serving:
+            return f"{replica.instance} keeps ending: its container was replaced {times} times without becoming live"
     return ""
 
 
@@ -96,10 +116,3 @@ def _refused(observations: Sequence[Observation]) -> str:
             if prediction.status != 404:
                 return f"{observation.instance} serves {model.name}, but {refusal(prediction)}"
     return ""
-
-
-def _summary(replicas: Sequence[Replica]) -> str:
-    live = sum(replica.verdict.health is Health.LIVE for replica in replicas)
-    if live == len(replicas):
-        return f"{live} of {len(replicas)} replicas live"
-    return f"{live} of {len(replicas)} replicas live, the others available (not proved by a prediction)"

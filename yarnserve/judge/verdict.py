@@ -7,6 +7,7 @@ first load (tf-serving.md 5.3), so a refused connection means starting or dead, 
 
 from __future__ import annotations
 
+from yarnserve.errors import first_line
 from yarnserve.records.replica import (
     Contact,
     Health,
@@ -17,37 +18,76 @@ from yarnserve.records.replica import (
     Proof,
     Verdict,
 )
-from yarnserve.records.yarn import Container, ContainerState
+from yarnserve.records.yarn import NOT_EXITED, Application, Container, ContainerState, NodeContainer, Service
 
 _ENDED = (ContainerState.STOPPED, ContainerState.SUCCEEDED, ContainerState.FAILED, ContainerState.FAILED_UPGRADE)
+
+#: NodeManager states of a container whose process does not run yet (yarn-services.md 6).
+_NOT_STARTED = ("NEW", "LOCALIZING", "LOCALIZED", "SCHEDULED", "REINITIALIZING", "REINITIALIZING_AWAITING_KILL")
 
 #: From best to worst: a replica is as well as the worst of its models.
 _ORDER = list(Health)
 
 
-def judge_replica(container: Container | None, observation: Observation | None) -> Verdict:
-    """Return the verdict on one component instance.
+def judge_replica(
+    container: Container, observation: Observation | None, process: NodeContainer | None, *, unobserved: str = ""
+) -> Verdict:
+    """Return the verdict on a component instance that YARN has placed.
 
     Args:
-        container: what YARN reports for the instance, None when it reports nothing.
-        observation: what the replica itself said, None when it could not be asked (no address yet).
+        container: what YARN reports for the instance.
+        observation: what answered at the replica's address, None when it could not be asked.
+        process: what the NodeManager says of the container, None when it could not be asked. Only it knows that
+            a process has ended while the services API says READY; whoever answers on the replica's port then is
+            somebody else.
+        unobserved: why there is no observation, for a container that has an address.
     """
-    if container is None:
-        return Verdict(Health.PENDING, "YARN has not placed a container for it")
     if container.state in _ENDED:
         return Verdict(Health.GONE, f"its container has ended ({container.state.value}); YARN replaces it")
     if not container.bare_host:
         return Verdict(Health.STARTING, "its container is being launched and has no address yet")
+    if process is not None and process.state in _NOT_STARTED:
+        return Verdict(Health.STARTING, f"its process has not started yet (NodeManager: {process.state})")
+    if process is not None and process.state != "RUNNING":
+        code = "" if process.exit_code == NOT_EXITED else f" with exit code {process.exit_code}"
+        return Verdict(Health.FAILING, f"its process has ended{code} (NodeManager: {process.state})")
     if observation is None:
-        return Verdict(Health.UNKNOWN, "not launched by yarnserve: nothing is known of its ports and models")
+        return Verdict(Health.UNKNOWN, unobserved)
     verdicts = [_judge_model(model, observation) for model in observation.models]
     return max(verdicts, key=lambda verdict: _ORDER.index(verdict.health))
+
+
+def judge_missing(service: Service | None, application: Application | None) -> Verdict:
+    """Return the verdict on a wanted instance for which YARN reports no container.
+
+    Args:
+        service: what the services API says, None when it could not be asked.
+        application: the service's newest application, None while there is none.
+    """
+    if application is not None and application.state.ended:
+        told = first_line(application.diagnostics) or "YARN gives no diagnostics"
+        return Verdict(Health.GONE, f"its application has ended ({application.state.value}): {told}")
+    if application is not None and (impossible := impossible_request(application)):
+        return Verdict(Health.PENDING, f"no node can ever hold it: {impossible}")
+    if service is None:
+        return Verdict(Health.UNKNOWN, "the services API does not answer for it now")
+    if not service.components:
+        return Verdict(Health.PENDING, "the service's ApplicationMaster has not started yet")
+    return Verdict(Health.PENDING, "YARN has not placed a container for it")
+
+
+def impossible_request(application: Application) -> str:
+    """YARN's words for a request that no node can ever satisfy, or nothing (docker-on-yarn-observed.md)."""
+    start = application.diagnostics.find("Invalid resource request")
+    return first_line(application.diagnostics[start:]) if start >= 0 else ""
 
 
 def _judge_model(model: ModelObservation, observation: Observation) -> Verdict:
     address = f"{observation.endpoint.host}:{observation.endpoint.rest_port}"
     if model.contact is Contact.REFUSED:
         return Verdict(Health.STARTING, f"nothing listens on {address}: the server is loading, or has died")
+    if model.contact is Contact.UNREACHABLE:
+        return Verdict(Health.FAILING, f"{address} cannot be reached: {model.error}")
     if model.contact is Contact.TIMED_OUT:
         return Verdict(Health.FAILING, f"{address} accepts and does not answer: {model.error}")
     if model.contact is Contact.BROKEN:

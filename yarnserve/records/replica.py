@@ -61,6 +61,7 @@ class Contact(str, Enum):
 
     ANSWERED = "answered"
     REFUSED = "refused"
+    UNREACHABLE = "unreachable"
     TIMED_OUT = "timed out"
     BROKEN = "broken"
 

@@ -6,6 +6,7 @@ version appears complete or not at all.
 
 from __future__ import annotations
 
+import posixpath
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ def publish(
 
     Raises:
         UsageError: *directory* is not a directory that TF Serving could load.
-        ConflictError: the version exists already, or somebody else published it first.
+        ConflictError: the version exists already, or somebody else published it first; in the worst case the upload
+            now lies inside theirs, and the error says where.
     """
     _require_model(directory)
     target = f"{base_path.rstrip('/')}/{version}"
@@ -55,10 +57,7 @@ def publish(
     staging = f"{base_path.rstrip('/')}/{STAGING_DIRECTORY}/{new_id()}"
     try:
         uploaded = upload_directory(storage, directory, staging, on_file=on_file)
-        storage.rename(staging, target)
-    except ConflictError as error:
-        _remove_quietly(storage, staging)
-        raise _taken(target) from error
+        _appear(storage, staging, target)
     except (YarnserveError, KeyboardInterrupt):
         _remove_quietly(storage, staging)
         raise
@@ -79,6 +78,23 @@ def _require_model(directory: Path) -> None:
         if inner
         else "give the directory of one exported version",
     )
+
+
+def _appear(storage: Storage, staging: str, target: str) -> None:
+    try:
+        storage.rename(staging, target)
+    except ConflictError as error:
+        if _may_lie_inside(storage, staging, target):
+            raise
+        raise _taken(target) from error
+
+
+def _may_lie_inside(storage: Storage, staging: str, target: str) -> bool:
+    """Whether rename may have moved *staging* into somebody else's *target* for good."""
+    try:
+        return storage.status(f"{target}/{posixpath.basename(staging)}") is not None
+    except YarnserveError:
+        return True
 
 
 def _taken(target: str) -> ConflictError:

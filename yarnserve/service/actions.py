@@ -1,15 +1,16 @@
 """The acts: launch, scale, stop, start, destroy. The only place that changes a service.
 
-Each act holds the service's lease, records the wanted state first (so that nobody repairs what a person has just
-ended), reads YARN again right before it writes, and sends each write once. A POST whose outcome is unclear is
-settled by reading both the service and the applications list (real-hadoop-ha.md), never by sending it again.
+Each act holds the service's lease, records the wanted state before it is carried out (so that nobody repairs what a
+person has just ended), reads YARN again right before it writes, and sends each write once. A write whose outcome is
+unclear is settled by reading, never by sending it again; one that makes an application is marked in the lease, so
+that whoever comes after an interrupted or killed yarnserve waits for it too (real-hadoop-ha.md 4, 6).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,11 +21,12 @@ from yarnserve.errors import (
     NotFoundError,
     RequestTimeoutError,
     UnreachableError,
+    UsageError,
     WaitTimeoutError,
     YarnserveError,
 )
 from yarnserve.judge.plan import Plan, Step, plan_launch
-from yarnserve.records.yarn import ComponentState, Service, ServiceState
+from yarnserve.records.yarn import Accepted, Application, ComponentState, Service
 from yarnserve.render.service import ClusterFacts, render
 from yarnserve.repository.versions import require_version
 from yarnserve.service.connection import Connection
@@ -32,6 +34,7 @@ from yarnserve.service.lease import Lease
 from yarnserve.service.look import newest_application
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.service.store import ServiceStore
+from yarnserve.spec.endpoints import most_replicas
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 
 T = TypeVar("T")
@@ -40,6 +43,11 @@ T = TypeVar("T")
 SETTLE_PATIENCE = 120.0
 SETTLE_PAUSE = 0.5
 
+#: Seconds of waiting without a word.
+SETTLE_SILENCE = 2.0
+
+#: Seconds during which a submission that nobody heard the end of may still be carried out (real-hadoop-ha.md 6).
+UNSETTLED = 60.0
 
 #: After these a write may have been carried out, or still will be (real-hadoop-ha.md).
 OUTCOME_UNKNOWN = (RequestTimeoutError, MalformedAnswerError)
@@ -90,82 +98,86 @@ class Actions:
             require_version(self.connection.storage_at(model.base_path), hdfs_path(model.base_path))
         rendered = render(spec, ClusterFacts(self.connection.hadoop_version()))
         with self._leased(spec.name, "launch") as (store, lease):
-            service = self._read(spec.name)
+            self._settle_inherited(spec.name, lease)
+            seen = self._see(spec.name, store)
             saved = store.revisions.latest()
-            component = service.component(COMPONENT) if service else None
             plan = plan_launch(
-                service.state if service else None,
-                component.desired if component else None,
-                saved.record.rendered if saved else None,
-                rendered,
-                spec.replicas,
+                exists=seen.service is not None,
+                runs=seen.runs,
+                yarn_replicas=seen.replicas,
+                saved=saved.record.rendered if saved else None,
+                rendered=rendered,
+                replicas=spec.replicas,
             )
-            if plan.step is Step.FOREIGN:
-                _discard(store, lease)
             _refuse(spec.name, plan)
-            if saved is None or saved.record.spec != spec or plan.step in (Step.CREATE, Step.REPLACE):
+            if plan.step is Step.REPLACE:
+                # Before anything is saved: a revision must never say that YARN has what it has not.
+                self._narrate(f"removing the stopped definition of {spec.name}")
+                self._destroy(spec.name, lease)
+            if saved is None or plan.step in (Step.CREATE, Step.REPLACE) or not saved.record.same_spec(spec):
                 revision = Revision(spec, rendered, self.connection.actor, self._now())
                 store.revisions.append(revision, after=saved.number if saved else 0)
-            self._want(store, Wanted.RUNNING, spec.replicas, "launch")
-            return self._carry_out(plan.step, spec, rendered, lease)
+                store.begin_sightings()
+            return self._carry_out(plan.step, spec, rendered, store, lease)
 
-    def _carry_out(self, step: Step, spec: ServiceSpec, rendered: dict[str, Any], lease: Lease) -> Outcome:
-        services = self.connection.services
-        if step is Step.REPLACE:
-            self._narrate(f"removing the stopped definition of {spec.name}")
-            lease.check()
-            services.destroy(spec.name)
-        if step in (Step.CREATE, Step.REPLACE):
-            self._narrate(f"submitting {spec.name}: {spec.replicas} replicas")
-            lease.check()
-            return Outcome(step, self._create(spec.name, rendered))
-        if step is Step.START:
-            lease.check()
-            return Outcome(step, services.start(spec.name).application_id)
+    def _carry_out(
+        self, step: Step, spec: ServiceSpec, rendered: Mapping[str, Any], store: ServiceStore, lease: Lease
+    ) -> Outcome:
         if step is Step.SCALE:
-            self._flex(spec.name, spec.replicas, lease)
-        return Outcome(step)
+            self._flex(spec.name, spec.replicas, "launch", store, lease)
+            return Outcome(step)
+        self._want(store, Wanted.RUNNING, spec.replicas, "launch")
+        if step is Step.NOTHING:
+            return Outcome(step)
+        if step is Step.START:
+            return Outcome(step, self._submit(spec.name, lease, lambda: self.connection.services.start(spec.name)))
+        self._narrate(f"submitting {spec.name}: {spec.replicas} replicas")
+        return Outcome(step, self._submit(spec.name, lease, lambda: self.connection.services.create(rendered)))
 
     def scale(self, name: str, replicas: int) -> Outcome:
-        """Make YARN run *replicas* replicas of the running service *name*."""
-        self._require_ours(name)
+        """Make YARN run *replicas* replicas of the running service *name*.
+
+        Raises:
+            UsageError: the ports of that many replicas do not fit.
+        """
         with self._leased(name, "scale") as (store, lease):
-            service = self.connection.services.get(name)
-            if _ended(service):
-                raise ConflictError(f"{name} is {service.state.value}, not running", next=f"yarnserve start {name}")
-            component = service.component(COMPONENT)
-            self._want(store, Wanted.RUNNING, replicas, "scale")
-            if component is not None and component.desired == replicas:
+            revision = _require_ours(store, name, self.connection)
+            ports = revision.spec.ports
+            most = most_replicas(ports.rest, ports.grpc)
+            if ports.per_replica and replicas > most:
+                raise UsageError(f"{name} can have at most {most} replicas", why="their ports would pass 65535")
+            seen = self._see(name, store)
+            if not seen.runs:
+                raise ConflictError(f"{name} is not running", next=f"yarnserve start {name}")
+            if seen.replicas == replicas:
+                self._want(store, Wanted.RUNNING, replicas, "scale")
                 return Outcome(Step.NOTHING)
-            self._flex(name, replicas, lease)
+            self._flex(name, replicas, "scale", store, lease)
             return Outcome(Step.SCALE)
 
     def stop(self, name: str) -> Outcome:
         """Stop service *name* and wait until YARN says so; its definition stays."""
-        self._require_ours(name)
         with self._leased(name, "stop") as (store, lease):
-            service = self.connection.services.get(name)
-            self._want(store, Wanted.STOPPED, _wanted_replicas(store, service), "stop")
-            if _ended(service):
+            _require_ours(store, name, self.connection)
+            seen = self._see(name, store)
+            self._want(store, Wanted.STOPPED, seen.replicas or 0, "stop")
+            if not seen.runs:
                 return Outcome(Step.NOTHING)
             lease.check()
-            try:
-                self.connection.services.stop(name)
-            except OUTCOME_UNKNOWN:
-                self._narrate("YARN gave no usable answer; looking whether the service stops")
-            self._settle(lambda: _ended(self.connection.services.get(name)), f"{name} to stop")
+            self._heard(lambda: self.connection.services.stop(name), "the stop")
+            self._settle(lambda: not self._see(name, store).runs, f"{name} to stop")
             return Outcome(Step.STOP)
 
     def start(self, name: str) -> Outcome:
         """Start the stopped service *name* with the size it had."""
-        self._require_ours(name)
         with self._leased(name, "start") as (store, lease):
-            service = self.connection.services.get(name)
-            self._want(store, Wanted.RUNNING, _wanted_replicas(store, service), "start")
-            if not _ended(service):
+            _require_ours(store, name, self.connection)
+            self._settle_inherited(name, lease)
+            seen = self._see(name, store)
+            self._want(store, Wanted.RUNNING, seen.replicas or 0, "start")
+            if seen.runs:
                 return Outcome(Step.NOTHING)
-            lease.check()
-            return Outcome(Step.START, self.connection.services.start(name).application_id)
+            return Outcome(Step.START, self._submit(name, lease, lambda: self.connection.services.start(name)))
 
     def destroy(self, name: str) -> None:
         """Stop service *name*, remove its definition from YARN and everything saved of it.
@@ -175,28 +187,33 @@ class Actions:
         """
         with self._leased(name, "destroy") as (store, lease):
             known = store.revisions.latest() is not None
-            lease.check()
-            try:
-                self.connection.services.destroy(name)
-            except NotFoundError:
-                if not known:
-                    _discard(store, lease)
-                    raise
+            if known:
+                self._want(store, Wanted.STOPPED, 0, "destroy")
+            gone = self._destroy(name, lease)
             _discard(store, lease)
+            if not gone and not known:
+                raise NotFoundError(f"there is no service {name!r}", next="yarnserve list")
 
     @contextmanager
     def _leased(self, name: str, verb: str) -> Iterator[tuple[ServiceStore, Lease]]:
         store = self.connection.store(name)
-        holder = f"{self.connection.actor}: {verb}"
         lease = Lease(
             store.lease,
-            holder=holder,
+            service=name,
+            holder=f"{self.connection.actor}: {verb}",
             on_wait=lambda other: self._narrate(f"waiting for the lease of {name}, held by {other}"),
             clock=self._clock,
             pause=self._pause,
         )
         with lease:
-            yield store, lease
+            try:
+                yield store, lease
+            except YarnserveError:
+                # A lease taken on a service that is not ours leaves no directory behind.
+                with suppress(YarnserveError):
+                    if store.revisions.latest() is None and not lease.unsettled:
+                        _discard(store, lease)
+                raise
 
     def _want(self, store: ServiceStore, state: Wanted, replicas: int, why: str) -> None:
         before = store.desired.latest()
@@ -205,54 +222,105 @@ class Actions:
             return
         store.desired.append(desired, after=before.number if before else 0)
 
-    def _require_ours(self, name: str) -> None:
-        if self.connection.store(name).revisions.latest() is None:
-            raise NotFoundError(
-                f"yarnserve has not launched a service {name!r}",
-                why=f"nothing is saved of it for user {self.connection.settings.user}",
-                next="yarnserve list",
-            )
-
-    def _read(self, name: str) -> Service | None:
+    def _see(self, name: str, store: ServiceStore) -> _Seen:
         try:
-            return self.connection.services.get(name)
+            service = self.connection.services.get(name)
         except NotFoundError:
-            return None
+            service = None
+        component = service.component(COMPONENT) if service else None
+        if component is not None:
+            return _Seen(service, newest_application(self.connection, name), component.desired)
+        desired = store.desired.latest()
+        # Every size that YARN was told is recorded, so it holds the last one while it reports none.
+        return _Seen(service, newest_application(self.connection, name), desired.record.replicas if desired else None)
 
-    def _create(self, name: str, rendered: dict[str, Any]) -> str:
+    def _submit(self, name: str, lease: Lease, send: Callable[[], Accepted]) -> str:
+        """Send the write that makes an application, once, and return the application's id."""
+        lease.mark("submit")
         try:
-            return self.connection.services.create(rendered).application_id
+            application_id = send().application_id
         except OUTCOME_UNKNOWN as error:
-            self._narrate("YARN took the service and gave no usable answer; looking whether it exists")
-            return self._settle_create(name, error)
+            self._narrate("YARN took it and gave no usable answer; looking whether the application exists")
+            application_id = self._settled_application(name, error)
+        except KeyboardInterrupt:
+            self._narrate(f"YARN may still carry it out; look with: yarnserve status {name}")
+            raise
+        except YarnserveError:
+            lease.mark("")
+            raise
+        lease.mark("")
+        return application_id
 
-    def _settle_create(self, name: str, error: YarnserveError) -> str:
-        """Find the application of a POST whose answer never came; it may still be carried out minutes later."""
-
-        def submitted() -> str:
-            service, application = self._read(name), newest_application(self.connection, name)
-            live = service is not None and not _ended(service)
-            return application.id if live and application is not None and not application.state.ended else ""
-
+    def _settled_application(self, name: str, error: YarnserveError) -> str:
         try:
-            return self._settle(submitted, f"{name} to appear")
+            return self._settle(lambda: self._unfinished(name), f"{name} to appear")
         except WaitTimeoutError:
             raise error from None
 
-    def _flex(self, name: str, replicas: int, lease: Lease) -> None:
-        """Send one FLEX, and only while none is under way: a second one breaks the component (real-hadoop.md 7.10)."""
-        self._settle(lambda: not self._flexing(name), f"{name} to finish its last change of size")
-        self._narrate(f"scaling {name} to {replicas} replicas")
+    def _settle_inherited(self, name: str, lease: Lease) -> None:
+        """Wait out a submission that a dead or interrupted holder left behind: it may still be carried out."""
+        if not lease.unsettled:
+            return
+        self._narrate(f"an earlier launch of {name} ended before YARN had answered; looking for up to {UNSETTLED:g} s")
+        with suppress(WaitTimeoutError):
+            self._settle(lambda: self._unfinished(name), f"{name} to appear", patience=UNSETTLED)
+        lease.mark("")
+
+    def _unfinished(self, name: str) -> str:
+        application = newest_application(self.connection, name)
+        return application.id if application is not None and not application.state.ended else ""
+
+    def _destroy(self, name: str, lease: Lease) -> bool:
+        """Delete the definition; False when there was none."""
         lease.check()
-        self.connection.services.flex(name, COMPONENT, replicas)
+        try:
+            heard = self._heard(lambda: self.connection.services.destroy(name), "the removal")
+        except NotFoundError:
+            return False
+        if not heard:
+            self._settle(lambda: not self._exists(name), f"{name} to disappear")
+        return True
+
+    def _exists(self, name: str) -> bool:
+        try:
+            self.connection.services.get(name)
+        except NotFoundError:
+            return False
+        return True
+
+    def _flex(self, name: str, replicas: int, why: str, store: ServiceStore, lease: Lease) -> None:
+        """Send one FLEX, and only while none is under way: a second one breaks the component (real-hadoop.md 7.10).
+
+        The wanted size is recorded after that wait: until then YARN holds, and may go on holding, the old one.
+        """
+        try:
+            self._settle(lambda: not self._flexing(name), f"{name} to finish its last change of size")
+        except WaitTimeoutError as error:
+            error.fix = f"if it cannot finish, stop it and launch it with another size: yarnserve stop {name}"
+            raise
+        self._narrate(f"scaling {name} to {replicas} replicas")
+        self._want(store, Wanted.RUNNING, replicas, why)
+        lease.check()
+        if not self._heard(lambda: self.connection.services.flex(name, COMPONENT, replicas), "the new size"):
+            self._settle(lambda: self._see(name, store).replicas == replicas, f"{name} to take the new size")
 
     def _flexing(self, name: str) -> bool:
         component = self.connection.services.get(name).component(COMPONENT)
         return component is None or component.state is ComponentState.FLEXING
 
-    def _settle(self, condition: Callable[[], T], what: str) -> T:
+    def _heard(self, send: Callable[[], object], what: str) -> bool:
+        """Send a write, once; False when its answer was lost and the caller has to look what became of it."""
+        try:
+            send()
+        except OUTCOME_UNKNOWN:
+            self._narrate(f"YARN gave no usable answer to {what}; looking at what became of it")
+            return False
+        return True
+
+    def _settle(self, condition: Callable[[], T], what: str, patience: float = SETTLE_PATIENCE) -> T:
         """Ask *condition* until it is true; an ApplicationMaster that comes or goes may not answer meanwhile."""
-        ends = self._clock() + SETTLE_PATIENCE
+        begun = self._clock()
+        told = False
         while True:
             why = ""
             try:
@@ -261,28 +329,48 @@ class Actions:
                     return value
             except UnreachableError as error:
                 why = error.what
-            if self._clock() >= ends:
-                raise WaitTimeoutError(f"waited {SETTLE_PATIENCE:g} s for {what}", why=why, next="yarnserve status")
+            waited = self._clock() - begun
+            if waited >= patience:
+                raise WaitTimeoutError(f"waited {patience:g} s for {what}", why=why, next="yarnserve list")
+            if waited >= SETTLE_SILENCE and not told:
+                self._narrate(f"waiting for {what}")
+                told = True
             self._pause(SETTLE_PAUSE)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """YARN's account of a service right before a write; *replicas* is the size it was last told, if known."""
+
+    service: Service | None
+    application: Application | None
+    replicas: int | None
+
+    @property
+    def runs(self) -> bool:
+        """Whether anything of it may run.
+
+        A service that is STOPPED or FAILED may still have its ApplicationMaster, and a second attempt coming
+        (real-hadoop.md 7, item 8).
+        """
+        return self.application is not None and not self.application.state.ended
+
+
+def _require_ours(store: ServiceStore, name: str, connection: Connection) -> Revision:
+    saved = store.revisions.latest()
+    if saved is None:
+        raise NotFoundError(
+            f"yarnserve has not launched a service {name!r}",
+            why=f"nothing is saved of it for user {connection.settings.user}",
+            next="yarnserve list",
+        )
+    return saved.record
 
 
 def _discard(store: ServiceStore, lease: Lease) -> None:
     """Remove the state directory, which holds the lease: it must not be renewed into existence again."""
     lease.forget()
     store.remove()
-
-
-def _ended(service: Service) -> bool:
-    return service.state in (ServiceState.STOPPED, ServiceState.FAILED, ServiceState.SUCCEEDED)
-
-
-def _wanted_replicas(store: ServiceStore, service: Service) -> int:
-    """The size to remember: what was asked last, else what YARN runs now."""
-    desired = store.desired.latest()
-    if desired is not None:
-        return desired.record.replicas
-    component = service.component(COMPONENT)
-    return component.desired if component else 0
 
 
 def _refuse(name: str, plan: Plan) -> None:

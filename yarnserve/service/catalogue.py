@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from yarnserve.errors import NotFoundError
+from yarnserve.errors import YarnserveError
 from yarnserve.records.yarn import Application, ApplicationState, ServiceState
 from yarnserve.service.connection import Connection
-from yarnserve.service.state import Wanted
+from yarnserve.service.state import Desired, Wanted
 
 
 @dataclass(frozen=True)
@@ -28,31 +28,39 @@ class Entry:
     application: Application | None
 
 
-def catalogue(connection: Connection) -> tuple[Entry, ...]:
-    """Return the user's services by name, each with its newest application."""
+def catalogue(connection: Connection) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+    """Return the user's services by name, each with its newest application, and notes on what could not be read."""
     newest: dict[str, Application] = {}
     for application in connection.cluster.applications(user=connection.settings.user):
         known = newest.get(application.name)
         if known is None or application.started_at > known.started_at:
             newest[application.name] = application
-    saved = connection.saved_services()
+    wanted, notes = _wanted(connection)
     # An ended application of a service that is not saved was destroyed; it is history, not a service.
-    names = set(saved) | {name for name, application in newest.items() if not application.state.ended}
-    return tuple(_entry(connection, name, newest.get(name), name in saved) for name in sorted(names))
+    names = set(wanted) | {name for name, application in newest.items() if not application.state.ended}
+    return tuple(_entry(name, newest.get(name), wanted.get(name)) for name in sorted(names)), notes
 
 
-def _entry(connection: Connection, name: str, application: Application | None, saved: bool) -> Entry:
-    replicas = _wanted(connection, name) if saved else None
+def _entry(name: str, application: Application | None, desired: Desired | None) -> Entry:
+    replicas = None if desired is None else desired.replicas if desired.state is Wanted.RUNNING else 0
     if application is None or application.state in (ApplicationState.FINISHED, ApplicationState.KILLED):
         return Entry(name, ServiceState.STOPPED.value, replicas, application)
     return Entry(name, application.state.value, replicas, application)
 
 
-def _wanted(connection: Connection, name: str) -> int | None:
+def _wanted(connection: Connection) -> tuple[dict[str, Desired], tuple[str, ...]]:
+    """What is wanted of each service that yarnserve has launched."""
     try:
-        desired = connection.store(name).desired.latest()
-    except NotFoundError:
-        return None
-    if desired is None:
-        return None
-    return desired.record.replicas if desired.record.state is Wanted.RUNNING else 0
+        names = connection.saved_services()
+    except YarnserveError as error:
+        return {}, (f"saved services: {error.what}",)
+    wanted, notes = {}, []
+    for name in names:
+        try:
+            saved = connection.glance(name).desired.latest()
+        except YarnserveError as error:
+            notes.append(f"{name}: {error.what}")
+            continue
+        if saved is not None:
+            wanted[name] = saved.record
+    return wanted, tuple(notes)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 from dataclasses import dataclass
 from types import TracebackType
 
 from yarnserve.config import Settings
+from yarnserve.errors import ConfigurationError
 from yarnserve.hadoop.authentication import SimpleAuthentication
-from yarnserve.hadoop.session import HadoopSession
+from yarnserve.hadoop.session import HadoopSession, Timeouts
 from yarnserve.records.version import Version
 from yarnserve.service.store import STATE_DIRECTORY, ServiceStore
 from yarnserve.storage.client import Storage
@@ -18,10 +20,17 @@ from yarnserve.yarn.nodes import NodeManagerApi
 from yarnserve.yarn.resource_managers import ResourceManagers
 from yarnserve.yarn.services import ServicesApi
 
+#: Patience of looks and leases with HDFS: seconds for one request, and rounds over the NameNodes.
+EYES_TIMEOUTS = Timeouts(connect=3.05, read=5.0)
+EYES_SWEEPS = 1
+
 
 @dataclass(frozen=True)
 class Connection:
-    """The typed clients of one cluster, sharing one session; a context manager."""
+    """The typed clients of one cluster, sharing one session; a context manager.
+
+    *eyes* is the same HDFS as *storage*, for reads and leases that give up soon.
+    """
 
     settings: Settings
     session: HadoopSession
@@ -29,6 +38,7 @@ class Connection:
     cluster: ClusterApi
     nodes: NodeManagerApi
     storage: Storage
+    eyes: Storage
 
     def __enter__(self) -> Connection:
         return self
@@ -42,17 +52,34 @@ class Connection:
     @property
     def actor(self) -> str:
         """Who acts, for leases and records: ``user@host``, with the local user where it differs."""
-        local, host = getpass.getuser(), socket.gethostname()
+        local, host = _local_user(), socket.gethostname()
         user = self.settings.user
         return f"{user}@{host}" if user == local else f"{user}@{host} (as {local})"
 
     def hadoop_version(self) -> Version:
         """What the admin told (``--hadoop-version``), else what the cluster says."""
-        return self.settings.hadoop_version or Version.parse(self.cluster.info().hadoop_version)
+        if self.settings.hadoop_version is not None:
+            return self.settings.hadoop_version
+        told = self.cluster.info().hadoop_version
+        try:
+            return Version.parse(told)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"the cluster calls its Hadoop {told!r}, which is no version",
+                fix="say what it can do: --hadoop-version 3.1.4",
+            ) from error
 
     def store(self, name: str) -> ServiceStore:
-        """The saved state of service *name*."""
-        return ServiceStore(self.storage, self.storage.home(), name)
+        """The saved state of service *name*.
+
+        Raises:
+            UsageError: no service can have this name.
+        """
+        return ServiceStore(self.storage, self.eyes, name)
+
+    def glance(self, name: str) -> ServiceStore:
+        """The same for whoever only looks: gives up soon, so that the rest is seen."""
+        return ServiceStore(self.eyes, self.eyes, name)
 
     def storage_at(self, uri: str) -> Storage:
         """A storage for the file system that *uri* names; ours when it is the default one."""
@@ -60,11 +87,11 @@ class Connection:
         return self.storage if namenodes == self.settings.namenodes else Storage(self.session, namenodes)
 
     def saved_services(self) -> tuple[str, ...]:
-        """Names of the services that yarnserve keeps state of in the user's home."""
-        directory = f"{self.storage.home()}/{STATE_DIRECTORY}"
-        if self.storage.status(directory) is None:
+        """Names of the directories in which yarnserve keeps the state of services."""
+        directory = f"{self.eyes.home()}/{STATE_DIRECTORY}"
+        if self.eyes.status(directory) is None:
             return ()
-        return tuple(entry.name for entry in self.storage.list(directory) if entry.is_directory)
+        return tuple(entry.name for entry in self.eyes.list(directory) if entry.is_directory)
 
 
 def connect(settings: Settings) -> Connection:
@@ -78,4 +105,13 @@ def connect(settings: Settings) -> Connection:
         ClusterApi(session, resource_managers),
         NodeManagerApi(session),
         Storage(session, settings.namenodes),
+        Storage(session, settings.namenodes, timeouts=EYES_TIMEOUTS, sweeps=EYES_SWEEPS),
     )
+
+
+def _local_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A uid that the host does not know, as in a container.
+        return f"uid {os.getuid()}"

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from yarnserve.errors import ConflictError, LeaseHeldError, LeaseLostError, UnreachableError, YarnserveError
@@ -27,11 +27,15 @@ logger = logging.getLogger(__name__)
 TTL = 30.0
 RENEW_EVERY = 10.0
 
-#: Seconds before the end of its TTL at which a holder that could not renew stops acting.
-SAFETY_MARGIN = 5.0
+#: Seconds before the end of its TTL at which a holder that could not renew stops acting; longer than it takes to
+#: find the active ResourceManager between the check and the write.
+SAFETY_MARGIN = 10.0
 
 #: Seconds between two looks of a watcher that waits for somebody else's lease.
 WATCH_EVERY = 1.0
+
+#: Seconds to wait for a renewal under way before releasing beside it.
+JOIN_PATIENCE = 2.0
 
 #: Lease files kept; the newest is the lease, the others help an admin see who was there.
 KEPT = 3
@@ -39,12 +43,23 @@ KEPT = 3
 
 @dataclass(frozen=True)
 class LeaseRecord:
-    """One lease file: *holder* is for people, *token* tells two leases of one holder apart."""
+    """One lease file.
+
+    *holder* is for people, *token* tells two leases of one holder apart. *unsettled* names a write to YARN that was
+    sent and whose outcome nobody knows yet; it outlives its holder, see :meth:`Lease.mark`.
+    """
 
     holder: str
     token: str
     ttl: float
     released: bool = False
+    unsettled: str = ""
+
+
+def boot_clock() -> float:
+    """Monotonic seconds that also pass while the machine sleeps; a lease does not wait for a laptop's lid."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
 
 
 class Lease:
@@ -52,6 +67,7 @@ class Lease:
 
     Args:
         series: the service's lease series.
+        service: its name, for messages.
         holder: who we are, for people: ``user@host (launch)``.
         patience: seconds to wait for somebody else's lease before LeaseHeldError.
         on_wait: called once with the holder's name when waiting starts.
@@ -63,15 +79,17 @@ class Lease:
         self,
         series: Series,
         *,
+        service: str,
         holder: str,
         patience: float = TTL + RENEW_EVERY,
         ttl: float = TTL,
         renew_every: float = RENEW_EVERY,
         on_wait: Callable[[str], None] = lambda holder: None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boot_clock,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._series = series
+        self._service = service
         self._record = LeaseRecord(holder, uuid.uuid4().hex, ttl)
         self._patience = patience
         self._renew_every = renew_every
@@ -82,12 +100,18 @@ class Lease:
         self._renewed_at = 0.0
         self._lost = ""
         self._stop = threading.Event()
+        self._appending = threading.Lock()
         self._renewer: threading.Thread | None = None
 
     def __enter__(self) -> Lease:
-        self.acquire()
-        self._renewer = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
-        self._renewer.start()
+        try:
+            self.acquire()
+            self._renewer = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
+            self._renewer.start()
+        except BaseException:
+            # Ctrl-C right after the file was written must not cost the next one a TTL of waiting.
+            self.release()
+            raise
         return self
 
     def __exit__(
@@ -111,6 +135,7 @@ class Lease:
             if number != watched:
                 watched, since = number, self._clock()
             if record is None or record.released or self._clock() - since >= record.ttl:
+                self._record = replace(self._record, unsettled=record.unsettled if record else "")
                 if self._try_append(self._record, after=number):
                     return
                 continue
@@ -130,19 +155,44 @@ class Lease:
             self._lost = f"it could not be renewed for {late:.0f} s"
         if self._lost:
             raise LeaseLostError(
-                "the lease on the service was lost while changing it",
+                f"the lease on {self._service} was lost while changing it",
                 why=self._lost,
                 fix="look at the service's state before trying again",
-                next="yarnserve status",
+                next=f"yarnserve status {self._service}",
             )
+
+    @property
+    def unsettled(self) -> str:
+        """The write whose outcome is unknown: ours, or that of a holder before us who died or gave up."""
+        return self._record.unsettled
+
+    def mark(self, unsettled: str) -> None:
+        """Write down, before a write is sent, that its outcome will be unknown; and with "" that it is known.
+
+        A write that was given up on may still be carried out minutes later, and START beside a POST under way can
+        make two applications (real-hadoop-ha.md 4, 6): the next holder must know.
+
+        Raises:
+            LeaseLostError: the lease is not ours any more.
+        """
+        with self._appending:
+            self._record = replace(self._record, unsettled=unsettled)
+            self._append_or_lose()
+        self.check()
 
     def renew(self) -> None:
         """Renew once; a take-over is remembered for :meth:`check`, an unreachable HDFS may pass."""
         try:
-            if not self._try_append(self._record, after=self._number) and not self._adopt():
-                self._lost = "another yarnserve took it over"
+            with self._appending:
+                self._append_or_lose()
         except UnreachableError as error:
             logger.warning("the lease cannot be renewed: %s", error)
+
+    def _append_or_lose(self) -> None:
+        if self._try_append(self._record, after=self._number):
+            return
+        if not self._adopt() or not self._try_append(self._record, after=self._number):
+            self._lost = "another yarnserve took it over"
 
     def _adopt(self) -> bool:
         """Find out whether the file that stands in our way is our own, written by a renewal given up on."""
@@ -157,9 +207,8 @@ class Lease:
         """Give the lease back if it is still ours; a failure only costs the next one a TTL of waiting."""
         if self._lost or not self._number:
             return
-        released = LeaseRecord(self._record.holder, self._record.token, self._record.ttl, released=True)
         try:
-            self._try_append(released, after=self._number)
+            self._try_append(replace(self._record, released=True), after=self._number)
         except YarnserveError as error:
             logger.warning("the lease cannot be released and will expire: %s", error)
         self._number = 0
@@ -172,7 +221,7 @@ class Lease:
     def _stop_renewing(self) -> None:
         self._stop.set()
         if self._renewer is not None:
-            self._renewer.join()
+            self._renewer.join(JOIN_PATIENCE)
 
     def _try_append(self, record: LeaseRecord, *, after: int) -> bool:
         begun = self._clock()
@@ -199,10 +248,10 @@ class Lease:
 
     def _held(self, record: LeaseRecord) -> LeaseHeldError:
         return LeaseHeldError(
-            "another yarnserve is changing this service",
+            f"another yarnserve is changing {self._service}",
             why=f"{record.holder} holds its lease and keeps renewing it",
             fix=f"wait for it to finish, or end it; its lease is free {record.ttl:g} s after it stops renewing",
-            next="yarnserve status",
+            next=f"yarnserve status {self._service}",
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from yarnserve.errors import NotFoundError
@@ -14,47 +13,69 @@ from yarnserve.spec.model import COMPONENT
 #: What a person means by "the logs"; the rest (launch_container.sh, prelaunch.*) is YARN's own.
 USUAL_FILES = ("stdout.txt", "stderr.txt")
 
+#: Bytes read of the end of a file when nobody says how many: it is held in memory.
+USUAL_BYTES = 16 * 1024 * 1024
+
 
 @dataclass(frozen=True)
-class ReplicaLog:
-    """One log file of one replica's container; *address* is its NodeManager's."""
+class ReplicaLogs:
+    """The log files of one replica's container; *address* is its NodeManager's, empty when no node is known."""
 
     connection: Connection
     instance: str
     container_id: str
     address: str
-    file: LogFile
 
-    def read(self, last_bytes: int | None = None) -> str:
-        """Return the text, or the last *last_bytes* of it."""
-        return self.connection.nodes.log(self.address, self.container_id, self.file.name, last_bytes=last_bytes)
+    def files(self, file_name: str | None = None) -> tuple[LogFile, ...]:
+        """Return the usual files, or the one called *file_name*; those that are there.
+
+        Raises:
+            NotFoundError: the container runs on no node, or has just ended.
+            UnreachableError: its NodeManager does not answer.
+        """
+        if not self.address:
+            raise NotFoundError(
+                f"{self.container_id} runs on no node",
+                why="the ResourceManager does not list it: it has just ended, or is about to start",
+            )
+        wanted = USUAL_FILES if file_name is None else (file_name,)
+        files = self.connection.nodes.log_files(self.address, self.container_id)
+        return tuple(file for file in files if file.name in wanted)
+
+    def read(self, file: LogFile, last_bytes: int | None = None) -> str:
+        """Return the end of *file*: USUAL_BYTES, or *last_bytes*, or the whole where it is shorter.
+
+        Raises:
+            NotFoundError: the file or the container is not there any more.
+            UnreachableError: the NodeManager does not answer, or *last_bytes* are too many for one answer.
+        """
+        # Always asked for with a limit: the file may have grown since it was listed.
+        return self.connection.nodes.log(
+            self.address, self.container_id, file.name, last_bytes=last_bytes or USUAL_BYTES
+        )
 
 
-def replica_logs(
-    connection: Connection, name: str, *, replica: str | None = None, file_name: str | None = None
-) -> Iterator[ReplicaLog]:
-    """Yield the log files of service *name*, of one *replica* (``serve-1`` or ``1``) or of all.
+def replica_logs(connection: Connection, name: str, replica: str | None = None) -> tuple[ReplicaLogs, ...]:
+    """Return where the logs of service *name* are, of one *replica* (``serve-1`` or ``1``) or of all; none when idle.
 
     Raises:
-        NotFoundError: no such service, replica or file, or nothing of it runs.
+        NotFoundError: no such service or replica.
     """
     containers = _containers(connection, name, replica)
     addresses = _addresses(connection, name)
-    found = False
-    for container in containers:
-        address = addresses.get(container.id)
-        if address is None:
-            continue
-        for file in connection.nodes.log_files(address, container.id):
-            if file.name == file_name or (file_name is None and file.name in USUAL_FILES):
-                found = True
-                yield ReplicaLog(connection, container.instance, container.id, address, file)
-    if not found:
-        raise NotFoundError(
-            f"no running replica of {name} has such a log" if file_name else f"no replica of {name} has logs yet",
-            why="the logs of ended containers are with log aggregation, where the cluster has it on",
-            next=f"yarnserve logs {name} --list",
-        )
+    return tuple(
+        ReplicaLogs(connection, container.instance, container.id, addresses.get(container.id, ""))
+        for container in containers
+    )
+
+
+def no_logs(name: str, file_name: str | None) -> NotFoundError:
+    """Return the error for a service none of whose replicas has the usual files, or *file_name*."""
+    return NotFoundError(
+        f"no running replica of {name} has a log {file_name}" if file_name else f"no replica of {name} has logs yet",
+        why="the logs of ended containers are with log aggregation, where the cluster has it on",
+        next=f"yarnserve status {name}",
+    )
 
 
 def _containers(connection: Connection, name: str, replica: str | None) -> tuple[Container, ...]:

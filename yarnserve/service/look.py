@@ -1,21 +1,23 @@
-"""One look at a service through all eyes: saved state, YARN, and the replicas themselves.
+"""One look at a service through all eyes: saved state, YARN, its NodeManagers, and the replicas themselves.
 
-The saved state and YARN are read at the same time, then all replicas are probed at once. What cannot be read
-becomes a note in the snapshot, so that one blind eye does not hide what the others see.
+Everything that can be read at the same time is. What cannot be read becomes a note in the snapshot, so that one
+blind eye does not hide what the others see.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping
+from concurrent.futures import Future, TimeoutError
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from yarnserve import probe
 from yarnserve.errors import NotFoundError, YarnserveError
-from yarnserve.judge.verdict import judge_replica
-from yarnserve.records.replica import Endpoint, ModelState, Observation, Replica, Target
-from yarnserve.records.yarn import Application, Component, Container, Service
+from yarnserve.judge.verdict import judge_missing, judge_replica
+from yarnserve.records.replica import Endpoint, ModelState, Observation, Replica, Target, Verdict
+from yarnserve.records.yarn import Application, Container, ContainerState, NodeContainer, Service
+from yarnserve.service.background import in_background
 from yarnserve.service.connection import Connection
 from yarnserve.service.state import Desired, Revision, Sightings, Wanted
 from yarnserve.service.store import Saved, ServiceStore
@@ -27,6 +29,11 @@ T = TypeVar("T")
 #: Seconds a replica has to answer status and prediction together.
 PROBE_DEADLINE = 5.0
 
+#: Seconds after which a read that has not ended becomes a note; a services GET may block for 15 minutes.
+EYES_DEADLINE = 15.0
+
+_ENDED = (ContainerState.STOPPED, ContainerState.SUCCEEDED, ContainerState.FAILED, ContainerState.FAILED_UPGRADE)
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -34,7 +41,7 @@ class Snapshot:
 
     *service* is None while the services API does not know it or cannot be asked, *application* while it has none;
     *revision* and *desired* are None for a service that yarnserve did not launch. *notes* say what could not be
-    read.
+    read; *complete* is False where that leaves open what the service is or should be.
     """
 
     name: str
@@ -45,6 +52,7 @@ class Snapshot:
     replicas: tuple[Replica, ...]
     observations: tuple[Observation, ...]
     notes: tuple[str, ...]
+    complete: bool
 
     @property
     def wanted_replicas(self) -> int:
@@ -53,25 +61,30 @@ class Snapshot:
             return len(self.replicas)
         return self.desired.replicas if self.desired.state is Wanted.RUNNING else 0
 
+    @property
+    def well(self) -> bool:
+        """Whether everything is known, and as many replicas serve as are wanted, all of them healthy."""
+        serving = sum(replica.verdict.health.serving for replica in self.replicas)
+        return self.complete and self.revision is not None and serving == len(self.replicas) == self.wanted_replicas
 
-class _Eyes:
-    """Reads that run in threads of their own; a failure becomes a note and the fallback."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._pool = pool
-        self.notes: list[str] = []
+@dataclass
+class _Notes:
+    """Collects what could not be read."""
 
-    def read(self, read: Callable[[], T]) -> Future[T]:
-        return self._pool.submit(read)
+    texts: list[str] = field(default_factory=list)
 
     def value(self, future: Future[T], what: str) -> T | None:
+        """The value of *future*, None where there is none or it could not be read."""
         try:
-            return future.result()
+            return future.result(timeout=EYES_DEADLINE)
         except NotFoundError:
             return None
+        except TimeoutError:
+            self.texts.append(f"{what}: no answer yet")
         except YarnserveError as error:
-            self.notes.append(f"{what}: {error.what}" + (f" ({error.why})" if error.why else ""))
-            return None
+            self.texts.append(f"{what}: {error.what}" + (f" ({error.why})" if error.why else ""))
+        return None
 
 
 def look(connection: Connection, name: str, *, deadline: float = PROBE_DEADLINE) -> Snapshot:
@@ -79,29 +92,52 @@ def look(connection: Connection, name: str, *, deadline: float = PROBE_DEADLINE)
 
     Raises:
         NotFoundError: neither YARN nor the saved state knows it.
+        UsageError: no service can have this name.
         UnreachableError: YARN cannot be asked at all.
     """
-    store = connection.store(name)
-    with ThreadPoolExecutor(max_workers=4, thread_name_prefix="look") as pool:
-        eyes = _Eyes(pool)
-        applications = eyes.read(lambda: newest_application(connection, name))
-        service_read = eyes.read(lambda: connection.services.get(name))
-        revision_read = eyes.read(store.revisions.latest)
-        desired_read = eyes.read(store.desired.latest)
-        application = applications.result()
-        service = eyes.value(service_read, "services API")
-        revision = eyes.value(revision_read, "saved revision")
-        desired = eyes.value(desired_read, "saved wanted state")
+    store = connection.glance(name)
+    notes = _Notes()
+    service_read = in_background(lambda: connection.services.get(name))
+    revision_read = in_background(lambda: store.revisions.latest())
+    desired_read = in_background(lambda: store.desired.latest())
+    application = newest_application(connection, name)
+    processes_read = in_background(lambda: _processes(connection, application))
+    service = notes.value(service_read, "services API")
+    revision = notes.value(revision_read, "saved revision")
+    desired = notes.value(desired_read, "saved wanted state")
+    complete = not notes.texts
     # An ended application alone is the history of a service that was destroyed.
     running = application is not None and not application.state.ended
-    if service is None and revision is None and not running and not eyes.notes:
+    if complete and service is None and revision is None and not running:
         raise NotFoundError(f"there is no service {name!r}", next="yarnserve list")
-    wanted = desired.record if desired else None
-    component = service.component(COMPONENT) if service else None
-    observations = _observe(component, revision, deadline)
-    sightings = _sightings(store, application, component, revision, eyes)
-    replicas = _replicas(component, wanted, revision, observations, sightings)
-    return Snapshot(name, service, application, revision, wanted, replicas, observations, tuple(eyes.notes))
+    containers = _containers(service)
+    observations = _observe(containers, revision, deadline)
+    sightings = _sightings(store, application, service, notes)
+    processes = notes.value(processes_read, "NodeManagers")
+    seen = _Seen(
+        {observation.instance: observation for observation in observations},
+        processes or {},
+        sightings,
+        revision,
+        "its ports are not known: the saved revision cannot be read"
+        if not complete
+        else "not launched by yarnserve: nothing is known of its ports and models",
+    )
+    replicas = [seen.replica(container) for container in containers.values()]
+    wanted = desired.record.replicas if desired and desired.record.state is Wanted.RUNNING else 0
+    missing = judge_missing(service, application)
+    replicas += [seen.missing(instance, missing) for instance in _missing(containers, wanted)]
+    return Snapshot(
+        name,
+        service,
+        application,
+        revision,
+        desired.record if desired else None,
+        tuple(sorted(replicas, key=lambda replica: instance_number(replica.instance))),
+        observations,
+        tuple(notes.texts),
+        complete,
+    )
 
 
 def newest_application(connection: Connection, name: str) -> Application | None:
@@ -111,18 +147,50 @@ def newest_application(connection: Connection, name: str) -> Application | None:
 
 
 def endpoint_of(container: Container, revision: Saved[Revision] | None) -> Endpoint | None:
-    """Where the replica in *container* answers; None while that is not known."""
-    if revision is None or not container.bare_host:
+    """Where the replica in *container* answers; None while that is not known, or it has ended."""
+    if revision is None or not container.bare_host or container.state in _ENDED:
         return None
     return endpoint(revision.record.spec, instance=container.instance, bare_host=container.bare_host)
 
 
-def _observe(component: Component | None, revision: Saved[Revision] | None, deadline: float) -> tuple[Observation, ...]:
-    if component is None or revision is None:
+def _containers(service: Service | None) -> dict[str, Container]:
+    """The container of each instance; beside an ended one its replacement counts, of two the newest."""
+    component = service.component(COMPONENT) if service else None
+    listed = component.containers if component else ()
+    ordered = sorted(listed, key=lambda each: (each.state not in _ENDED, each.launched_at or 0.0))
+    return {container.instance: container for container in ordered}
+
+
+def _missing(containers: Mapping[str, Container], wanted: int) -> list[str]:
+    """Names for the wanted instances that YARN does not report: the lowest numbers it does not use."""
+    unused = (name for number in range(wanted + len(containers)) if (name := f"{COMPONENT}-{number}") not in containers)
+    return [next(unused) for _ in range(wanted - len(containers))]
+
+
+def _processes(connection: Connection, application: Application | None) -> dict[str, NodeContainer]:
+    """What the NodeManagers say of the application's containers, by container id.
+
+    A NodeManager that cannot be asked is left out: what the replicas themselves answer is known all the same.
+    """
+    if application is None or application.state.ended:
+        return {}
+    placed = connection.cluster.placed_containers(application.id)
+    ours = {container.id for container in placed}
+    addresses = {container.node_http_address for container in placed}
+    reads = [in_background(partial(connection.nodes.containers, address)) for address in addresses]
+    unheard = _Notes()
+    told = [container for read in reads for container in unheard.value(read, "") or ()]
+    return {container.id: container for container in told if container.id in ours}
+
+
+def _observe(
+    containers: Mapping[str, Container], revision: Saved[Revision] | None, deadline: float
+) -> tuple[Observation, ...]:
+    if revision is None:
         return ()
     checks = revision.record.spec.checks
     targets = []
-    for container in component.containers:
+    for container in containers.values():
         address = endpoint_of(container, revision)
         if address is not None:
             targets.append(Target(container.instance, address, checks))
@@ -130,59 +198,44 @@ def _observe(component: Component | None, revision: Saved[Revision] | None, dead
 
 
 def _sightings(
-    store: ServiceStore,
-    application: Application | None,
-    component: Component | None,
-    revision: Saved[Revision] | None,
-    eyes: _Eyes,
+    store: ServiceStore, application: Application | None, service: Service | None, notes: _Notes
 ) -> Sightings:
-    if application is None or component is None or revision is None:
+    component = service.component(COMPONENT) if service else None
+    if application is None or component is None:
         return Sightings()
-    seen = Sightings().with_seen(application.id, component)
     try:
         return store.update_sightings(lambda before: before.with_seen(application.id, component))
     except YarnserveError as error:
-        eyes.notes.append(f"restart counts: {error.what}")
-        return seen
+        notes.texts.append(f"restart counts: {error.what}")
+        return Sightings().with_seen(application.id, component)
 
 
-def _replicas(
-    component: Component | None,
-    desired: Desired | None,
-    revision: Saved[Revision] | None,
-    observations: tuple[Observation, ...],
-    sightings: Sightings,
-) -> tuple[Replica, ...]:
-    containers = {container.instance: container for container in component.containers} if component else {}
-    wanted = desired.replicas if desired is not None and desired.state is Wanted.RUNNING else 0
-    instances = {f"{COMPONENT}-{number}" for number in range(wanted)} if len(containers) < wanted else set()
-    seen = {observation.instance: observation for observation in observations}
-    return tuple(
-        _replica(instance, containers.get(instance), seen.get(instance), revision, sightings)
-        for instance in sorted(instances | set(containers), key=instance_number)
-    )
+@dataclass(frozen=True)
+class _Seen:
+    """What turns a container into a replica."""
 
+    observations: Mapping[str, Observation]
+    processes: Mapping[str, NodeContainer]
+    sightings: Sightings
+    revision: Saved[Revision] | None
+    unobserved: str
 
-def _replica(
-    instance: str,
-    container: Container | None,
-    observation: Observation | None,
-    revision: Saved[Revision] | None,
-    sightings: Sightings,
-) -> Replica:
-    verdict = judge_replica(container, observation)
-    if container is None:
-        return Replica(instance, verdict, restarts=sightings.restarts(instance))
-    return Replica(
-        instance,
-        verdict,
-        container_id=container.id,
-        node=container.bare_host,
-        endpoint=endpoint_of(container, revision),
-        versions=_available_versions(observation),
-        restarts=sightings.restarts(instance),
-        started_at=container.launched_at,
-    )
+    def replica(self, container: Container) -> Replica:
+        observation = self.observations.get(container.instance)
+        process = self.processes.get(container.id)
+        return Replica(
+            container.instance,
+            judge_replica(container, observation, process, unobserved=self.unobserved),
+            container_id=container.id,
+            node=container.bare_host,
+            endpoint=endpoint_of(container, self.revision),
+            versions=_available_versions(observation),
+            restarts=self.sightings.restarts(container.instance),
+            started_at=container.launched_at,
+        )
+
+    def missing(self, instance: str, verdict: Verdict) -> Replica:
+        return Replica(instance, verdict, restarts=self.sightings.restarts(instance))
 
 
 def _available_versions(observation: Observation | None) -> dict[str, tuple[int, ...]]:

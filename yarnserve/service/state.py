@@ -5,11 +5,13 @@ YARN forgets the definition of a stopped service (yarn-services.md 1.5), so what
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from yarnserve.records.document import to_document
 from yarnserve.records.yarn import Component, ComponentState
 from yarnserve.spec.model import ServiceSpec
 
@@ -43,6 +45,10 @@ class Revision:
     rendered: Mapping[str, Any]
     by: str
     at: float
+
+    def same_spec(self, spec: ServiceSpec) -> bool:
+        """Whether *spec* says the same; compared as text, because NaN in an example equals nothing."""
+        return json.dumps(to_document(self.spec), sort_keys=True) == json.dumps(to_document(spec), sort_keys=True)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, TypeVar
 
-from yarnserve.errors import ConflictError, YarnserveError
+from yarnserve.errors import ConflictError, UsageError, YarnserveError
 from yarnserve.records.document import from_document, to_document
 from yarnserve.service.state import Desired, Revision, Sightings
+from yarnserve.spec.values import service_name
 from yarnserve.storage.client import Storage
 from yarnserve.storage.series import Entry, Series
 
@@ -87,33 +89,73 @@ class StateSeries(Generic[T]):
 
 
 class ServiceStore:
-    """The state of service *name* in the home directory *home*."""
+    """The state of service *name*; nothing is asked of HDFS before it is needed.
 
-    def __init__(self, storage: Storage, home: str, name: str) -> None:
+    Args:
+        storage: the user's HDFS.
+        lease_storage: the same for the lease; one that gives up soon, because a lease that takes minutes to renew
+            is lost.
+        name: by YARN's rule for names; anything else would be a path to somewhere else.
+    """
+
+    def __init__(self, storage: Storage, lease_storage: Storage, name: str) -> None:
+        try:
+            service_name(name)
+        except ValueError as error:
+            raise UsageError(f"{name!r} is no name of a service", why=f"allowed: {error}") from error
         self._storage = storage
-        self.directory = f"{home}/{STATE_DIRECTORY}/{name}"
-        self.lease = Series(storage, f"{self.directory}/lease")
-        self.desired = self._series("desired", Desired, KEPT_ENTRIES)
-        self.revisions = self._series("revisions", Revision, KEPT_REVISIONS)
-        self.sightings = self._series("containers", Sightings, KEPT_ENTRIES)
+        self._lease_storage = lease_storage
+        self._name = name
+
+    @cached_property
+    def directory(self) -> str:
+        """Where the state lies."""
+        return f"{self._storage.home()}/{STATE_DIRECTORY}/{self._name}"
+
+    @cached_property
+    def lease(self) -> Series:
+        """Who may change the service."""
+        return Series(self._lease_storage, f"{self.directory}/lease")
+
+    @cached_property
+    def desired(self) -> StateSeries[Desired]:
+        """What was last asked for."""
+        return self._series("desired", Desired, KEPT_ENTRIES)
+
+    @cached_property
+    def revisions(self) -> StateSeries[Revision]:
+        """What was launched."""
+        return self._series("revisions", Revision, KEPT_REVISIONS)
+
+    @cached_property
+    def sightings(self) -> StateSeries[Sightings]:
+        """Container ids seen."""
+        return self._series("containers", Sightings, KEPT_ENTRIES)
 
     def _series(self, name: str, kind: type[T], keep: int) -> StateSeries[T]:
         return StateSeries(Series(self._storage, f"{self.directory}/{name}"), kind, keep=keep)
+
+    def begin_sightings(self) -> None:
+        """Make the series of sightings, so that whoever looks only ever continues it."""
+        if self.sightings.latest() is None:
+            self.sightings.append(Sightings(), after=0)
 
     def update_sightings(self, change: Callable[[Sightings], Sightings]) -> Sightings:
         """Apply the pure *change* to the newest sightings, save them if they differ, and return them.
 
         Two watchers may see the same container at once; the one that comes second looks again. Whoever loses
-        every time leaves it to the others: they see the same containers.
+        every time leaves it to the others: they see the same containers. Where there is no series the service is
+        being destroyed, and nothing is saved: a state directory must not rise again.
         """
         for _ in range(SIGHTING_TRIES):
             saved = self.sightings.latest()
-            before = saved.record if saved else Sightings()
-            after = change(before)
-            if after == before:
+            if saved is None:
+                return change(Sightings())
+            after = change(saved.record)
+            if after == saved.record:
                 break
             try:
-                self.sightings.append(after, after=saved.number if saved else 0)
+                self.sightings.append(after, after=saved.number)
                 break
             except ConflictError:
                 continue

@@ -44,8 +44,9 @@ def wait_until_live(
     ends = clock() + timeout
     delay = FIRST_PAUSE
     last_reason = ""
+    watch = _Watch(connection, name)
     while True:
-        snapshot, progress = _glance(connection, name)
+        snapshot, progress = watch.glance()
         if snapshot is not None:
             on_look(snapshot, progress)
         if progress.phase is Phase.LIVE and snapshot is not None:
@@ -68,13 +69,41 @@ def wait_until_live(
         pause(min(delay, max(0.0, ends - clock())))
 
 
-def _glance(connection: Connection, name: str) -> tuple[Snapshot | None, Progress]:
-    try:
-        snapshot = look(connection, name)
-    except UnreachableError as error:
-        # A ResourceManager that restarts or fails over is no verdict on the service.
-        return None, Progress(Phase.WAITING, f"YARN cannot be asked: {error.what}")
-    return snapshot, judge_progress(snapshot.service, snapshot.application, snapshot.replicas, snapshot.observations)
+class _Watch:
+    """Looks again and again, and remembers since when each replica has not served."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._restarts_when_well: dict[str, int] = {}
+
+    def glance(self) -> tuple[Snapshot | None, Progress]:
+        """Look once; a cluster that cannot be asked for a moment is no verdict on the service."""
+        try:
+            snapshot = look(self._connection, self._name)
+        except UnreachableError as error:
+            return None, Progress(Phase.WAITING, f"{error.what}: {error.where or error.why}")
+        progress = judge_progress(
+            snapshot.service,
+            snapshot.application,
+            snapshot.replicas,
+            snapshot.observations,
+            wanted=snapshot.wanted_replicas,
+            restarts=self._restarts(snapshot),
+        )
+        if progress.phase is Phase.LIVE and not snapshot.complete:
+            progress = Progress(Phase.WAITING, "; ".join(snapshot.notes))
+        return snapshot, progress
+
+    def _restarts(self, snapshot: Snapshot) -> dict[str, int]:
+        """By instance, how often its container was replaced since this watch began, or since it last served."""
+        for replica in snapshot.replicas:
+            if replica.verdict.health.serving or replica.instance not in self._restarts_when_well:
+                self._restarts_when_well[replica.instance] = replica.restarts
+        return {
+            replica.instance: replica.restarts - self._restarts_when_well[replica.instance]
+            for replica in snapshot.replicas
+        }
 
 
 def _with_last_words(connection: Connection, snapshot: Snapshot | None, reason: str) -> str:

@@ -11,9 +11,9 @@ from urllib.parse import quote
 from yarnserve.errors import MalformedAnswerError, first_line
 from yarnserve.records.replica import Example, ModelState, ModelVersion
 
-#: A request of zeros has at most so many of them in all inputs together (512 x 512 x 3 fits): a larger one would
-#: load the server more than it proves.
-MAX_ZEROS = 1_000_000
+#: A request of zeros has at most so many of them in all inputs together (128 x 128 x 3 fits): a larger one would
+#: load the server, and whoever probes many, more than it proves. A model of larger inputs is proved by an example.
+MAX_ZEROS = 50_000
 
 _SIGNATURE = "serving_default"
 

@@ -6,12 +6,11 @@ from collections.abc import Collection, Iterator
 
 from yarnserve.records.version import Version
 from yarnserve.spec import values
+from yarnserve.spec.endpoints import most_replicas
 from yarnserve.spec.model import PORT_STRIDE
 from yarnserve.spec.schema import ServiceFile
 from yarnserve.spec.source import Fault
 from yarnserve.spec.versions import announced_version, reads_hdfs
-
-_MAX_PORT = 65535
 
 
 def faults(document: ServiceFile, *, broken: Collection[str], force: bool) -> tuple[Fault, ...]:
@@ -77,13 +76,13 @@ def _version(document: ServiceFile, *, force: bool) -> Iterator[Fault]:
 
 
 def _port_range(document: ServiceFile) -> Iterator[Fault]:
-    highest = max(document.ports.rest, document.ports.grpc)
-    most = (_MAX_PORT - highest) // PORT_STRIDE + 1
-    if document.ports.per_replica and document.replicas > most:
+    ports = document.ports
+    most = most_replicas(ports.rest, ports.grpc)
+    if ports.per_replica and document.replicas > most:
         yield Fault(
             ("replicas",),
             f"at most {most}: each replica's ports are {PORT_STRIDE} above the last one's, "
-            f"and {highest} leaves room for no more",
+            f"and {max(ports.rest, ports.grpc)} leaves room for no more",
         )
 
 

@@ -12,6 +12,8 @@ from yarnserve.errors import MalformedAnswerError
 from yarnserve.records.replica import Endpoint
 from yarnserve.spec.model import PORT_STRIDE, ServiceSpec
 
+_HIGHEST_PORT = 65535
+
 _INSTANCE = re.compile(r"[a-z][a-z0-9-]*-([0-9]{1,9})")
 
 
@@ -47,3 +49,8 @@ def port_expression(base: int, spec: ServiceSpec) -> str:
     YARN replaces ``${COMPONENT_ID}`` by the instance's number (yarn-services.md 2), the shell does the sum.
     """
     return f"$(({base}+{PORT_STRIDE}*${{COMPONENT_ID}}))" if spec.ports.per_replica else str(base)
+
+
+def most_replicas(rest: int, grpc: int) -> int:
+    """How many replicas find ports of their own below 65536, from the base ports *rest* and *grpc*."""
+    return (_HIGHEST_PORT - max(rest, grpc)) // PORT_STRIDE + 1

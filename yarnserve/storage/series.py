@@ -108,7 +108,7 @@ class Series:
         """
         identity = self._new_id()
         temporary = self._path(f"{_TEMPORARY}{identity}")
-        plain = json.loads(json.dumps(body, allow_nan=False))
+        plain = json.loads(json.dumps(body))
         try:
             # Before looking at the numbers: see the class's docstring on pruning.
             self._storage.create(temporary, _encode(identity, plain))
@@ -259,5 +259,5 @@ def _is_newer(document: Any) -> bool:
 
 
 def _checksum(body: Any) -> str:
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()

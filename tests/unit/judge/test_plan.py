@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from yarnserve.judge.plan import Step, plan_launch
-from yarnserve.records.yarn import ServiceState
 
 
 def document(replicas: int = 2, command: str = "exec server") -> dict[str, Any]:
@@ -16,32 +15,38 @@ def document(replicas: int = 2, command: str = "exec server") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("state", "running", "saved", "step"),
+    ("exists", "runs", "yarn_replicas", "saved", "step"),
     [
-        (None, None, None, Step.CREATE),
-        (None, None, document(), Step.CREATE),
-        (ServiceState.STABLE, 2, document(), Step.NOTHING),
-        (ServiceState.STABLE, 3, document(), Step.SCALE),
-        (ServiceState.STABLE, 3, document(3), Step.SCALE),
-        (ServiceState.STABLE, 2, document(3), Step.NOTHING),
-        (ServiceState.ACCEPTED, None, document(), Step.NOTHING),
-        (ServiceState.ACCEPTED, None, document(3), Step.SCALE),
-        (ServiceState.STABLE, 2, document(command="exec other"), Step.CHANGED),
-        (ServiceState.STABLE, 2, None, Step.FOREIGN),
-        (ServiceState.STOPPED, None, None, Step.FOREIGN),
-        (ServiceState.STOPPED, None, document(), Step.START),
-        (ServiceState.STOPPED, None, document(3), Step.REPLACE),
-        (ServiceState.FAILED, None, document(command="exec other"), Step.REPLACE),
+        (False, False, None, None, Step.CREATE),
+        (False, False, 2, document(), Step.CREATE),
+        (True, True, 2, document(), Step.NOTHING),
+        (True, True, 3, document(), Step.SCALE),
+        (True, True, 3, document(3), Step.SCALE),
+        (True, True, 2, document(3), Step.NOTHING),
+        (True, True, None, document(), Step.NOTHING),
+        (True, True, None, document(3), Step.SCALE),
+        (True, True, 2, document(command="exec other"), Step.CHANGED),
+        (True, True, 2, None, Step.FOREIGN),
+        (True, False, None, None, Step.FOREIGN),
+        (True, False, 2, document(), Step.START),
+        (True, False, 3, document(), Step.REPLACE),
+        (True, False, 2, document(3), Step.START),
+        (True, False, 0, document(), Step.REPLACE),
+        (True, False, 2, document(command="exec other"), Step.REPLACE),
     ],
 )
 def test_one_step_leads_from_what_is_to_what_is_wanted(
-    state: ServiceState | None, running: int | None, saved: dict[str, Any] | None, step: Step
+    exists: bool, runs: bool, yarn_replicas: int | None, saved: dict[str, Any] | None, step: Step
 ) -> None:
-    """Each combination of YARN's state, its size and the saved revision has exactly one step."""
-    assert plan_launch(state, running, saved, document(), 2).step is step
+    """Each combination of what YARN has, the size it was last told and the saved revision has exactly one step."""
+    plan = plan_launch(
+        exists=exists, runs=runs, yarn_replicas=yarn_replicas, saved=saved, rendered=document(), replicas=2
+    )
+    assert plan.step is step
 
 
 def test_a_refusal_names_the_differences() -> None:
     """The admin is told what differs, not only that something does."""
-    plan = plan_launch(ServiceState.STABLE, 2, document(command="exec other"), document(), 2)
+    saved = document(command="exec other")
+    plan = plan_launch(exists=True, runs=True, yarn_replicas=2, saved=saved, rendered=document(), replicas=2)
     assert [change.path for change in plan.differences] == ["components[0].launch_command"]

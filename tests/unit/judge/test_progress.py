@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from yarnserve.judge.progress import Phase, judge_progress
+from yarnserve.judge.progress import Phase, Progress
+from yarnserve.judge.progress import judge_progress as judge
 from yarnserve.records.replica import (
     Contact,
     Endpoint,
@@ -21,9 +22,22 @@ from yarnserve.records.yarn import Application, ApplicationState, Service, Servi
 STABLE = Service("digits", ServiceState.STABLE)
 
 
-def replica(health: Health, instance: str = "serve-0", restarts: int = 0) -> Replica:
+def judge_progress(
+    service: Service | None,
+    application: Application | None,
+    replicas: tuple[Replica, ...],
+    observations: tuple[Observation, ...],
+    wanted: int | None = None,
+    restarts: int = 0,
+) -> Progress:
+    """Judge, with as many replicas wanted as there are and serve-0 restarted that often since it served."""
+    wanted = len(replicas) if wanted is None else wanted
+    return judge(service, application, replicas, observations, wanted=wanted, restarts={"serve-0": restarts})
+
+
+def replica(health: Health, instance: str = "serve-0") -> Replica:
     """A replica of some health."""
-    return Replica(instance, Verdict(health, f"because {health.value}"), restarts=restarts)
+    return Replica(instance, Verdict(health, f"because {health.value}"))
 
 
 def application(state: ApplicationState = ApplicationState.RUNNING, diagnostics: str = "") -> Application:
@@ -55,9 +69,8 @@ def test_available_is_as_good_as_it_gets_without_a_proof() -> None:
         (STABLE, application(ApplicationState.FINISHED), (), "has finished (FAILED)"),
         (Service("digits", ServiceState.FAILED), application(), (), "YARN gave the service up"),
         (STABLE, application(diagnostics="AMRM: Invalid resource request! gpu"), (), "no node can ever hold a replica"),
-        (STABLE, application(), (replica(Health.STARTING, restarts=2),), "serve-0 keeps ending"),
     ],
-    ids=["failed", "killed", "finished", "given up", "impossible request", "crash loop"],
+    ids=["failed", "killed", "finished", "given up", "impossible request"],
 )
 def test_what_is_certain_to_fail_is_called_failed(
     service: Service, app: Application, replicas: tuple[Replica, ...], cause: str
@@ -68,14 +81,27 @@ def test_what_is_certain_to_fail_is_called_failed(
     assert cause in progress.reason
 
 
-def test_a_replica_that_recovered_after_two_restarts_is_no_loop() -> None:
-    """Restarts alone are history; only a replica that still does not serve is in a crash loop."""
-    assert judge_progress(STABLE, application(), (replica(Health.LIVE, restarts=5),), ()).phase is Phase.LIVE
+def test_a_replica_replaced_twice_without_serving_is_in_a_crash_loop() -> None:
+    """Two replacements since it last served are a loop, one is bad luck; while it serves it is neither."""
+    starting, live = (replica(Health.STARTING),), (replica(Health.LIVE),)
+    assert "serve-0 keeps ending" in judge_progress(STABLE, application(), starting, (), restarts=2).reason
+    assert judge_progress(STABLE, application(), starting, (), restarts=1).phase is Phase.WAITING
+    assert judge_progress(STABLE, application(), live, (), restarts=5).phase is Phase.LIVE
 
 
-@pytest.mark.parametrize(("status", "phase"), [(400, Phase.FAILED), (404, Phase.LIVE), (200, Phase.LIVE)])
+def test_live_needs_as_many_replicas_as_are_wanted() -> None:
+    """A scaling that YARN has not acted on yet is not done, up or down; none wanted is done at once."""
+    one = (replica(Health.LIVE),)
+    assert judge_progress(STABLE, application(), one, (), wanted=2).phase is Phase.WAITING
+    assert judge_progress(STABLE, application(), (*one, replica(Health.LIVE, "serve-1")), (), wanted=1).phase is (
+        Phase.WAITING
+    )
+    assert judge_progress(STABLE, application(), (), (), wanted=0).phase is Phase.LIVE
+
+
+@pytest.mark.parametrize(("status", "phase"), [(400, Phase.FAILED), (404, Phase.WAITING)])
 def test_a_refused_example_is_a_cause(status: int, phase: Phase) -> None:
-    """An example that the model refuses can never be answered; 404 is only TF Serving changing versions."""
+    """An example that the model refuses can never be answered; 404, while versions change, is waited out."""
     prediction = Prediction(Proof.EXAMPLE, Contact.ANSWERED, status, "bad shape")
     model = ModelObservation("digits", Contact.ANSWERED, 200, prediction=prediction)
     seen = Observation("serve-0", Endpoint("h", 1, 2), (model,))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yarnserve.judge.verdict import judge_replica
+from yarnserve.judge.verdict import judge_missing, judge_replica
 from yarnserve.records.replica import (
     Contact,
     Endpoint,
@@ -18,7 +18,18 @@ from yarnserve.records.replica import (
     Prediction,
     Proof,
 )
-from yarnserve.records.yarn import Container, ContainerState
+from yarnserve.records.yarn import (
+    NOT_EXITED,
+    Application,
+    ApplicationState,
+    Component,
+    ComponentState,
+    Container,
+    ContainerState,
+    NodeContainer,
+    Service,
+    ServiceState,
+)
 
 ENDPOINT = Endpoint("node1", 8501, 8500)
 READY = Container("container_1_0001_01_000002", "serve-0", ContainerState.READY, bare_host="node1")
@@ -65,7 +76,7 @@ VERDICTS = [
 )
 def test_what_the_replica_says_decides(observed: ModelObservation, health: Health, reason: str) -> None:
     """Each answer of a replica that YARN calls READY leads to its own health and names its reason."""
-    verdict = judge_replica(READY, seen(observed))
+    verdict = judge_replica(READY, seen(observed), None)
     assert verdict.health is health
     assert reason in verdict.reason
 
@@ -73,28 +84,76 @@ def test_what_the_replica_says_decides(observed: ModelObservation, health: Healt
 def test_the_worst_model_decides() -> None:
     """A replica with one live and one failing model is failing."""
     broken = predicted(status=500, error="boom")
-    assert judge_replica(READY, seen(predicted(status=200), broken)).health is Health.FAILING
+    assert judge_replica(READY, seen(predicted(status=200), broken), None).health is Health.FAILING
 
 
 @pytest.mark.parametrize(
     ("container", "health"),
     [
-        (None, Health.PENDING),
         (Container("c", "serve-0", ContainerState.RUNNING_BUT_UNREADY), Health.STARTING),
         (Container("c", "serve-0", ContainerState.FAILED, bare_host="node1"), Health.GONE),
         (READY, Health.UNKNOWN),
     ],
-    ids=["not placed", "no address", "ended", "not launched by yarnserve"],
+    ids=["no address", "ended", "not launched by yarnserve"],
 )
-def test_without_an_observation_the_container_decides(container: Container | None, health: Health) -> None:
+def test_without_an_observation_the_container_decides(container: Container, health: Health) -> None:
     """A replica that could not be asked is judged by what YARN reports."""
-    assert judge_replica(container, None).health is health
+    assert judge_replica(container, None, None, unobserved="nobody knows").health is health
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "health", "reason"),
+    [
+        ("RUNNING", NOT_EXITED, Health.LIVE, "answered"),
+        ("RUNNING", 255, Health.LIVE, "answered"),
+        ("LOCALIZING", NOT_EXITED, Health.STARTING, "not started yet"),
+        ("RELAUNCHING", 255, Health.FAILING, "has ended with exit code 255 (NodeManager: RELAUNCHING)"),
+        ("EXITED_WITH_FAILURE", 1, Health.FAILING, "exit code 1"),
+        ("KILLING", NOT_EXITED, Health.FAILING, "has ended (NodeManager: KILLING)"),
+    ],
+)
+def test_whoever_answers_for_a_process_that_has_ended_is_somebody_else(
+    state: str, exit_code: int, health: Health, reason: str
+) -> None:
+    """READY in the services API and an answer on the port prove nothing when the NodeManager has no process."""
+    process = NodeContainer(READY.id, state, exit_code, "")
+    verdict = judge_replica(READY, seen(predicted(status=200)), process)
+    assert verdict.health is health
+    assert reason in verdict.reason
+
+
+SERVING = Service("digits", ServiceState.STARTED, components=(Component("serve", ComponentState.FLEXING, 2),))
+
+
+def application(state: ApplicationState, diagnostics: str = "") -> Application:
+    """The service's newest application."""
+    return Application("application_1_0001", "digits", "alice", "ml", state, "UNDEFINED", diagnostics, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("service", "app", "health", "reason"),
+    [
+        (SERVING, application(ApplicationState.RUNNING), Health.PENDING, "has not placed a container"),
+        (SERVING, application(ApplicationState.KILLED, "by bob\n\tat"), Health.GONE, "ended (KILLED): by bob"),
+        (SERVING, application(ApplicationState.RUNNING, "x: Invalid resource request! gpu"), Health.PENDING, "gpu"),
+        (None, application(ApplicationState.RUNNING), Health.UNKNOWN, "services API does not answer"),
+        (Service("digits", ServiceState.ACCEPTED), None, Health.PENDING, "ApplicationMaster has not started"),
+    ],
+    ids=["not placed", "killed", "impossible", "API silent", "AM not up"],
+)
+def test_a_missing_container_has_yarns_own_reason(
+    service: Service | None, app: Application | None, health: Health, reason: str
+) -> None:
+    """An instance without a container is waited for, gone or unknown, and the admin is told which."""
+    verdict = judge_missing(service, app)
+    assert verdict.health is health
+    assert reason in verdict.reason
 
 
 def test_an_ended_container_is_gone_whoever_answers_on_its_port() -> None:
     """A successor on the same port must not make an ended container look alive."""
     ended = Container("c", "serve-0", ContainerState.STOPPED, bare_host="node1")
-    assert judge_replica(ended, seen(predicted(status=200))).health is Health.GONE
+    assert judge_replica(ended, seen(predicted(status=200)), None).health is Health.GONE
 
 
 @given(
@@ -123,7 +182,7 @@ def test_the_verdict_is_total_and_live_needs_a_good_prediction(
     """Every combination has a verdict with a reason, and LIVE is never said without a 200 as expected."""
     container = Container("c", "serve-0", state, bare_host="node1")
     observed = ModelObservation("digits", contact, status, tuple(versions), "", prediction)
-    verdict = judge_replica(container, seen(observed))
+    verdict = judge_replica(container, seen(observed), None)
     assert verdict.reason
     if verdict.health is Health.LIVE:
         assert prediction is not None

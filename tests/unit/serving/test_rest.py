@@ -117,6 +117,12 @@ def test_no_request_where_zeros_cannot_be_sent(inputs: dict[str, Any]) -> None:
     assert rest.request_from_metadata(metadata(**inputs)) is None
 
 
+def test_an_image_may_be_sent_as_zeros_but_no_large_one() -> None:
+    """What is probed at hundreds of replicas at once stays small."""
+    assert rest.request_from_metadata(metadata(x=tensor("DT_FLOAT", -1, 128, 128, 3))) is not None
+    assert rest.request_from_metadata(metadata(x=tensor("DT_FLOAT", -1, 224, 224, 3))) is None
+
+
 def test_no_request_without_the_default_signature() -> None:
     """A model with other signatures only cannot be asked by itself."""
     document = metadata()

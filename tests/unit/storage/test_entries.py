@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,16 +44,13 @@ def test_arbitrary_json_is_no_entry(document: Any) -> None:
         assert content is None
 
 
-@given(st.dictionaries(st.text(), JSON.filter(lambda value: "NaN" not in str(value))))
+@given(st.dictionaries(st.text(), JSON))
 def test_what_is_written_is_read(body: Mapping[str, Any]) -> None:
     """Every body that JSON can hold comes back the same."""
-    try:
-        json.dumps(body, allow_nan=False)
-    except ValueError:
-        return
     content = series._decode(series._encode("me", body), "/1.json")
     assert content is not None
-    assert (content.id, content.body) == ("me", body)
+    # As text, because NaN equals nothing.
+    assert (content.id, repr(content.body)) == ("me", repr(body))
 
 
 @given(st.dictionaries(st.text(max_size=3), st.integers(), max_size=3), st.data())
@@ -84,8 +80,8 @@ def test_arbitrary_status_documents(document: Any) -> None:
     assert isinstance(status.owner, str)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), object()])
-def test_a_body_that_json_cannot_hold(value: object) -> None:
-    """What could not be read back is refused before it is written."""
-    with pytest.raises((ValueError, TypeError)):
-        series._encode("me", {"a": value})
+def test_infinity_is_kept() -> None:
+    """A model's golden answer may hold it; Python reads back what Python wrote."""
+    content = series._decode(series._encode("me", {"a": [float("inf")]}), "/1.json")
+    assert content is not None
+    assert content.body == {"a": [float("inf")]}
