@@ -49,7 +49,7 @@ class PredictClient:
 
         Raises:
             RefusedError: the request is wrong (400), so every replica would refuse it; or all that answer refuse it
-                with the same 4xx.
+                with a 4xx other than 404.
             UnhealthyError: replicas answer, but none with a prediction; *why* lists what each said.
             UnreachableError: no replica answers; *why* lists how each failed.
         """
@@ -84,7 +84,7 @@ def _nobody(answered: Set[int], why: str) -> YarnserveError:
     """
     if not answered:
         return UnreachableError("no replica answers", why=why, next="yarnserve status")
-    if len(answered) == 1 and all(400 <= status < 500 and status != 404 for status in answered):
+    if all(400 <= status < 500 and status != 404 for status in answered):
         return RefusedError("every replica that answers refuses the request", why=why)
     return UnhealthyError("no replica answers with a prediction", why=why, next="yarnserve status")
 

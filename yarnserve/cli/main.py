@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -112,7 +113,7 @@ def main() -> None:
     """Run the command line and exit with its status; what nobody expected keeps its traceback and exits with 1."""
     if sys.stdin is None:
         # Closed by the caller: nothing to read, and no terminal.
-        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  as long as the process lives
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115  as long as the process lives
     status = 0
     try:
         try:

@@ -98,7 +98,6 @@ class Actions:
             require_version(self.connection.storage_at(model.base_path), hdfs_path(model.base_path))
         rendered = render(spec, ClusterFacts(self.connection.hadoop_version()))
         with self._leased(spec.name, "launch") as (store, lease):
-            self._settle_inherited(spec.name, lease)
             seen = self._see(spec.name, store)
             saved = store.revisions.latest()
             plan = plan_launch(
@@ -172,7 +171,6 @@ class Actions:
         """Start the stopped service *name* with the size it had."""
         with self._leased(name, "start") as (store, lease):
             _require_ours(store, name, self.connection)
-            self._settle_inherited(name, lease)
             seen = self._see(name, store)
             self._want(store, Wanted.RUNNING, seen.replicas or 0, "start")
             if seen.runs:
@@ -207,6 +205,7 @@ class Actions:
         )
         with lease:
             try:
+                self._settle_inherited(name, lease)
                 yield store, lease
             except YarnserveError:
                 # A lease taken on a service that is not ours leaves no directory behind.
