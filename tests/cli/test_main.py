@@ -29,8 +29,8 @@ PRINTING = [
 
 
 def environment(yarnserve: Shell) -> dict[str, str]:
-    """What *yarnserve* was exported, over ours."""
-    return {**os.environ, **yarnserve.environment}
+    """What *yarnserve* was exported, over ours; stdout is buffered, as it is unless somebody asks otherwise."""
+    return {**os.environ, **yarnserve.environment, "PYTHONUNBUFFERED": ""}
 
 
 def command(arguments: tuple[str, ...], name: str) -> list[str]:
@@ -96,14 +96,16 @@ def test_input_that_is_closed(yarnserve: Shell, shared: Service, arguments: tupl
     assert told in ran.stderr
 
 
-def test_a_failure_that_nobody_reads_keeps_its_status() -> None:
-    """Stderr's reader has left: what failed has failed all the same."""
+@pytest.mark.parametrize("stdout", ["", ">&-"])
+def test_a_failure_that_nobody_reads_keeps_its_status(stdout: str) -> None:
+    """Stderr's reader has left, and stdout may be closed: what failed has failed all the same."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
         ran = subprocess.run(
-            [sys.executable, "-m", "yarnserve", "list"],
-            env={**os.environ, "HOME": "/nonexistent"},
+            f"{shlex.join(command(('list',), ''))} {stdout}",
+            shell=True,
+            env=environment(Shell()),
             cwd=REPOSITORY,
             stdout=writer,
             stderr=writer,

@@ -23,7 +23,11 @@ MAX_TAIL = 48 * 1024 * 1024
 @click.option("--replica", metavar="INSTANCE", help="Only this one, e.g. serve-0 (or 0). Else all of them.")
 @click.option("--file", "file_name", metavar="NAME", help="Only this file, e.g. stderr.txt. Else stdout and stderr.")
 @click.option(
-    "--tail", "tail", type=click.IntRange(1, MAX_TAIL), metavar="BYTES", help="Only the last BYTES of each file."
+    "--tail",
+    "tail",
+    type=click.IntRange(1, MAX_TAIL),
+    metavar="BYTES",
+    help="Only the last BYTES of each file. Else 16 MiB.",
 )
 @click.option("--list", "list_only", is_flag=True, help="Name the files and their sizes, do not print them.")
 @with_connection
@@ -42,7 +46,10 @@ def logs(
         try:
             for file in each.files(file_name):
                 found = True
-                _list(each, file) if list_only else _print(each, file, tail)
+                if list_only:
+                    click.echo(f"{each.instance}  {each.container_id}  {file.name}  {file.size}")
+                else:
+                    _print(each, file, tail)
         except YarnserveError as error:
             narrate(f"==> {each.instance} ({each.container_id}) <==")
             print_error(error)
@@ -52,10 +59,6 @@ def logs(
     if not found:
         raise no_logs(name, file_name)
     return 0
-
-
-def _list(replica: ReplicaLogs, file: LogFile) -> None:
-    click.echo(f"{replica.instance}  {replica.container_id}  {file.name}  {file.size}")
 
 
 def _print(replica: ReplicaLogs, file: LogFile, tail: int | None) -> None:

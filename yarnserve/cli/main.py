@@ -111,9 +111,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit with its status; what nobody expected keeps its traceback and exits with 1."""
-    if sys.stdin is None:
-        # Closed by the caller: nothing to read, and no terminal.
-        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115  as long as the process lives
+    _open_stdin()
     status = 0
     try:
         try:
@@ -137,6 +135,12 @@ def main() -> None:
     except (_OutputClosed, BrokenPipeError):
         _discard_output()
     sys.exit(status)
+
+
+def _open_stdin() -> None:
+    if sys.stdin is None:
+        # Closed by the caller: nothing to read, and no terminal.
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115  as long as the process lives
 
 
 def _discard_output() -> None:
