@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import time
@@ -31,8 +32,9 @@ _COLOURS = {
 
 
 def narrate(text: str) -> None:
-    """Say on stderr what is going on."""
-    click.echo(text, err=True)
+    """Say on stderr what is going on; an act goes on when nobody listens any more."""
+    with contextlib.suppress(BrokenPipeError):
+        click.echo(text, err=True)
 
 
 def print_json(kind: str, content: dict[str, Any]) -> None:
