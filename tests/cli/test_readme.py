@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,6 +76,9 @@ def assert_runs(command: str, shell: dict[str, str]) -> None:
 
 def test_every_command_runs_as_printed() -> None:
     """What stands before the foreground sandbox needs no cluster; what follows runs in its second terminal."""
+    for port in (8500, 8501, 8510, 8511):
+        with socket.socket() as other:
+            assert other.connect_ex(("localhost", port)) != 0, f"something else listens on port {port}; end it first"
     printed = commands()
     first = printed.index(FOREGROUND)
     for command in printed[:first]:
