@@ -16,9 +16,9 @@ help:
 
 # The stamp makes the second run quick; it is older than setup.cfg when the dependencies may have changed.
 $(VENV)/.sandbox: setup.cfg pyproject.toml
-	@echo "Setting up $(VENV) with $$($(PYTHON) --version)"
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version); the first time takes about a minute and downloads packages"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "yarnserve needs Python 3.10 or later: make PYTHON=python3.11 ...")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox]'
 	@touch $@
 

@@ -102,6 +102,7 @@ def test_scale_up_and_down(own: Service, yarnserve: Shell) -> None:
     assert seen["live"] == 3
     assert len({each["endpoint"]["rest"] for each in seen["replicas"]}) == 3
     assert "nothing to do" in yarnserve("scale", own.name, "3").stderr
+    assert yarnserve("scale", own.name, "+1").status == 2, "a change is not a number of replicas"
     assert yarnserve("scale", own.name, "1", "--wait", "--timeout", "30").status == 0
     wait_until(lambda: len(yarnserve("status", own.name, "-o", "json").document["replicas"]) == 1)
 

@@ -161,7 +161,17 @@ def test_only_numbered_directories_are_versions(hdfs: Hdfs, storage: Storage) ->
         storage.make_directories(f"{BASE}/{name}")
     storage.create(f"{BASE}/7", b"a file")
     assert versions(storage, BASE) == (2, 10)
+    with pytest.raises(NotFoundError, match="holds no model"):
+        require_version(storage, BASE)
+    storage.create(f"{BASE}/10/saved_model.pb", b"graph")
     assert require_version(storage, BASE) == 10
+
+
+def test_a_base_path_that_is_a_version_is_refused(relay: Relay, model: Path) -> None:
+    """It would put a version without a model where servers look; nothing is sent."""
+    with connected(relay.url) as storage, pytest.raises(UsageError, match="looks like a version"):
+        publish(storage, model, f"{BASE}/2", 2)
+    assert relay.asked == []
 
 
 def test_a_base_path_that_is_missing_empty_or_a_file(storage: Storage) -> None:

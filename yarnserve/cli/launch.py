@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from yarnserve.spec.model import ServiceSpec
 
 _FILE = click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-_FORCE = click.option("--force", is_flag=True, help="Launch although the server cannot read the model (native > 2.6).")
+_FORCE = click.option(
+    "--force", is_flag=True, help="Accept a server version that cannot read hdfs:// (native, 2.7 and later)."
+)
 
 
 def load_spec(file: Path, *, force: bool) -> ServiceSpec:

@@ -39,16 +39,16 @@ INTERRUPTED = 130
 HELP = """Keep TensorFlow Serving replicas answering on a YARN cluster, and know how they are.
 
 \b
-  yarnserve launch service.yaml --wait    run it, until every replica is live
-  yarnserve status NAME                   how it is, and why
-  yarnserve predict NAME --example        ask it
-  yarnserve stop NAME                     stop it; start brings it back
-  yarnserve sandbox                       a cluster on this machine, to try all of it
+  yarnserve launch FILE --wait        run it, until every replica is live
+  yarnserve status NAME               how it is, and why
+  yarnserve predict NAME --example    ask it
+  yarnserve stop NAME                 stop it; start brings it back
+  yarnserve sandbox                   a cluster on this machine, to try it
 
 \b
-Exit status: 0 ok, 1 failed, 2 usage, 3 spec or configuration invalid, 4 access refused,
-5 not found, 6 conflict, 7 cluster unreachable, 8 time-out while waiting, 9 unhealthy,
-130 interrupted.
+Exit status: 0 ok, 1 failed, 2 usage, 3 spec or configuration invalid,
+4 access refused, 5 not found, 6 conflict, 7 cluster unreachable,
+8 time-out while waiting, 9 unhealthy, 130 interrupted.
 """
 
 

@@ -14,9 +14,16 @@ if TYPE_CHECKING:
     from yarnserve.service.connection import Connection
 
 
+def _count(context: click.Context, parameter: click.Parameter, value: str) -> int:
+    """A number of replicas; ``+1`` is refused, because it would be read as one."""
+    if not (value.isascii() and value.isdecimal()):
+        raise click.BadParameter(f"{value!r} is not the number of replicas to run, such as 3; it is not a change")
+    return int(value)
+
+
 @click.command()
 @SERVICE_NAME
-@click.argument("replicas", type=click.IntRange(min=0))
+@click.argument("replicas", callback=_count)
 @WAIT
 @TIMEOUT
 @with_connection

@@ -52,7 +52,7 @@ _CLUSTER_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...]
         metavar="DIR",
         help="Hadoop configuration. Else YARNSERVE_CONF_DIR, HADOOP_CONF_DIR, /etc/hadoop/conf.",
     ),
-    click.option("--hadoop-version", metavar="VERSION", help="What the cluster can do, if it does not tell the truth."),
+    click.option("--hadoop-version", metavar="VERSION", help="Treat the cluster as this version; else it is asked."),
     click.option("-v", "--verbose", is_flag=True, help="Show every request."),
 )
 

@@ -30,7 +30,7 @@ def predict(connection: Connection, name: str, file: IO[str] | None, use_example
     from yarnserve.serving.rest import mismatch
 
     if use_example == (file is not None):
-        raise UsageError("give either FILE or --example")
+        raise UsageError("give either FILE or --example, not both" if file else "give FILE or --example")
     body = _read_body(file) if file else None
     revision, client = discover(connection, name)
     wanted = model_of(revision, model)

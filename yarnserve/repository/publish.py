@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yarnserve.errors import ConflictError, UsageError, YarnserveError
-from yarnserve.repository.versions import versions
+from yarnserve.repository.versions import MODEL_FILES, versions
 from yarnserve.storage.client import Storage
 from yarnserve.storage.upload import Uploaded, upload_directory
 
 #: Where versions are staged: no number, so TF Serving never looks into it.
 STAGING_DIRECTORY = ".yarnserve/incoming"
-
-#: What TF Serving can load from a version directory.
-MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "model.tflite")
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,17 @@ def publish(
             now lies inside theirs, and the error says where.
     """
     _require_model(directory)
-    target = f"{base_path.rstrip('/')}/{version}"
+    base_path = base_path.rstrip("/")
+    if base_path.rpartition("/")[2].isdecimal():
+        raise UsageError(
+            f"{base_path} looks like a version, not like a base path",
+            why="servers of the model above it would take it for their newest version",
+            fix=f"give the directory above: {base_path.rpartition('/')[0]}",
+        )
+    target = f"{base_path}/{version}"
     if storage.status(base_path) is not None and version in versions(storage, base_path):
         raise _taken(target)
-    staging = f"{base_path.rstrip('/')}/{STAGING_DIRECTORY}/{new_id()}"
+    staging = f"{base_path}/{STAGING_DIRECTORY}/{new_id()}"
     try:
         uploaded = upload_directory(storage, directory, staging, on_file=on_file)
         _appear(storage, staging, target)

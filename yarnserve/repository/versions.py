@@ -5,6 +5,9 @@ from __future__ import annotations
 from yarnserve.errors import NotFoundError
 from yarnserve.storage.client import Storage
 
+#: What TF Serving can load from a version directory.
+MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "model.tflite")
+
 
 def versions(storage: Storage, base_path: str) -> tuple[int, ...]:
     """Return the version numbers under *base_path* (a plain HDFS path), ascending.
@@ -30,7 +33,8 @@ def require_version(storage: Storage, base_path: str) -> int:
     """Return the newest version under *base_path*.
 
     Raises:
-        NotFoundError: there is none. TF Serving would wait for one for ever with its ports closed (tf-serving.md 5.3).
+        NotFoundError: there is none, or it holds no model. TF Serving would wait for one for ever, or give the
+            version up after minutes, with its ports closed (tf-serving.md 5.3).
     """
     found = versions(storage, base_path)
     if not found:
@@ -39,5 +43,13 @@ def require_version(storage: Storage, base_path: str) -> int:
             where=base_path,
             why="TF Serving waits for a numbered directory for ever and opens no port until one loads",
             next=f"yarnserve models publish DIR {base_path} --version 1",
+        )
+    newest = f"{base_path.rstrip('/')}/{found[-1]}"
+    if not any(entry.name in MODEL_FILES for entry in storage.list(newest)):
+        raise NotFoundError(
+            "the newest version holds no model",
+            where=newest,
+            why=f"none of {', '.join(MODEL_FILES)} lies in it, and TF Serving loads the highest number only",
+            fix="complete it, remove it, or publish a higher version",
         )
     return found[-1]

@@ -119,13 +119,17 @@ def _first_lagging(snapshot: Snapshot | None) -> Replica | None:
 
 
 def last_words(connection: Connection, snapshot: Snapshot, replica: Replica) -> str:
-    """Return the last non-empty line of *replica*'s stderr, or nothing where it cannot be read."""
+    """Return the last non-empty line of *replica*'s stderr, else stdout, or nothing where neither can be read."""
     if snapshot.application is None:
         return ""
     try:
         placed = connection.cluster.placed_containers(snapshot.application.id)
         address = next(container.node_http_address for container in placed if container.id == replica.container_id)
-        text = connection.nodes.log(address, replica.container_id, "stderr.txt", last_bytes=LAST_WORDS_BYTES)
+        # TF Serving says on stdout why it could not start (tf-serving.md 1.1).
+        for file in ("stderr.txt", "stdout.txt"):
+            text = connection.nodes.log(address, replica.container_id, file, last_bytes=LAST_WORDS_BYTES)
+            if text.strip():
+                return first_line("\n".join(reversed(text.splitlines())))
     except (YarnserveError, StopIteration):
-        return ""
-    return first_line("\n".join(reversed(text.splitlines())))
+        pass
+    return ""
