@@ -1,7 +1,8 @@
 """Which cluster, as whom: settings, and where each of them came from.
 
-A flag wins over an environment variable ``YARNSERVE_*``, that over Hadoop's own configuration, that over a
-default. Hadoop's configuration is looked for where Hadoop's tools look (peers.md 4.5).
+A flag wins over an environment variable ``YARNSERVE_*``, that over the project file, that over the user's file, that
+over Hadoop's own variables and configuration, that over a default. Hadoop's configuration is looked for where
+Hadoop's tools look (peers.md 4.5).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from yarnserve.config_file import FileSettings, settings_files
 from yarnserve.errors import ConfigurationError
 from yarnserve.hadoop import addresses
 from yarnserve.hadoop.configuration import HadoopConfiguration
@@ -114,24 +116,32 @@ def hdfs_path(uri: str) -> str:
     return "/" + "/".join(components)
 
 
-def resolve(flags: Flags, environ: Mapping[str, str], *, default_conf_dir: Path = DEFAULT_CONF_DIR) -> Settings:
+def resolve(
+    flags: Flags,
+    environ: Mapping[str, str],
+    *,
+    default_conf_dir: Path = DEFAULT_CONF_DIR,
+    directory: Path = Path(),
+) -> Settings:
     """Find every setting.
 
     Args:
         flags: the command line's.
         environ: the environment; an empty variable counts as not set.
         default_conf_dir: read when nothing names a directory and it exists.
+        directory: where the project file is looked for.
 
     Raises:
         ConfigurationError: nothing names a ResourceManager, or a setting is wrong; says what to set.
     """
-    conf_dir = _conf_dir(flags, environ, default_conf_dir)
-    hadoop = HadoopConfiguration.load(Path(conf_dir.value)) if conf_dir else HadoopConfiguration({})
-    user = _user(flags, environ)
-    version = _told("hadoop-version", flags.hadoop_version, environ)
-    resource_managers = _resource_managers(flags, environ, hadoop, conf_dir)
+    told = _Told(flags, environ, settings_files(environ, directory))
+    conf_dir = _conf_dir(told, default_conf_dir)
+    hadoop = HadoopConfiguration.load(Path(conf_dir.value), environ) if conf_dir else HadoopConfiguration({})
+    user = _user(told)
+    version = told.setting("hadoop-version")
+    resource_managers = _resource_managers(told, hadoop, conf_dir)
     file_system = addresses.file_system(hadoop)
-    namenodes = _namenodes(flags, environ, file_system)
+    namenodes = _namenodes(told, file_system)
     origins = {
         "resource_managers": resource_managers.source,
         "namenodes": namenodes.source,
@@ -159,27 +169,38 @@ class _Setting:
     origin: str
 
 
-def _told(name: str, flag: str | None, environ: Mapping[str, str]) -> _Setting | None:
-    """Return what a person said by flag ``--name`` or by variable ``YARNSERVE_NAME``."""
-    if flag is None:
-        return _from_environment(f"YARNSERVE_{name.upper().replace('-', '_')}", environ)
-    if not flag.strip():
+@dataclass(frozen=True)
+class _Told:
+    """What people said about settings: on the command line, in the environment, in files."""
+
+    flags: Flags
+    environ: Mapping[str, str]
+    files: tuple[FileSettings, ...]
+
+    def setting(self, name: str) -> _Setting | None:
+        """Return what was said of the setting *name* (that of its option) in the strongest place that says anything."""
+        flag: str | None = getattr(self.flags, name.replace("-", "_"))
+        if flag is not None:
+            return _flag(name, flag)
+        variable = self.variable(f"YARNSERVE_{name.upper().replace('-', '_')}")
+        written = (_Setting(file.values[name], file.origin) for file in self.files if name in file.values)
+        return variable or next(written, None)
+
+    def variable(self, name: str) -> _Setting | None:
+        """Return what the environment variable *name* says."""
+        value = self.environ.get(name, "").strip()
+        return _Setting(value, f"environment {name}") if value else None
+
+
+def _flag(name: str, value: str) -> _Setting:
+    if not value.strip():
         # Most likely an unset shell variable; guessing on would act on another cluster, or as somebody else.
         raise ConfigurationError(f"--{name} is empty", fix=f"give --{name} a value, or leave it out")
-    return _Setting(flag.strip(), f"flag --{name}")
+    return _Setting(value.strip(), f"flag --{name}")
 
 
-def _from_environment(name: str, environ: Mapping[str, str]) -> _Setting | None:
-    value = environ.get(name, "").strip()
-    return _Setting(value, f"environment {name}") if value else None
-
-
-def _conf_dir(flags: Flags, environ: Mapping[str, str], default: Path) -> _Setting | None:
-    setting = (
-        _told("conf-dir", flags.conf_dir, environ)
-        or _from_environment("HADOOP_CONF_DIR", environ)
-        or _from_environment("YARN_CONF_DIR", environ)
-    )
+def _conf_dir(told: _Told, default: Path) -> _Setting | None:
+    setting = told.setting("conf-dir") or told.variable("HADOOP_CONF_DIR") or told.variable("YARN_CONF_DIR")
     if setting is None:
         return _Setting(str(default), "default") if default.is_dir() else None
     if not Path(setting.value).is_dir():
@@ -192,8 +213,8 @@ def _conf_dir(flags: Flags, environ: Mapping[str, str], default: Path) -> _Setti
     return setting
 
 
-def _user(flags: Flags, environ: Mapping[str, str]) -> _Setting:
-    setting = _told("user", flags.user, environ) or _from_environment("HADOOP_USER_NAME", environ)
+def _user(told: _Told) -> _Setting:
+    setting = told.setting("user") or told.variable("HADOOP_USER_NAME")
     if setting:
         return setting
     try:
@@ -213,10 +234,8 @@ def _version(setting: _Setting) -> Version:
         ) from error
 
 
-def _resource_managers(
-    flags: Flags, environ: Mapping[str, str], hadoop: HadoopConfiguration, conf_dir: _Setting | None
-) -> addresses.Found:
-    setting = _told("resource-manager", flags.resource_manager, environ)
+def _resource_managers(told: _Told, hadoop: HadoopConfiguration, conf_dir: _Setting | None) -> addresses.Found:
+    setting = told.setting("resource-manager")
     if setting:
         return addresses.base_urls(setting.value, setting.origin, addresses.RESOURCE_MANAGER_PORTS)
     found = addresses.resource_managers(hadoop)
@@ -231,8 +250,8 @@ def _resource_managers(
     return found
 
 
-def _namenodes(flags: Flags, environ: Mapping[str, str], file_system: addresses.FileSystem) -> addresses.Found:
-    setting = _told("namenode", flags.namenode, environ)
+def _namenodes(told: _Told, file_system: addresses.FileSystem) -> addresses.Found:
+    setting = told.setting("namenode")
     if setting:
         return addresses.base_urls(setting.value, setting.origin, addresses.NAMENODE_PORTS)
     return file_system.namenodes

@@ -17,6 +17,8 @@ from yarnserve.records.version import Version
 
 NOWHERE = Path("/nonexistent")
 
+NO_FLAGS = Flags()
+
 
 def write(directory: Path, name: str, properties: dict[str, str]) -> None:
     """Write one Hadoop configuration file."""
@@ -275,3 +277,74 @@ def test_any_text_gives_settings_or_our_error(uri: str, address: str) -> None:
         settings = resolve(Flags(resource_manager=address, namenode=address), {}, default_conf_dir=NOWHERE)
         assert all(url.startswith(("http://", "https://")) for url in settings.resource_managers)
         settings.namenodes_for(uri)
+
+
+def test_the_order_of_the_places_that_may_name_a_setting(tmp_path: Path) -> None:
+    """Flag, variable, project file, user file, Hadoop, default: each wins over all that come after it."""
+    conf, home = tmp_path / "conf", tmp_path / "home"
+    conf.mkdir()
+    (home / "yarnserve").mkdir(parents=True)
+    write(conf, "yarn-site.xml", {"yarn.resourcemanager.hostname": "hadoop"})
+    environ = {"HADOOP_CONF_DIR": str(conf), "XDG_CONFIG_HOME": str(home)}
+
+    def found(flags: Flags = NO_FLAGS, **more: str) -> tuple[str, str]:
+        settings = resolve(flags, {**environ, **more}, default_conf_dir=NOWHERE, directory=tmp_path)
+        return settings.resource_managers[0], settings.origins["resource_managers"]
+
+    assert found() == ("http://hadoop:8088", f"yarn-site.xml in {conf}")
+    user_file = home / "yarnserve" / "config.yaml"
+    user_file.write_text("# mine\nresource-manager: user\n")
+    assert found() == ("http://user:8088", f"user file {user_file}")
+    project_file = tmp_path / ".yarnserve.yaml"
+    project_file.write_text("resource-manager: [project, other]\n")
+    assert found() == ("http://project:8088", f"project file {project_file}")
+    assert found(YARNSERVE_RESOURCE_MANAGER="env") == ("http://env:8088", "environment YARNSERVE_RESOURCE_MANAGER")
+    flags = Flags(resource_manager="flag")
+    assert found(flags, YARNSERVE_RESOURCE_MANAGER="env") == ("http://flag:8088", "flag --resource-manager")
+
+
+def test_a_settings_file_names_the_directory_of_hadoops_configuration(tmp_path: Path) -> None:
+    """conf-dir in the project file wins over HADOOP_CONF_DIR."""
+    conf = tmp_path / "conf"
+    conf.mkdir()
+    write(conf, "yarn-site.xml", ONE)
+    (tmp_path / ".yarnserve.yaml").write_text(f"conf-dir: {conf}\nhadoop-version: 3.10\n")
+    settings = resolve(Flags(), {"HADOOP_CONF_DIR": "/nonexistent"}, default_conf_dir=NOWHERE, directory=tmp_path)
+    assert settings.conf_dir == conf
+    assert settings.hadoop_version == Version.parse("3.10")
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "why"),
+    [
+        ("user: a\nqueue: ml\n", ":2", "no setting 'queue'"),
+        ("usr: a\n", ":1", "did you mean user?"),
+        ("user:\n", ":1", "no value"),
+        ("user: {a: b}\n", ":1", "no value"),
+        ("user: a\nuser: b\n", ":2", "each key once"),
+        ("user: [\n", "", "valid YAML"),
+    ],
+)
+def test_a_mistake_in_a_settings_file_names_its_line(tmp_path: Path, text: str, where: str, why: str) -> None:
+    """A file that says something else than settings is refused: guessing on could act on another cluster."""
+    (tmp_path / ".yarnserve.yaml").write_text(text)
+    with pytest.raises(ConfigurationError) as raised:
+        resolve(Flags(), {}, default_conf_dir=NOWHERE, directory=tmp_path)
+    assert f".yarnserve.yaml{where}" in raised.value.where
+    assert why in raised.value.why
+
+
+def test_an_empty_settings_file_says_nothing(tmp_path: Path) -> None:
+    """A file of comments alone is as good as none."""
+    (tmp_path / ".yarnserve.yaml").write_text("# nothing yet\n")
+    flags = Flags(resource_manager="rm")
+    assert resolve(flags, {}, default_conf_dir=NOWHERE, directory=tmp_path).resource_managers == ("http://rm:8088",)
+
+
+@given(st.text())
+def test_any_settings_file_is_settings_or_our_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """No content of a settings file raises anything but ConfigurationError."""
+    directory = tmp_path_factory.getbasetemp()
+    (directory / ".yarnserve.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
+    with contextlib.suppress(ConfigurationError):
+        resolve(Flags(resource_manager="rm"), {}, default_conf_dir=NOWHERE, directory=directory)

@@ -29,6 +29,7 @@ COMMANDS = {
     "start": ("operate", "start", "Start a stopped service again."),
     "destroy": ("operate", "destroy", "Stop a service and forget it."),
     "render": ("launch", "render", "Print the YARN Services JSON of a service.yaml."),
+    "config": ("config", "config", "Show the settings, and where each comes from."),
     "models": ("models", "models", "Bring models to HDFS."),
     "sandbox": ("sandbox", "sandbox", "Run a cluster on this machine, to try things."),
 }

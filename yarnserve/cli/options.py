@@ -7,9 +7,12 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from yarnserve.config import Settings
 
 #: Names a service may have; YARN's own rule (yarn-services.md 3).
 SERVICE_NAME = click.argument("name", metavar="NAME")
@@ -57,11 +60,11 @@ _CLUSTER_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...]
 )
 
 
-def with_connection(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give *command* the cluster options, and the Connection they lead to as its first argument."""
+def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give *command* the cluster options, and the Settings they lead to as its first argument."""
 
     @functools.wraps(command)
-    def connected(
+    def settled(
         *arguments: Any,
         resource_manager: str | None,
         namenode: str | None,
@@ -72,7 +75,6 @@ def with_connection(command: Callable[..., Any]) -> Callable[..., Any]:
         **options: Any,
     ) -> Any:
         from yarnserve.config import Flags, resolve
-        from yarnserve.service.connection import connect
 
         if verbose:
             logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s: %(message)s")
@@ -83,13 +85,25 @@ def with_connection(command: Callable[..., Any]) -> Callable[..., Any]:
             hadoop_version=hadoop_version,
             conf_dir=conf_dir,
         )
-        with connect(resolve(flags, os.environ)) as connection:
-            return command(connection, *arguments, **options)
+        return command(resolve(flags, os.environ), *arguments, **options)
 
-    decorated: Callable[..., Any] = connected
+    decorated: Callable[..., Any] = settled
     for option in reversed(_CLUSTER_OPTIONS):
         decorated = option(decorated)
     return decorated
+
+
+def with_connection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give *command* the cluster options, and the Connection they lead to as its first argument."""
+
+    @functools.wraps(command)
+    def connected(settings: Settings, *arguments: Any, **options: Any) -> Any:
+        from yarnserve.service.connection import connect
+
+        with connect(settings) as connection:
+            return command(connection, *arguments, **options)
+
+    return with_settings(connected)
 
 
 def confirm(question: str, *, yes: bool, typed: str = "") -> None:
