@@ -22,6 +22,9 @@ COMMANDS = {
     "launch": ("launch", "launch", "Make YARN run what a service.yaml says."),
     "status": ("status", "status", "Show how a service is, and why."),
     "list": ("status", "list_services", "List your services."),
+    "wait": ("wait", "wait", "Wait until a service is live, or has stopped."),
+    "events": ("events", "events", "Print what YARN tells of a service now."),
+    "history": ("history", "history", "List what was launched, by whom, and what changed."),
     "scale": ("operate", "scale", "Change the number of replicas."),
     "logs": ("logs", "logs", "Print what the replicas wrote."),
     "predict": ("predict", "predict", "Ask a running service for a prediction."),
@@ -31,6 +34,7 @@ COMMANDS = {
     "render": ("launch", "render", "Print the YARN Services JSON of a service.yaml."),
     "config": ("config", "config", "Show the settings, and where each comes from."),
     "models": ("models", "models", "Bring models to HDFS."),
+    "completion": ("completion", "completion", "Print the completion script of a shell."),
     "sandbox": ("sandbox", "sandbox", "Run a cluster on this machine, to try things."),
 }
 
@@ -116,7 +120,7 @@ def main() -> None:
     status = 0
     try:
         try:
-            status = cli.main(standalone_mode=False) or 0
+            status = cli.main(prog_name="yarnserve", standalone_mode=False) or 0
         except YarnserveError as error:
             status = error.exit_status
             print_error(error)

@@ -10,16 +10,33 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
+
+
+def complete_service(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a service when TAB is pressed; what it needs is imported only then."""
+    from yarnserve.cli.completion import service_names
+
+    return service_names(context, incomplete)
+
 
 if TYPE_CHECKING:
     from yarnserve.config import Settings
 
 #: Names a service may have; YARN's own rule (yarn-services.md 3).
-SERVICE_NAME = click.argument("name", metavar="NAME")
+SERVICE_NAME = click.argument("name", metavar="NAME", shell_complete=complete_service)
 
 OUTPUT = click.option(
-    "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Output format."
+    "-o",
+    "--output",
+    type=click.Choice(["table", "wide", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="Output format.",
 )
+
+#: Output formats for machines.
+DOCUMENTS = ("json", "yaml")
 
 WAIT = click.option(
     "--wait/--no-wait", default=False, help="Wait until every replica is live, or certain not to become so."
@@ -31,7 +48,7 @@ TIMEOUT = click.option(
     default=600.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long --wait waits.",
+    help="How long to wait.",
 )
 
 YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")

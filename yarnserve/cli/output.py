@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,6 +40,18 @@ def narrate(text: str) -> None:
 def print_json(kind: str, content: dict[str, Any]) -> None:
     """Print one versioned JSON document on stdout."""
     click.echo(json.dumps({"apiVersion": API_VERSION, "kind": kind, **content}, indent=2))
+
+
+def print_yaml(kind: str, content: dict[str, Any]) -> None:
+    """Print the same document as YAML."""
+    from yarnserve.spec.text import dump_yaml
+
+    click.echo(dump_yaml({"apiVersion": API_VERSION, "kind": kind, **content}), nl=False)
+
+
+def print_document(output: str, kind: str, content: dict[str, Any]) -> None:
+    """Print the document as *output* says, ``json`` or ``yaml``."""
+    (print_yaml if output == "yaml" else print_json)(kind, content)
 
 
 def print_error(error: YarnserveError) -> None:
@@ -89,18 +101,23 @@ def timestamp(seconds_since_epoch: float | None) -> str | None:
 
 
 class ProgressLines:
-    """Narrates a wait on stderr: a line whenever a replica's health or the service's state changes."""
+    """Tells *say* (stderr) of a wait: a line whenever a replica's health or the service's state changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None] | None = None) -> None:
+        self._say = say or narrate
         self._told: dict[str, str] = {}
 
-    def __call__(self, snapshot: Snapshot, progress: Progress) -> None:
+    def __call__(self, snapshot: Snapshot, progress: Progress | None = None) -> None:
         """Tell what is new since the last look."""
+        from yarnserve.judge.progress import folded
+
         state = snapshot.service.state.value if snapshot.service else "not reported"
         self._tell(snapshot.name, f"{state} in YARN")
-        for replica in snapshot.replicas:
-            health = replica.verdict.health.value
-            self._tell(replica.instance, f"{click.style(health, fg=_COLOURS.get(health))}: {replica.verdict.reason}")
+        for group in folded(snapshot.replicas):
+            verdict = group[0].verdict
+            health = verdict.health.value
+            text = f"{click.style(health, fg=_COLOURS.get(health))}: {verdict.reason}"
+            self._tell(group[0].instance if len(group) == 1 else f"{len(group)} replicas", text)
 
     def _tell(self, subject: str, text: str) -> None:
         # The milliseconds of a prediction change at every look and are not news.
@@ -108,4 +125,4 @@ class ProgressLines:
         if self._told.get(subject) != news:
             self._told[subject] = news
             clock = datetime.datetime.now().strftime("%H:%M:%S")
-            narrate(f"{clock}  {subject:<10} {text}")
+            self._say(f"{clock}  {subject:<10} {text}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from yarnserve.cli.options import OUTPUT, with_connection
-from yarnserve.cli.output import age, narrate, print_json, print_table, timestamp
+from yarnserve.cli.options import DOCUMENTS, OUTPUT, complete_service, with_connection
+from yarnserve.cli.output import ProgressLines, age, narrate, print_document, print_error, print_table, timestamp
+from yarnserve.cli.table import COLUMNS, WIDE_COLUMNS, row
 from yarnserve.errors import first_line
 
 if TYPE_CHECKING:
@@ -18,24 +20,49 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", metavar="[NAME]", required=False)
+@click.argument("name", metavar="[NAME]", required=False, shell_complete=complete_service)
 @OUTPUT
 @click.option("--exit-status", is_flag=True, help="Exit with 9 unless every wanted replica is live or available.")
+@click.option("-w", "--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
 @with_connection
-def status(connection: Connection, name: str | None, output: str, exit_status: bool) -> None:
-    """Show how service NAME is: every replica asked for a real prediction. Without NAME, list the services."""
+def status(connection: Connection, name: str | None, output: str, exit_status: bool, watch: bool) -> None:
+    """Show how service NAME is: every replica asked for a real prediction. Without NAME, list the services.
+
+    --watch draws anew on a terminal; elsewhere it prints what has changed, and a document in full.
+    """
     from yarnserve.service.look import look
 
+    if watch:
+        if name is None or exit_status:
+            raise click.UsageError("--watch wants a NAME" if name is None else "--watch has no end to exit with")
+        _watch(connection, name, output)
     if name is None:
         print_services(connection, output)
         return
     snapshot = look(connection, name)
-    if output == "json":
-        print_json("ServiceStatus", status_document(snapshot))
-    else:
-        _print_snapshot(snapshot)
+    _print_snapshot(snapshot, output)
     if exit_status and not snapshot.well:
         _fail(snapshot)
+
+
+def _watch(connection: Connection, name: str, output: str) -> NoReturn:
+    """Show every look at *name*; ends with Ctrl-C, or when the service is gone."""
+    from yarnserve.service.waiting import looks
+
+    redraws = sys.stdout.isatty() and output not in DOCUMENTS
+    last: Any = None
+    progress = ProgressLines(click.echo)
+    for snapshot in looks(connection, name, on_trouble=print_error):
+        if redraws:
+            click.clear()
+            _print_snapshot(snapshot, output)
+        elif output not in DOCUMENTS:
+            progress(snapshot)
+        elif (document := status_document(snapshot)) != last:
+            last = document
+            print_document(output, "ServiceStatus", document)
+        sys.stdout.flush()
+    raise AssertionError("looks() has no end of its own")
 
 
 def _fail(snapshot: Snapshot) -> None:
@@ -98,7 +125,10 @@ def _replica_document(replica: Replica) -> dict[str, Any]:
     }
 
 
-def _print_snapshot(snapshot: Snapshot) -> None:
+def _print_snapshot(snapshot: Snapshot, output: str) -> None:
+    if output in DOCUMENTS:
+        print_document(output, "ServiceStatus", status_document(snapshot))
+        return
     live = sum(replica.verdict.health.serving for replica in snapshot.replicas)
     state = snapshot.service.state.value if snapshot.service else "not reported by YARN"
     parts = [f"{snapshot.name}: {state}", f"{live} of {snapshot.wanted_replicas} replicas serving"]
@@ -108,30 +138,15 @@ def _print_snapshot(snapshot: Snapshot) -> None:
         parts.append(f"revision {snapshot.revision.number}")
     click.echo(", ".join(parts))
     if snapshot.replicas:
+        from yarnserve.judge.progress import folded
+
         click.echo()
-        rows = [_replica_row(replica) for replica in snapshot.replicas]
-        print_table(("replica", "health", "restarts", "versions", "endpoint", "age", "reason"), rows)
+        wide = output == "wide"
+        print_table(WIDE_COLUMNS if wide else COLUMNS, [row(group, wide=wide) for group in folded(snapshot.replicas)])
     if snapshot.application and snapshot.application.diagnostics and not snapshot.well:
         narrate(f"YARN says: {first_line(snapshot.application.diagnostics)}")
     for note in snapshot.notes:
         narrate(f"note: {note}")
-
-
-def _replica_row(replica: Replica) -> tuple[str, ...]:
-    versions = ", ".join(
-        f"{model}:{'+'.join(map(str, numbers))}" for model, numbers in (replica.versions or {}).items() if numbers
-    )
-    endpoint = f"{replica.endpoint.host}:{replica.endpoint.rest_port}" if replica.endpoint else "-"
-    verdict = replica.verdict
-    return (
-        replica.instance,
-        verdict.health.value,
-        str(replica.restarts),
-        versions or "-",
-        endpoint,
-        age(replica.started_at),
-        verdict.reason,
-    )
 
 
 @click.command(
@@ -151,7 +166,7 @@ def print_services(connection: Connection, output: str) -> None:
     entries, notes = catalogue(connection)
     for note in notes:
         narrate(f"note: {note}")
-    if output == "json":
+    if output in DOCUMENTS:
         services = [
             {
                 "name": entry.name,
@@ -161,7 +176,7 @@ def print_services(connection: Connection, output: str) -> None:
             }
             for entry in entries
         ]
-        print_json("ServiceList", {"services": services})
+        print_document(output, "ServiceList", {"services": services})
         return
     if not entries:
         narrate(f"user {connection.settings.user} has no services; next: yarnserve launch FILE")

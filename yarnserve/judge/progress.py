@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import groupby
 
 from yarnserve.errors import first_line
 from yarnserve.judge.verdict import impossible_request, refusal
@@ -13,6 +14,9 @@ from yarnserve.records.yarn import Application, ApplicationState, Service, Servi
 
 #: A replica that has been replaced this often since it was last live is in a crash loop, not out of luck.
 RESTARTS_THAT_PROVE_A_LOOP = 2
+
+#: So many replicas without a container, one after the other and for one reason, are told in one line.
+FOLDED = 4
 
 
 class Phase(str, Enum):
@@ -64,6 +68,16 @@ def judge_progress(
     if len(replicas) != wanted:
         return Progress(Phase.WAITING, f"YARN reports {len(replicas)} replicas, {wanted} are wanted")
     return Progress(Phase.LIVE, summary(replicas))
+
+
+def folded(replicas: Sequence[Replica]) -> list[tuple[Replica, ...]]:
+    """Return *replicas* in groups: those without a container that wait for the same together, all others alone."""
+    groups: list[tuple[Replica, ...]] = []
+    for _, group in groupby(replicas, key=lambda each: each.container_id or (each.verdict, each.restarts)):
+        members = tuple(group)
+        alone = len(members) < FOLDED or bool(members[0].container_id)
+        groups += [(each,) for each in members] if alone else [members]
+    return groups
 
 
 def summary(replicas: Sequence[Replica]) -> str:

@@ -31,7 +31,7 @@ from yarnserve.render.service import ClusterFacts, render
 from yarnserve.repository.versions import require_version
 from yarnserve.service.connection import Connection
 from yarnserve.service.lease import Lease
-from yarnserve.service.look import newest_application
+from yarnserve.service.look import newest_application, no_service
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.service.store import ServiceStore
 from yarnserve.spec.endpoints import most_replicas
@@ -163,8 +163,7 @@ class Actions:
             if not seen.runs:
                 return Outcome(Step.NOTHING)
             lease.check()
-            self._heard(lambda: self.connection.services.stop(name), "the stop")
-            self._settle(lambda: not self._see(name, store).runs, f"{name} to stop")
+            self._stop(name, store)
             return Outcome(Step.STOP)
 
     def start(self, name: str) -> Outcome:
@@ -190,7 +189,7 @@ class Actions:
             gone = self._destroy(name, lease)
             _discard(store, lease)
             if not gone and not known:
-                raise NotFoundError(f"there is no service {name!r}", next="yarnserve list")
+                raise no_service(self.connection, name)
 
     @contextmanager
     def _leased(self, name: str, verb: str) -> Iterator[tuple[ServiceStore, Lease]]:
@@ -280,6 +279,18 @@ class Actions:
             self._settle(lambda: not self._exists(name), f"{name} to disappear")
         return True
 
+    def _stop(self, name: str, store: ServiceStore) -> None:
+        """Send the stop and wait for it; Ctrl-C says how far it came."""
+        sent = False
+        try:
+            self._heard(lambda: self.connection.services.stop(name), "the stop")
+            sent = True
+            self._settle(lambda: not self._see(name, store).runs, f"{name} to stop")
+        except KeyboardInterrupt:
+            said = "was told to YARN and goes on" if sent else "may or may not have been told to YARN"
+            self._narrate(f"\nno longer waiting; the stop of {name} {said}. Look: yarnserve wait {name} --for stopped")
+            raise
+
     def _exists(self, name: str) -> bool:
         try:
             self.connection.services.get(name)
@@ -358,11 +369,9 @@ class _Seen:
 def _require_ours(store: ServiceStore, name: str, connection: Connection) -> Revision:
     saved = store.revisions.latest()
     if saved is None:
-        raise NotFoundError(
-            f"yarnserve has not launched a service {name!r}",
-            why=f"nothing is saved of it for user {connection.settings.user}",
-            next="yarnserve list",
-        )
+        error = no_service(connection, name)
+        error.why = f"yarnserve has not launched one of this name for user {connection.settings.user}"
+        raise error
     return saved.record
 
 

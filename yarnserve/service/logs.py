@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from yarnserve.errors import NotFoundError
 from yarnserve.records.yarn import Container, LogFile
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import newest_application
+from yarnserve.service.look import newest_application, no_service
 from yarnserve.spec.model import COMPONENT
 
 #: What a person means by "the logs"; the rest (launch_container.sh, prelaunch.*) is YARN's own.
@@ -79,7 +79,10 @@ def no_logs(name: str, file_name: str | None) -> NotFoundError:
 
 
 def _containers(connection: Connection, name: str, replica: str | None) -> tuple[Container, ...]:
-    component = connection.services.get(name).component(COMPONENT)
+    try:
+        component = connection.services.get(name).component(COMPONENT)
+    except NotFoundError:
+        raise no_service(connection, name) from None
     containers = component.containers if component else ()
     if replica is None:
         return containers

@@ -109,7 +109,7 @@ def look(connection: Connection, name: str, *, deadline: float = PROBE_DEADLINE)
     # An ended application alone is the history of a service that was destroyed.
     running = application is not None and not application.state.ended
     if complete and service is None and revision is None and not running:
-        raise NotFoundError(f"there is no service {name!r}", next="yarnserve list")
+        raise no_service(connection, name)
     containers = _containers(service)
     observations = _observe(containers, revision, deadline)
     sightings = _sightings(store, application, service, notes)
@@ -138,6 +138,23 @@ def look(connection: Connection, name: str, *, deadline: float = PROBE_DEADLINE)
         tuple(notes.texts),
         complete,
     )
+
+
+def no_service(connection: Connection, name: str) -> NotFoundError:
+    """Return the error for a *name* that neither YARN nor the saved state knows."""
+    return NotFoundError(
+        f"there is no service {name!r}", why=f"of user {connection.settings.user}", next="yarnserve list"
+    )
+
+
+def require_known(connection: Connection, name: str) -> None:
+    """Raise NotFoundError when neither the services API nor the saved state knows service *name*."""
+    if connection.glance(name).revisions.latest() is not None:
+        return
+    try:
+        connection.services.get(name)
+    except NotFoundError:
+        raise no_service(connection, name) from None
 
 
 def newest_application(connection: Connection, name: str) -> Application | None:

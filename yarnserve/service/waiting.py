@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from yarnserve.errors import (
     UnreachableError,
@@ -14,11 +14,15 @@ from yarnserve.errors import (
 from yarnserve.judge.progress import Phase, Progress, judge_progress
 from yarnserve.records.replica import Replica
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import Snapshot, look
+from yarnserve.service.look import Snapshot, look, newest_application, require_known
 
 #: Seconds between two looks; grows to the maximum while nothing changes, so that a long model load costs YARN little.
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
+
+#: Seconds between two looks of somebody who watches, and the most of them while the cluster cannot be asked.
+WATCH_PAUSE = 2.0
+LONGEST_WATCH_PAUSE = 30.0
 
 #: Bytes of a failing replica's stderr that are read for its last words.
 LAST_WORDS_BYTES = 8192
@@ -67,6 +71,68 @@ def wait_until_live(
         delay = FIRST_PAUSE if progress.reason != last_reason else min(LONGEST_PAUSE, delay * 1.5)
         last_reason = progress.reason
         pause(min(delay, max(0.0, ends - clock())))
+
+
+def looks(
+    connection: Connection,
+    name: str,
+    *,
+    on_trouble: Callable[[YarnserveError], None],
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[Snapshot]:
+    """Look at service *name* for ever, WATCH_PAUSE apart.
+
+    A cluster that cannot be asked goes to *on_trouble*, and the pause grows, so that whoever watches does not hurt
+    a ResourceManager that has trouble already (design: polling).
+
+    Raises:
+        NotFoundError: the service is not there, or not any more.
+    """
+    delay = WATCH_PAUSE
+    while True:
+        try:
+            snapshot = look(connection, name)
+        except UnreachableError as error:
+            on_trouble(error)
+            delay = min(LONGEST_WATCH_PAUSE, delay * 2)
+        else:
+            yield snapshot
+            delay = WATCH_PAUSE
+        pause(delay)
+
+
+def wait_until_stopped(
+    connection: Connection,
+    name: str,
+    *,
+    timeout: float,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until no application of service *name* runs, for at most *timeout* seconds.
+
+    Raises:
+        NotFoundError: neither YARN nor the saved state knows it.
+        WaitTimeoutError: *timeout* has passed.
+    """
+    ends = clock() + timeout
+    delay = FIRST_PAUSE
+    while True:
+        why = "it runs"
+        try:
+            application = newest_application(connection, name)
+            if application is None or application.state.ended:
+                require_known(connection, name)
+                return
+            why = f"{application.id} is {application.state.value}"
+        except UnreachableError as error:
+            why = error.what
+        if clock() >= ends:
+            raise WaitTimeoutError(
+                f"{name} has not stopped after {timeout:g} s", why=why, next=f"yarnserve status {name}"
+            )
+        pause(min(delay, max(0.0, ends - clock())))
+        delay = min(LONGEST_PAUSE, delay * 1.5)
 
 
 class _Watch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from yarnserve.judge.progress import Phase, Progress
+from yarnserve.judge.progress import Phase, Progress, folded
 from yarnserve.judge.progress import judge_progress as judge
 from yarnserve.records.replica import (
     Contact,
@@ -111,3 +111,12 @@ def test_a_refused_example_is_a_cause(status: int, phase: Phase) -> None:
 def test_before_yarn_accepts_there_is_nothing_but_waiting() -> None:
     """No service, no application, no replica: waiting."""
     assert judge_progress(None, None, (), ()).phase is Phase.WAITING
+
+
+def test_many_replicas_that_wait_for_the_same_are_one_group() -> None:
+    """Sixty pending replicas are told once; those with a container, or few, each for themselves."""
+    waiting = Verdict(Health.PENDING, "YARN has not placed a container for it")
+    placed = Replica("serve-0", waiting, container_id="container_1")
+    pending = [Replica(f"serve-{number}", waiting) for number in range(1, 61)]
+    assert [len(group) for group in folded([placed, *pending])] == [1, 60]
+    assert [len(group) for group in folded([placed, *pending[:3]])] == [1, 1, 1, 1]

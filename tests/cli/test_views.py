@@ -1,0 +1,146 @@
+"""What the commands that only look show: watching, waiting, events, history, formats, completion."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import pytest
+import yaml
+
+from tests.cli.conftest import Service, Shell
+
+
+def line_with(process: subprocess.Popen[str], text: str) -> str:
+    """Read *process*'s stdout up to the line that has *text*, and return that line."""
+    assert process.stdout is not None
+    while text not in (line := process.stdout.readline()):
+        assert line, f"ended without {text!r}"
+    return line
+
+
+def test_yaml_and_json_are_one_document(shared: Service, yarnserve: Shell) -> None:
+    """Both formats of status and list say the same, apart from what a moment changes."""
+    for arguments in (("status", shared.name), ("list",)):
+        as_json = yarnserve(*arguments, "-o", "json").document
+        as_yaml = yaml.safe_load(yarnserve(*arguments, "-o", "yaml").stdout)
+        for document in (as_json, as_yaml):
+            for each in document.get("replicas", []):
+                del each["reason"]
+        assert as_yaml == as_json
+
+
+def test_the_table_fits_a_terminal_and_wide_has_the_rest(shared: Service, yarnserve: Shell) -> None:
+    """A live replica's row is at most 80 columns; wide adds where it runs and what it serves."""
+    table = yarnserve("status", shared.name).stdout.splitlines()[2:]
+    assert all(len(line) <= 80 for line in table), table
+    wide = yarnserve("status", shared.name, "-o", "wide").stdout
+    assert "digits:1" in wide
+    assert "container_" in wide
+
+
+def test_watch_prints_what_changes_and_ends_with_130(shared: Service, yarnserve: Shell) -> None:
+    """A pipe gets a line for the replica; Ctrl-C ends it as a shell expects, without a traceback."""
+    watching = yarnserve.start("status", shared.name, "--watch")
+    assert "live" in line_with(watching, "serve-0")
+    watching.send_signal(signal.SIGINT)
+    _, told = watching.communicate(timeout=20)
+    assert watching.returncode == 130
+    assert "Traceback" not in told
+
+
+def test_watch_ends_when_the_service_is_gone(own: Service, yarnserve: Shell) -> None:
+    """Destroying what somebody watches ends the watch with exit status 5."""
+    watching = yarnserve.start("status", own.name, "--watch", "-o", "yaml")
+    line_with(watching, "kind: ServiceStatus")
+    assert yarnserve("destroy", own.name, "--yes").status == 0
+    _, told = watching.communicate(timeout=30)
+    assert watching.returncode == 5, told
+    assert f"there is no service '{own.name}'" in told
+
+
+@pytest.mark.parametrize("arguments", [(), ("NAME", "--exit-status")])
+def test_watch_refuses_what_has_no_meaning(yarnserve: Shell, arguments: tuple[str, ...]) -> None:
+    """Watching nothing in particular, or for an exit status that never comes, is a usage error."""
+    assert yarnserve("status", "--watch", *arguments).status == 2
+
+
+def test_wait_for_live_and_for_stopped(own: Service, yarnserve: Shell) -> None:
+    """Each ends when it is so; waiting for what does not come ends with 8."""
+    assert yarnserve("wait", own.name, "--timeout", "30").status == 0
+    late = yarnserve("wait", own.name, "--for", "stopped", "--timeout", "0")
+    assert (late.status, "has not stopped" in late.stderr) == (8, True)
+    waiting = yarnserve.start("wait", own.name, "--for", "stopped", "--timeout", "30")
+    assert yarnserve("stop", own.name).status == 0
+    waiting.communicate(timeout=30)
+    assert waiting.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",),
+        ("wait",),
+        ("wait", "--for", "stopped"),
+        ("events",),
+        ("history",),
+        ("logs",),
+        ("stop",),
+        ("scale", "NAME", "2"),
+        ("destroy", "--yes"),
+    ],
+    ids=" ".join,
+)
+def test_no_such_service_is_said_in_one_way(yarnserve: Shell, command: tuple[str, ...]) -> None:
+    """Every verb says the same words, exits with 5 and names the command that lists what there is."""
+    arguments = [each.replace("NAME", "nobody") for each in command]
+    ran = yarnserve(*arguments, *([] if "nobody" in arguments else ["nobody"]))
+    assert ran.status == 5, ran.stderr
+    assert "there is no service 'nobody'" in ran.stderr
+    assert "next : yarnserve list" in ran.stderr
+
+
+def test_events_tell_what_every_part_of_yarn_says(shared: Service, yarnserve: Shell) -> None:
+    """The application, its attempt, the container in the services API, and the NodeManager's word on it."""
+    document = yarnserve("events", shared.name, "-o", "json").document
+    texts = [each["text"] for each in document["events"]]
+    assert document["kind"] == "ServiceEvents"
+    assert any("submitted to queue" in text for text in texts)
+    assert any("ApplicationMaster container_" in text for text in texts)
+    assert any(text.startswith("serve-0 ") for text in texts)
+    assert any(text.startswith("RUNNING on ") for text in texts)
+    assert "serve-0 READY" in yarnserve("events", shared.name).stdout
+
+
+def test_history_says_who_launched_what_and_what_changed(own: Service, yarnserve: Shell) -> None:
+    """The second launch is a revision with its difference; an unknown revision is 5."""
+    assert yarnserve("stop", own.name).status == 0
+    changed = own.write_spec(own.name, resources={"cpus": 2, "memory": "512m"})
+    assert yarnserve("launch", str(changed)).status == 0
+    first, second = yarnserve("history", own.name, "-o", "json").document["revisions"]
+    assert (first["revision"], first["changed"]) == (1, None)
+    assert second["by"].startswith(yarnserve.environment["HADOOP_USER_NAME"])
+    assert any("components[0].resource.cpus: 1 -> 2" in change for change in second["changed"])
+    assert "cpus: 1 -> 2" in yarnserve("history", own.name, "2").stdout
+    assert yarnserve("history", own.name, "7").status == 5
+
+
+def complete(yarnserve: Shell, words: str, position: int, **changes: str) -> list[str]:
+    """What bash is offered for *words*."""
+    ran = yarnserve(_YARNSERVE_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(position), **changes)
+    assert (ran.status, ran.stderr) == (0, "")
+    return [line.partition(",")[2] for line in ran.stdout.split()]
+
+
+def test_completion_of_commands_and_service_names(shared: Service, yarnserve: Shell) -> None:
+    """TAB offers commands and the names that YARN lists; without a cluster it offers nothing and says nothing."""
+    assert complete(yarnserve, "yarnserve sta", 1) == ["status", "start"]
+    assert shared.name in complete(yarnserve, "yarnserve status sha", 2)
+    away = {"YARNSERVE_RESOURCE_MANAGER": "http://127.0.0.1:9"}
+    assert complete(yarnserve, "yarnserve status sha", 2, **away) == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_call_yarnserve(yarnserve: Shell, shell: str) -> None:
+    """Each shell gets a script of its own, without any cluster."""
+    assert "_YARNSERVE_COMPLETE" in yarnserve("completion", shell).stdout

@@ -1,0 +1,48 @@
+"""``completion``: the script that lets a shell complete commands, options and service names."""
+
+from __future__ import annotations
+
+import os
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+#: Seconds that completing a name may take: whoever pressed TAB waits for it.
+PATIENCE = 2.0
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of SHELL; source it, e.g. from ~/.bashrc: source <(yarnserve completion bash)."""
+    from yarnserve.cli.main import cli
+
+    kind = get_completion_class(shell)
+    assert kind is not None, "click knows the shells of the choice"
+    click.echo(kind(cli, {}, "yarnserve", "_YARNSERVE_COMPLETE").source())
+
+
+def service_names(context: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Complete a service's name from the ResourceManager's list; whatever goes wrong completes nothing."""
+    from concurrent.futures import TimeoutError
+
+    from yarnserve.errors import YarnserveError
+    from yarnserve.service.background import in_background
+
+    options = context.params
+    try:
+        names = in_background(lambda: _names(options)).result(timeout=PATIENCE)
+    except (YarnserveError, TimeoutError, OSError, ValueError):
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def _names(options: dict[str, str | None]) -> list[str]:
+    from yarnserve.config import Flags, resolve
+    from yarnserve.service.connection import connect
+
+    given = ("resource_manager", "namenode", "user", "conf_dir", "hadoop_version")
+    flags = Flags(**{name: options.get(name) for name in given})
+    with connect(resolve(flags, os.environ)) as connection:
+        applications = connection.cluster.applications(user=connection.settings.user)
+        return sorted({each.name for each in applications})

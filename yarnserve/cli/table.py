@@ -1,0 +1,30 @@
+"""The rows of ``status``: one for each replica, and one for many that wait for the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from yarnserve.cli.output import age
+
+if TYPE_CHECKING:
+    from yarnserve.records.replica import Replica
+
+COLUMNS = ("replica", "health", "restarts", "age", "reason")
+WIDE_COLUMNS = ("replica", "health", "restarts", "age", "versions", "endpoint", "node", "container", "reason")
+
+
+def row(group: tuple[Replica, ...], *, wide: bool) -> tuple[str, ...]:
+    """Return the cells of a group, for COLUMNS or WIDE_COLUMNS."""
+    first, last = group[0], group[-1]
+    name = first.instance if len(group) == 1 else f"{first.instance}..{last.instance.rpartition('-')[2]}"
+    reason = first.verdict.reason if len(group) == 1 else f"{len(group)} replicas: {first.verdict.reason}"
+    start = (name, first.verdict.health.value, str(first.restarts), age(first.started_at))
+    return (*start, *_wide_cells(first), reason) if wide else (*start, reason)
+
+
+def _wide_cells(replica: Replica) -> tuple[str, ...]:
+    versions = ", ".join(
+        f"{model}:{'+'.join(map(str, numbers))}" for model, numbers in (replica.versions or {}).items() if numbers
+    )
+    endpoint = f"{replica.endpoint.host}:{replica.endpoint.rest_port}" if replica.endpoint else ""
+    return tuple(cell or "-" for cell in (versions, endpoint, replica.node, replica.container_id))
