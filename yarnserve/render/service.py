@@ -10,6 +10,7 @@ from typing import Any
 
 from yarnserve.errors import ConfigurationError, TemplateError
 from yarnserve.records.version import Version
+from yarnserve.render.features import IMAGE_DIGEST, SERVICES, require
 from yarnserve.render.settings import SERVICE_PROPERTIES, component_properties
 from yarnserve.serving.arguments import launch_command
 from yarnserve.spec.model import COMPONENT, ServiceSpec
@@ -28,20 +29,22 @@ class ClusterFacts:
 def render(spec: ServiceSpec, facts: ClusterFacts, *, template_dirs: Sequence[Path] = ()) -> dict[str, Any]:
     """Return the YARN service of *spec*.
 
-    It has only fields that every Hadoop from 3.1.1 on knows: an unknown one is refused (yarn-services.md 1.4, 7).
+    It has only what the cluster's Hadoop knows (:mod:`yarnserve.render.features`): YARN answers 404 to an unknown
+    field and ignores an unknown variable.
     Without ports per replica it asks for one replica a node, which works only where the ResourceManager has a
     placement constraint handler (yarn-services.md 8, item 10).
 
     Raises:
-        ConfigurationError: the cluster is older than 3.1.1.
+        ConfigurationError: the cluster is older than 3.1.1, or does not know something that *spec* asks for.
         TemplateError: a template of *template_dirs* is broken, or gives no object.
     """
-    if not facts.hadoop_version.at_least(3, 1, 1):
+    if not SERVICES.on(facts.hadoop_version):
         raise ConfigurationError(
             f"Hadoop {facts.hadoop_version} is too old for yarnserve",
             why="its services API knows neither restart_policy nor placement_policy",
             fix="use a cluster of Hadoop 3.1.1 or later",
         )
+    _check_features(spec, facts.hadoop_version)
     context = {
         "cluster": facts,
         "spec": spec,
@@ -59,6 +62,11 @@ def render(spec: ServiceSpec, facts: ClusterFacts, *, template_dirs: Sequence[Pa
 def canonical(document: Mapping[str, Any]) -> str:
     """Return *document* as the one text that stands for it: sorted keys, indented by two, a newline at the end."""
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+def _check_features(spec: ServiceSpec, version: Version) -> None:
+    if spec.image and "@" in spec.image:
+        require(IMAGE_DIGEST, version, field="image", fix="name the image by a tag, such as :2.6.5-gpu")
 
 
 def _component_properties(spec: ServiceSpec) -> dict[str, str]:

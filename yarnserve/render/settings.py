@@ -58,8 +58,18 @@ NODE_THRESHOLD = Setting(
 #: Properties of the component, as yarn-services.md 4.3 names them.
 COMPONENT_SETTINGS = (RETRIES, RETRY_INTERVAL_MS, VALIDITY_INTERVAL_MS, COMPONENT_THRESHOLD, NODE_THRESHOLD)
 
-#: Properties of the service. YARN's 30 s between readiness checks delay every change (yarn-services.md 2).
-SERVICE_PROPERTIES = {f"{_PREFIX}readiness-check-interval.seconds": "2"}
+#: Matches files that were rolled (``stdout.txt.1``) and never one that is still written to: the NodeManager deletes
+#: what it has aggregated, and a server whose log file is gone from under it writes into nothing. Without a pattern,
+#: nothing of a service is aggregated before the whole service ends, not even the logs of replicas that died long
+#: ago; with one, those are as soon as their container has ended, where the administrator has set
+#: ``yarn.nodemanager.log-aggregation.roll-monitoring-interval-seconds`` (off by default).
+ROLLED_LOGS = r"\.[0-9]+\Z"
+
+#: Properties of the service (yarn-services.md 4.3). YARN's 30 s between readiness checks delay every change.
+SERVICE_PROPERTIES = {
+    f"{_PREFIX}readiness-check-interval.seconds": "2",
+    f"{_PREFIX}rolling-log.include-pattern": ROLLED_LOGS,
+}
 
 
 def component_properties(policy: SupervisePolicy) -> dict[str, str]:

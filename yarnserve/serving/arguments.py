@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 
+from yarnserve.records.version import Version
+from yarnserve.serving.threads import thread_flags
 from yarnserve.spec.endpoints import port_expression
 from yarnserve.spec.model import Flag, ServiceSpec
 
@@ -15,8 +17,8 @@ _EXCLUSIVE_GRPC_PORT = "grpc.so_reuseport=0"
 def server_arguments(spec: ServiceSpec) -> tuple[str, ...]:
     """Return the model server's arguments, each as ``--name=value``, the only form it parses (tf-serving.md 1.1).
 
-    The ports are shell expressions (:func:`yarnserve.spec.endpoints.port_expression`). User flags come last, by
-    name, so that the order in which they were written is no change of the service.
+    The ports are shell expressions (:func:`yarnserve.spec.endpoints.port_expression`). Thread counts and the user's
+    flags come last, by name, so that the order in which they were written is no change of the service.
     """
     model = spec.models[0]
     ours: dict[str, Flag] = {
@@ -26,7 +28,9 @@ def server_arguments(spec: ServiceSpec) -> tuple[str, ...]:
         "model_base_path": _hdfs_uri(model.base_path),
         "grpc_channel_arguments": _EXCLUSIVE_GRPC_PORT,
     }
-    flags = [*ours.items(), *sorted(spec.serving.flags.items())]
+    given = spec.serving.flags
+    threads = thread_flags(spec.resources.cpus, Version.parse(spec.serving.version), given.keys())
+    flags = [*ours.items(), *sorted({**threads, **given}.items())]
     return tuple(f"--{name}={_text(value)}" for name, value in flags)
 
 

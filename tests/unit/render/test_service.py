@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.unit.spec.documents import DOCKER, MINIMAL, spec_of, specs
 from yarnserve.errors import ConfigurationError, TemplateError
 from yarnserve.records.version import Version
 from yarnserve.render.service import ClusterFacts, canonical, render
+from yarnserve.render.settings import ROLLED_LOGS
 from yarnserve.serving.arguments import launch_command
 from yarnserve.spec.model import ServiceSpec
 
@@ -47,7 +49,12 @@ def test_docker_service_in_full() -> None:
         "name": "digits",
         "version": "1",
         "queue": "root.ml",
-        "configuration": {"properties": {"yarn.service.readiness-check-interval.seconds": "2"}},
+        "configuration": {
+            "properties": {
+                "yarn.service.readiness-check-interval.seconds": "2",
+                "yarn.service.rolling-log.include-pattern": ROLLED_LOGS,
+            }
+        },
         "components": [
             {
                 "name": "serve",
@@ -154,6 +161,14 @@ def test_older_clusters_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"Hadoop 3\.1\.0 is too old"):
         render(spec_of(MINIMAL), ClusterFacts(Version(3, 1, 0)))
     assert render(spec_of(MINIMAL), ClusterFacts(Version.parse("3.1.1.3.1.0.0-78")))
+
+
+def test_a_digest_is_refused_where_yarn_knows_none() -> None:
+    """Every launch would fail: before 3.3.5 and 3.4.0 a NodeManager takes names with tags only."""
+    spec = replace(spec_of(DOCKER), image=f"ml/tfserving@sha256:{'0' * 64}")
+    assert render(spec, ClusterFacts(Version(3, 4, 0)))
+    with pytest.raises(ConfigurationError, match=r"image needs image digests .* Hadoop 3\.3\.4 does not have"):
+        render(spec, ClusterFacts(Version(3, 3, 4)))
 
 
 def test_a_template_of_the_site_comes_first(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ def test_launch_command_in_full() -> None:
     """The command of a Docker replica, word for word."""
     assert launch_command(spec_of(DOCKER)) == (
         "exec tensorflow_model_server --port=$((8500+10*${COMPONENT_ID})) --rest_api_port=$((8501+10*${COMPONENT_ID})) "
-        "--model_name=digits --model_base_path=hdfs://prod/models/digits --grpc_channel_arguments=grpc.so_reuseport=0"
+        "--model_name=digits --model_base_path=hdfs://prod/models/digits --grpc_channel_arguments=grpc.so_reuseport=0 "
+        "--grpc_max_threads=16 --rest_api_num_threads=16 "
+        "--tensorflow_inter_op_parallelism=4 --tensorflow_intra_op_parallelism=4"
     )
 
 
@@ -32,18 +34,26 @@ def test_a_plain_path_is_one_on_hdfs() -> None:
 def test_flags_are_written_as_the_server_parses_them() -> None:
     """Booleans are words, and the order in the file does not matter."""
     text = MINIMAL.replace('"2.6"', '"2.6", flags: {z: false, enable_batching: true, n: 2, f: 0.25, t: a b}')
-    assert server_arguments(spec_of(text))[5:] == (
+    assert [argument for argument in server_arguments(spec_of(text))[5:] if "threads" not in argument] == [
         "--enable_batching=true",
         "--f=0.25",
         "--n=2",
         "--t=a b",
+        "--tensorflow_inter_op_parallelism=1",
+        "--tensorflow_intra_op_parallelism=1",
         "--z=false",
-    )
+    ]
+
+
+def test_a_users_thread_count_comes_instead_of_ours() -> None:
+    """The server takes the last of several, but twice the same flag would puzzle whoever reads the command."""
+    arguments = server_arguments(spec_of(MINIMAL.replace('"2.6"', '"2.6", flags: {rest_api_num_threads: 7}')))
+    assert [argument for argument in arguments if "rest_api_num_threads" in argument] == ["--rest_api_num_threads=7"]
 
 
 def test_no_flag_of_ours_can_be_set_by_the_user() -> None:
-    """What the command sets is what the spec refuses, or a user's flag would override it: the last one wins."""
-    ours = {argument.removeprefix("--").partition("=")[0] for argument in server_arguments(spec_of(MINIMAL))}
+    """What the command must set is what the spec refuses; only thread counts are the user's to change."""
+    ours = {argument.removeprefix("--").partition("=")[0] for argument in server_arguments(spec_of(MINIMAL))[:5]}
     assert ours <= OWN_FLAGS.keys()
 
 
