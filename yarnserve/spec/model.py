@@ -28,9 +28,26 @@ class Delivery(str, Enum):
 
 
 class Network(str, Enum):
-    """The network of a Docker replica; a plain process always has the host's."""
+    """The network of a Docker replica; a plain process always has the host's.
+
+    BRIDGE: Docker maps the ports to the host's own, of the same numbers. They are told explicitly, because YARN never
+    reveals which ports Docker chose (yarn-services.md 5.2), so one replica runs on a host.
+    """
 
     HOST = "host"
+    BRIDGE = "bridge"
+
+
+class Readiness(str, Enum):
+    """What makes YARN call a replica READY (yarn-services.md 2, ReadinessCheck).
+
+    PROCESS: its container runs (YARN's DEFAULT). PORT: the REST port accepts a connection. HTTP: the first model's
+    status answers with 2xx; YARN waits for the answer without any limit.
+    """
+
+    PROCESS = "process"
+    PORT = "port"
+    HTTP = "http"
 
 
 @dataclass(frozen=True)
@@ -45,10 +62,15 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class ServingSpec:
-    """TF Serving's version (``2.6``) and extra flags, by name without dashes."""
+    """TF Serving's version (``2.6``) and extra flags, by name without dashes.
+
+    *batching* is what the batching parameters file says, by the fields' names (tf-serving.md 3.3); None: no batching
+    unless the flags ask for it. ``allowed_batch_sizes`` is written ``32,128``.
+    """
 
     version: str
     flags: Mapping[str, Flag] = field(default_factory=dict)
+    batching: Mapping[str, Flag] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,8 +92,33 @@ class Ports:
 
 
 @dataclass(frozen=True)
+class Mount:
+    """A path of the host, or of a file that YARN localises, inside the Docker container."""
+
+    source: str
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where replicas may run: on nodes of a partition (*node_label*), at most one on a node (*spread*)."""
+
+    node_label: str | None = None
+    spread: bool = False
+
+
+@dataclass(frozen=True)
 class ServiceSpec:
-    """One service: N replicas of one model server. *image* None means a plain process, no Docker."""
+    """One service: N replicas of one model server.
+
+    Attributes:
+        image: None means a plain process, no Docker.
+        env: further environment variables of every replica.
+        lifetime: seconds after which YARN ends the service; None: never.
+        entrypoint: run the image's ENTRYPOINT, with arguments but without a shell (yarn-services.md 5.1).
+        registry_credentials: HDFS path of Docker's client config.json.
+    """
 
     name: str
     models: tuple[ModelSpec, ...]
@@ -83,6 +130,13 @@ class ServiceSpec:
     ports: Ports = field(default_factory=Ports)
     queue: str | None = None
     supervise: SupervisePolicy = field(default_factory=SupervisePolicy)
+    env: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    placement: Placement = field(default_factory=Placement)
+    lifetime: int | None = None
+    readiness: Readiness = Readiness.PROCESS
+    entrypoint: bool = False
+    registry_credentials: str | None = None
 
     @property
     def checks(self) -> tuple[ModelCheck, ...]:
