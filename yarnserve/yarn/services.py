@@ -1,33 +1,18 @@
-"""The services API below ``/app/v1/services``: its calls, and what each of its refusals means.
-
-The API's statuses mislead: 500 for a name that is taken, 400 for a service that does not exist, 404 for a field
-that it does not know (yarn-services.md 1.4, 1.5; real-hadoop.md 7). Its texts decide.
-"""
+"""The calls of the services API below ``/app/v1/services``; ``yarn.refusals`` knows what its refusals mean."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from yarnserve.errors import (
-    AccessError,
-    ConflictError,
-    MalformedAnswerError,
-    NotFoundError,
-    RefusedError,
-    StandbyError,
-    UnreachableError,
-    YarnserveError,
-    first_line,
-)
-from yarnserve.hadoop.remote import RemoteException, error_for, find
+from yarnserve.errors import first_line
 from yarnserve.hadoop.session import HadoopSession, Reply
 from yarnserve.records.version import Version
 from yarnserve.records.yarn import Accepted, Service, ServiceState
 from yarnserve.yarn import parsing
+from yarnserve.yarn.refusals import diagnostics_of, refusal
 from yarnserve.yarn.resource_managers import ResourceManagers
 
 _SERVICES = "/app/v1/services"
@@ -70,7 +55,7 @@ class ServicesApi:
         """Return the Hadoop version that the services API states."""
         reply = self._read("/version")
         if reply.status != 200:
-            raise _refusal("GET", reply, "the services API does not answer")
+            raise refusal("GET", reply, "the services API does not answer")
         return parsing.parse_hadoop_version(reply.document(), reply.url)
 
     def create(self, document: Mapping[str, Any]) -> Accepted:
@@ -90,11 +75,11 @@ class ServicesApi:
         reply = self._read(_path(name))
         if reply.status == 200:
             return parsing.parse_service(reply.document(), reply.url)
-        diagnostics = _diagnostics(_document(reply))
+        diagnostics = diagnostics_of(reply)
         if reply.status == 500 and re.match(r"Application with id .* doesn't exist in RM", diagnostics):
             # Before 3.3.0, when the ResourceManager has forgotten the application; later ones say STOPPED.
             return Service(name, ServiceState.STOPPED, diagnostics=first_line(diagnostics))
-        raise _refusal("GET", reply, f"cannot read service {name}")
+        raise refusal("GET", reply, f"cannot read service {name}")
 
     def flex(self, name: str, component: str, count: int) -> Accepted:
         """Set the number of *component*'s containers.
@@ -148,103 +133,7 @@ class ServicesApi:
         )
         if reply.status in (200, 202):
             return parsing.parse_accepted(reply.document(), reply.url)
-        raise _refusal(method, reply, what)
-
-
-@dataclass(frozen=True)
-class _Meaning:
-    """What a refusal means: the first row whose *method* (empty: any), *status* and *text* fit decides."""
-
-    method: str
-    status: int
-    text: str
-    error: type[YarnserveError]
-    fix: str = ""
-
-    def fits(self, method: str, status: int, diagnostics: str) -> bool:
-        return self.method in ("", method) and self.status == status and bool(re.search(self.text, diagnostics))
-
-
-_AM_RESTARTS = "ask again in a few seconds: its ApplicationMaster is starting or ending"
-
-_MEANINGS = (
-    _Meaning("", 500, "safe mode", StandbyError, "wait until HDFS leaves safe mode"),
-    _Meaning("POST", 403, 'inode="/user"', AccessError, "give the user a home directory on HDFS"),
-    _Meaning("", 403, "", AccessError, "act as the user who owns it: --user, HADOOP_USER_NAME"),
-    _Meaning("POST", 500, "is already taken|already exists", ConflictError, "start or destroy that one first"),
-    _Meaning("GET", 404, r"Service \S+ not found|File does not exist: \S+\.json", NotFoundError),
-    _Meaning("GET", 404, "^Invalid ", RefusedError),
-    _Meaning("GET", 404, "", UnreachableError, _AM_RESTARTS),
-    _Meaning("GET", 500, "^Call From |^No content to map", UnreachableError, _AM_RESTARTS),
-    _Meaning("PUT", 404, "", NotFoundError),
-    _Meaning("PUT", 500, "does not exist !", NotFoundError),
-    _Meaning("PUT", 400, "is already stopped|already exists", ConflictError),
-    _Meaning(
-        "PUT",
-        400,
-        "flex can (only|not) be invoked|appId is null",
-        ConflictError,
-        "look at its state; YARN has stored the new number for its next start all the same",
-    ),
-    _Meaning("DELETE", 400, "doesn't exist", NotFoundError),
-    _Meaning("DELETE", 404, "", NotFoundError),
-    _Meaning(
-        "DELETE",
-        500,
-        "cleaning up registry|delete zk node",
-        RefusedError,
-        "its definition is gone; repeat once ZooKeeper answers, to clean the registry",
-    ),
-)
-
-
-def _refusal(method: str, reply: Reply, what: str) -> YarnserveError:
-    document = _document(reply)
-    remote = find(document)
-    if remote and ".jackson." in remote.java_class:
-        return _not_understood(remote, what, reply.url)
-    if remote:
-        return error_for(reply.status, remote, what=what, url=reply.url)
-    diagnostics = _diagnostics(document)
-    if not diagnostics:
-        return _without_words(reply, document, what)
-    why = first_line(diagnostics)
-    for meaning in _MEANINGS:
-        if meaning.fits(method, reply.status, diagnostics):
-            return meaning.error(what, where=reply.url, why=why, fix=meaning.fix)
-    return error_for(reply.status, None, what=what, url=reply.url, text=diagnostics)
-
-
-def _not_understood(remote: RemoteException, what: str, url: str) -> RefusedError:
-    """The cluster cannot read our JSON; Jackson's exceptions come as 404 (yarn-services.md 1.4)."""
-    field = re.match(r'Unrecognized field "([^"]*)"', remote.message)
-    why = f"this Hadoop does not know the field {field[1]!r}" if field else first_line(remote.message)
-    return RefusedError(what, where=url, why=why, fix="say which Hadoop this is with --hadoop-version" if field else "")
-
-
-def _without_words(reply: Reply, document: Any, what: str) -> YarnserveError:
-    # The API's own answers have words, or are {}. A web server's page in their place means that the API is not
-    # there (real-hadoop.md 7, item 4), and never that the service is not.
-    if (document == {} and reply.status == 500) or reply.status not in (404, 500, 503):
-        return error_for(reply.status, None, what=what, url=reply.url, text=reply.text)
-    return UnreachableError(
-        what,
-        where=reply.url,
-        why=f"the ResourceManager has no services API there (HTTP {reply.status})",
-        fix="set yarn.webapp.api-service.enable=true in the ResourceManager's yarn-site.xml and restart it",
-    )
-
-
-def _document(reply: Reply) -> Any:
-    try:
-        return reply.document()
-    except MalformedAnswerError:
-        return None
-
-
-def _diagnostics(document: Any) -> str:
-    text = document.get("diagnostics") if isinstance(document, dict) else None
-    return text if isinstance(text, str) else ""
+        raise refusal(method, reply, what)
 
 
 def _path(name: str) -> str:
