@@ -27,6 +27,7 @@ COMMANDS = {
     "history": ("history", "history", "List what was launched, by whom, and what changed."),
     "scale": ("operate", "scale", "Change the number of replicas."),
     "logs": ("logs", "logs", "Print what the replicas wrote."),
+    "explain": ("explain", "explain", "Say what an exit code or an error text means, and what to do."),
     "predict": ("predict", "predict", "Ask a running service for a prediction."),
     "stop": ("operate", "stop", "Stop a service; it stays known."),
     "start": ("operate", "start", "Start a stopped service again."),

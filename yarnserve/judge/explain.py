@@ -1,0 +1,512 @@
+"""Exit codes, diagnostics, waiting reasons and server log lines -> class, cause in words, fix. Pure.
+
+One table, RULES, read from the top: the rows that recognise a text stand before the row that knows only the code,
+so that ``exit code 1`` is explained by what the server said before it ended. Codes up to 0 and 137 and 143 are
+given from outside; what the server's log says is no evidence for those.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(str, Enum):
+    """What has to change before it works."""
+
+    TRANSIENT = "transient"
+    SPEC = "spec"
+    NODE = "node"
+    IMAGE = "image"
+    MODEL = "model"
+    CAPACITY = "capacity"
+    KILLED = "killed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why something ended or waits.
+
+    *cause* and *fix* are clauses without a full stop, *source* names the fact they rest on. *certain* says that
+    trying again without changing anything cannot help.
+    """
+
+    kind: Kind
+    cause: str
+    fix: str
+    source: str
+    certain: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row of the table: it applies to an exit with one of *codes* whose text holds *pattern* (empty: any text).
+
+    A row without codes explains texts only. Patterns ignore case.
+    """
+
+    codes: tuple[int, ...]
+    pattern: str
+    explanation: Explanation
+
+    def found_in(self, text: str) -> bool:
+        """Whether *text* holds the row's pattern; a row without one recognises no text."""
+        return bool(self.pattern) and re.search(self.pattern, text, re.IGNORECASE) is not None
+
+
+#: Exit codes a TensorFlow Serving that cannot start may end with: 255 itself, 1 by way of a shell, 134 by abort.
+_SERVER = (1, 134, 255)
+
+#: Exit codes of a failed ``docker run``: 7 from Docker itself, 29 when container-executor refuses first, 126 and
+#: 127 when Docker cannot start the program.
+_DOCKER = (7, 29)
+
+_OBSERVED = "docker-on-yarn-observed.md"
+_UTIL = "yarn-services.md 5.4"
+_WAITING = "yarn-services.md 8 item 16"
+
+
+def _rule(
+    codes: tuple[int, ...], pattern: str, kind: Kind, cause: str, fix: str, source: str, *, certain: bool = False
+) -> Rule:
+    return Rule(codes, pattern, Explanation(kind, cause, fix, source, certain))
+
+
+_DOCKER_RULES = (
+    _rule(
+        (*_DOCKER, 127),
+        r"\bis not trusted|untrusted image",
+        Kind.IMAGE,
+        "the image is not from a registry that the nodes trust, so Docker gets no mounts, no GPU and no start script",
+        "use an image of a trusted registry, or have its prefix added to docker.trusted.registries in "
+        "container-executor.cfg on every node",
+        _OBSERVED,
+        certain=True,
+    ),
+    _rule(
+        _DOCKER,
+        r"unable to find image|no such image|manifest (?:for \S+ )?(?:not found|unknown)|pull access denied|"
+        r"repository .{0,200}(?:does not exist|not found)|docker image invalid|doesn't match docker image name",
+        Kind.IMAGE,
+        "Docker cannot find the image, or may not pull it",
+        "correct the image's name and tag; if it needs a login, give the registry's credentials",
+        _OBSERVED,
+        certain=True,
+    ),
+    _rule(
+        _DOCKER,
+        r"mount access error|invalid (?:docker )?(?:read-only|read-write|ro|rw) mount|invalid docker mount",
+        Kind.NODE,
+        "a mount is not allowed on the node, or a path that its configuration allows does not exist there",
+        "mount only what docker.allowed.ro-mounts and rw-mounts in container-executor.cfg list; every path listed "
+        "there must exist on the node, or no Docker container starts on it",
+        _OBSERVED,
+    ),
+    _rule(
+        _DOCKER,
+        r"requested network in allowed networks|invalid docker network",
+        Kind.SPEC,
+        "the Docker network is not allowed on the node",
+        "use a network that docker.allowed.networks in container-executor.cfg lists, usually host",
+        _UTIL,
+        certain=True,
+    ),
+    _rule(
+        _DOCKER,
+        r"invalid docker runtime|requested runtime in allowed runtimes",
+        Kind.NODE,
+        "the node does not allow the Docker runtime that the container needs (nvidia for a GPU)",
+        "have the runtime added to docker.allowed.runtimes in container-executor.cfg on every GPU node",
+        _UTIL,
+        certain=True,
+    ),
+    _rule(
+        _DOCKER,
+        r"privileged docker containers are disabled|privileged containers? (?:are )?not allowed",
+        Kind.SPEC,
+        "privileged Docker containers are not allowed",
+        "run without privileged; TensorFlow Serving does not need it",
+        _UTIL,
+        certain=True,
+    ),
+    _rule(
+        _DOCKER,
+        r"invalid docker ports? mapping|invalid port mappings?",
+        Kind.SPEC,
+        "a port mapping cannot be read",
+        "write it as host:container, digits only",
+        "yarn-services.md 5.2",
+        certain=True,
+    ),
+    _rule(
+        _DOCKER,
+        r"cgroup-parent for systemd",
+        Kind.NODE,
+        "Docker on the node uses the systemd cgroup driver, YARN works only with cgroupfs",
+        "set native.cgroupdriver=cgroupfs in the node's daemon.json",
+        _UTIL,
+        certain=True,
+    ),
+    _rule(
+        (1, *_DOCKER),
+        r"wrong number of arguments \(\d+ vs",
+        Kind.NODE,
+        "container-executor and NodeManager on the node are of different Hadoop versions",
+        "install the container-executor of the NodeManager's own version",
+        _OBSERVED,
+    ),
+    _rule(
+        _DOCKER,
+        r"port is already allocated",
+        Kind.NODE,
+        "another container has the mapped host port",
+        "map to another host port, or leave the host port free (:8501)",
+        "tf-serving.md 7.6",
+    ),
+)
+
+_SERVER_RULES = (
+    _rule(
+        _SERVER,
+        r"file system scheme '\w+' not implemented",
+        Kind.SPEC,
+        "this TensorFlow Serving cannot read the model's file system; hdfs:// ends with 2.6",
+        "let yarnserve fetch the model to the node's disk, or use an image up to 2.6 with Java and libhdfs",
+        "tf-serving.md 6.1",
+        certain=True,
+    ),
+    _rule(
+        (*_SERVER, 127, 139),
+        r"libjvm\.so|libhdfs\.so|java_home|hadoop_hdfs_home|noclassdeffounderror|hdfsbuilderconnect|classnotfound",
+        Kind.IMAGE,
+        "the server reads HDFS itself and lacks Java, libhdfs or Hadoop's jars",
+        "set JAVA_HOME, HADOOP_HDFS_HOME, LD_LIBRARY_PATH (libjvm) and CLASSPATH (hadoop classpath --glob), or let "
+        "yarnserve fetch the model",
+        "tf-serving.md 6.2",
+        certain=True,
+    ),
+    _rule(
+        _SERVER,
+        r"couldn't interpret value .{0,200} for flag|invalid (?:flag )?value .{0,200} for flag",
+        Kind.SPEC,
+        "a flag of TensorFlow Serving has a value that it cannot read",
+        "correct the flag; only --name=value is understood, not --name value",
+        "tf-serving.md 1.1",
+        certain=True,
+    ),
+    _rule(
+        _SERVER,
+        r"address already in use|failed to bind|couldn't bind|no address added out of total",
+        Kind.NODE,
+        "another process on the node has the server's port",
+        "choose other ports, or leave them to yarnserve; replicas of one service need different ports on one node",
+        "tf-serving.md 7.6",
+    ),
+    _rule(
+        _SERVER,
+        r"cuda_error_out_of_memory|cuda out of memory|oom when allocating|failed to allocate .{0,80} from device|"
+        r"resource_?exhausted: .{0,40}oom",
+        Kind.CAPACITY,
+        "the model does not fit into the GPU's memory, or another process holds it",
+        "ask for a GPU of its own per replica, lower per_process_gpu_memory_fraction of the other process, or use a "
+        "smaller batch",
+        "tf-serving.md 7.7",
+    ),
+    _rule(
+        _SERVER,
+        r"cuda_error_no_device|no cuda-capable device|failed call to cuinit|could not load dynamic library 'libcuda",
+        Kind.NODE,
+        "the server finds no GPU in its container",
+        "ask for resources.gpus, and check nvidia-smi on the node",
+        "yarn-services.md 5.5",
+    ),
+    _rule(
+        _SERVER,
+        r"op type not registered",
+        Kind.MODEL,
+        "the model uses an operation that this TensorFlow Serving does not have",
+        "use an image of the version the model was made with, or export the model without custom operations",
+        "tf-serving.md 5.2",
+        certain=True,
+    ),
+    _rule(
+        _SERVER,
+        r"could not find savedmodel|could not find meta graph|data loss|checksum does not match|"
+        r"failed to (?:find|get) matching files|not an sstable",
+        Kind.MODEL,
+        "the newest version of the model is incomplete or damaged",
+        "publish it again under a new number with yarnserve models publish, which copies first and renames last",
+        "tf-serving.md 5.4",
+    ),
+    _rule(
+        _SERVER,
+        r"could not find base path|base path .{0,200} (?:does not exist|not found)",
+        Kind.MODEL,
+        "the model's path does not exist, and the server waits for it with its ports closed",
+        "correct the path in the spec, or publish the model",
+        "tf-serving.md 5.3",
+    ),
+    _rule(
+        _SERVER,
+        r"no versions of servable .{0,200} found",
+        Kind.MODEL,
+        "there is no version under the model's path, and the server waits for one with its ports closed",
+        "publish a version; the path must hold directories named by numbers",
+        "tf-serving.md 5.3",
+    ),
+    _rule(
+        _SERVER,
+        r"failed to start server|failed to load .{0,200}model",
+        Kind.MODEL,
+        "TensorFlow Serving could not start, because a model did not load or its configuration is wrong",
+        "read the server's log for the first error",
+        "tf-serving.md 1.1",
+    ),
+    _rule(
+        (1, 127),
+        r"glibc(?:xx)?_[\d.]+' not found",
+        Kind.IMAGE,
+        "the server's program needs a newer C library than it finds",
+        "use a program built for the nodes' system, or run it in Docker",
+        "tf-serving.md 2",
+        certain=True,
+    ),
+    # Last: an unknown flag does not stop the server.
+    _rule(
+        _SERVER,
+        r"unknown argument: ?\S*|unrecognized (?:flag|option|argument)|unknown (?:flag|option)",
+        Kind.SPEC,
+        "a flag is unknown to this version of TensorFlow Serving, which ignores it",
+        "remove the flag, or use an image that knows it",
+        "tf-serving.md 1.1",
+    ),
+)
+
+_WAITING_RULES = (
+    _rule(
+        (),
+        r"invalid resource request.{0,200}resource type=\[(?:yarn\.io/gpu|.{0,40}gpu)",
+        Kind.CAPACITY,
+        "a replica asks for more GPUs than any node has",
+        "ask for fewer GPUs per replica, or check that the NodeManagers report theirs",
+        _OBSERVED,
+        certain=True,
+    ),
+    _rule(
+        (),
+        r"invalid resource request",
+        Kind.CAPACITY,
+        "a replica asks for more than any node, or the scheduler's maximum allocation, allows",
+        "ask for less, or raise yarn.scheduler.maximum-allocation-mb / -vcores",
+        _OBSERVED,
+        certain=True,
+    ),
+    _rule(
+        (),
+        r"user's am resource limit exceeded",
+        Kind.CAPACITY,
+        "the user's share of the queue for ApplicationMasters is full",
+        "stop a service of this user, or raise user-limit-factor or maximum-am-resource-percent of the queue",
+        _WAITING,
+    ),
+    _rule(
+        (),
+        r"queue's am resource limit exceeded|not yet activated|maximum-am-resource-percent|maxamshare",
+        Kind.CAPACITY,
+        "there is no room in the queue for another ApplicationMaster (1024 MB and 1 vcore each)",
+        "stop a service in the queue, or raise yarn.scheduler.capacity.maximum-am-resource-percent (shipped: 0.1)",
+        _WAITING,
+    ),
+    _rule(
+        (),
+        r"cluster resource is empty",
+        Kind.CAPACITY,
+        "no NodeManager is registered with the ResourceManager",
+        "start the NodeManagers; yarn node -list shows those that are there",
+        _WAITING,
+    ),
+    _rule(
+        (),
+        r"waiting for resources to be assigned for am|black ?listed|ignore exclusivity",
+        Kind.CAPACITY,
+        "no node has room for the ApplicationMaster, or none carries the wanted label",
+        "wait, stop something else in the queue, or correct the placement label",
+        _WAITING,
+    ),
+    _rule(
+        (),
+        r"am container is launched, waiting|waiting for am container to (?:be launched|register)",
+        Kind.TRANSIENT,
+        "the ApplicationMaster is being started",
+        "wait; if it stays so, read the ApplicationMaster's log with yarn logs",
+        _WAITING,
+    ),
+    _rule(
+        (),
+        r"already has \d+ applications|maximum applications?|too many applications",
+        Kind.CAPACITY,
+        "the queue holds as many applications as it may",
+        "stop a service in the queue, or raise yarn.scheduler.capacity.maximum-applications",
+        _WAITING,
+    ),
+    _rule(
+        (),
+        r"queue \S+ is stopped|queue .{0,80}is in draining|cannot accept submission",
+        Kind.CAPACITY,
+        "the queue is stopped and takes no applications",
+        "name another queue in the spec, or have this one started (state RUNNING in capacity-scheduler.xml)",
+        _WAITING,
+        certain=True,
+    ),
+    _rule(
+        (),
+        r"unknown queue|non-leaf queue|leaf queue|queue \S+ (?:does not|doesn't) exist",
+        Kind.SPEC,
+        "there is no such queue, or it is not a leaf",
+        "name a leaf queue in the spec; yarn queue -status NAME knows it",
+        _WAITING,
+        certain=True,
+    ),
+    _rule(
+        (),
+        r"cannot submit applications? to queue|does not have permission to submit",
+        Kind.SPEC,
+        "the user may not use the queue",
+        "name another queue, or have the user added to its acl_submit_applications",
+        _WAITING,
+        certain=True,
+    ),
+    _rule(
+        (),
+        r"unable to parse some mounts",
+        Kind.SPEC,
+        "a mount cannot be read",
+        "write it as source:target:ro or :rw",
+        "yarn-services.md 5.2",
+        certain=True,
+    ),
+    _rule(
+        (),
+        r"exceeded the lifetime|lifetime period",
+        Kind.KILLED,
+        "the service's lifetime is over, and YARN has ended it",
+        "raise or remove lifetime in the spec and start it again",
+        "yarn-services.md 8 item 26",
+    ),
+    _rule(
+        (),
+        r"resourcenotfoundexception|unknown resource",
+        Kind.SPEC,
+        "the cluster does not know a resource that the spec asks for, such as yarn.io/gpu",
+        "have it added to resource-types.xml on ResourceManager and NodeManagers, or do not ask for it",
+        "real-hadoop.md 7 item 5",
+        certain=True,
+    ),
+)
+
+_CODE_RULES = (
+    _rule((0,), "", Kind.UNKNOWN, "the process ended by itself without an error", "a server must stay in the "
+          "foreground: start it with exec and without &", "yarn-services.md 4.1"),
+    _rule((1,), "", Kind.UNKNOWN, "the program failed; the reason is in its log", "read the log with yarnserve logs "
+          "NAME", "tf-serving.md 1.1"),
+    _rule((2,), "", Kind.SPEC, "the shell could not read the launch command, as with double quotes in it", "write "
+          "the command without double quotes", _OBSERVED, certain=True),
+    _rule((3,), "", Kind.UNKNOWN, "the program ended with a code of its own",
+          "read the log with yarnserve logs NAME", _OBSERVED),
+    _rule((7,), "", Kind.IMAGE, "Docker could not run the container; most often the image's name or tag does not "
+          "exist", "correct the image's name and tag; docker pull on a node tells more", _OBSERVED),
+    _rule((22, 24), "", Kind.NODE, "container-executor on the node is installed with wrong ownership, or cannot read "
+          "its configuration", "own the program by root with mode 6050 and container-executor.cfg by root with 0400",
+          _UTIL),
+    _rule((29,), "", Kind.NODE, "container-executor refused the Docker container: an image it does not trust, or a "
+          "mount, network or runtime it does not allow", "compare the spec with container-executor.cfg on the node",
+          _OBSERVED),
+    _rule((126,), "", Kind.IMAGE, "the program is there but may not be executed", "give it execute permission, and "
+          "check that it is built for the node's processor", _OBSERVED),
+    _rule((127,), "", Kind.IMAGE, "the program, or YARN's own start script, is not there: the wrong name of the "
+          "server's program, or an untrusted image whose mounts were dropped", "check that the image holds "
+          "tensorflow_model_server and bash, and that its registry is in docker.trusted.registries", _OBSERVED),
+    _rule((132,), "", Kind.IMAGE, "the program uses instructions that the node's processor does not have", "use an "
+          "image built for the processor (without AVX), or a label that leads to newer nodes", "tf-serving.md 2"),
+    _rule((134,), "", Kind.UNKNOWN, "the server aborted itself (SIGABRT)", "read the last lines of its log",
+          "tf-serving.md 7"),
+    _rule((135,), "", Kind.CAPACITY, "the server could not reach memory that it had mapped (SIGBUS)", "check disk and "
+          "shared memory of the node", "tf-serving.md 7"),
+    _rule((137,), "", Kind.KILLED, "it was killed (SIGKILL): by YARN, by hand, or by the kernel because its memory ran "
+          "out", "if nobody stopped it, raise resources.memory: a version swap needs twice the model",
+          "docker-on-yarn-observed.md; tf-serving.md 7.1"),
+    _rule((139,), "", Kind.UNKNOWN, "the server crashed (SIGSEGV)", "read the last lines of its log; with native HDFS "
+          "check that libhdfs and Java fit together", "tf-serving.md 6.2"),
+    _rule((143,), "", Kind.KILLED, "it was asked to end (SIGTERM), by YARN or by hand", "nothing, if it was meant; "
+          "YARN replaces it", _OBSERVED),
+    _rule((154,), "", Kind.NODE, "the NodeManager restarted and lost the container's exit code", "nothing; YARN "
+          "replaces it", "yarn-services.md 6"),
+    _rule((255,), "", Kind.UNKNOWN, "TensorFlow Serving could not start: a flag it cannot read, a model that does not "
+          "load, or a port that is taken", "read the log with yarnserve logs NAME", "tf-serving.md 1.1"),
+    _rule((-100,), "", Kind.TRANSIENT, "YARN released the container, or its node was lost", "nothing; YARN replaces "
+          "it. If it happens again, check the node", "yarn-services.md 4.2"),
+    _rule((-101,), "", Kind.NODE, "the node's local or log disks have failed or are full", "free or repair the disks; "
+          "yarn node -list -all -showDetails tells which", "yarn-services.md 4.2"),
+    _rule((-102,), "", Kind.CAPACITY, "YARN took the container away for another queue (preemption)", "use a queue that "
+          "is guaranteed the capacity, or one without preemption", "yarn-services.md 4.2"),
+    _rule((-103,), "", Kind.CAPACITY, "it used more virtual memory than YARN allows", "set "
+          "yarn.nodemanager.vmem-check-enabled=false on the nodes; TensorFlow maps far more than it uses",
+          "peers.md 1.1 item 8"),
+    _rule((-104,), "", Kind.CAPACITY, "it used more memory than it asked for", "raise resources.memory: a version swap "
+          "needs twice the model", "peers.md 1.1 item 8; tf-serving.md 7.1"),
+    _rule((-105,), "", Kind.KILLED, "the service's ApplicationMaster stopped it: a stop, a scale-down or a "
+          "replacement", "nothing, if it was meant", _OBSERVED),
+    _rule((-106,), "", Kind.KILLED, "the ResourceManager stopped it", "ask who killed the application or took the node "
+          "out of service", "yarn-services.md 4.2"),
+    _rule((-107,), "", Kind.KILLED, "its application had ended", "see why the application ended: yarnserve status",
+          "yarn-services.md 4.2"),
+    _rule((-108,), "", Kind.CAPACITY, "the node stopped it to make room for a guaranteed container", "nothing; YARN "
+          "replaces it", "yarn-services.md 4.2"),
+    _rule((-109,), "", Kind.SPEC, "it wrote more log than the node allows", "roll the logs, or raise "
+          "yarn.nodemanager.container-log-monitor limits", "yarn-services.md 4.2"),
+)  # fmt: skip
+
+#: Every row, in the order in which they are tried.
+RULES: tuple[Rule, ...] = (*_DOCKER_RULES, *_SERVER_RULES, *_WAITING_RULES, *_CODE_RULES)
+
+#: 128 plus a signal's number is how a shell reports a process that the signal ended.
+_SIGNALS = 128
+
+#: Longest text that is searched; a NodeManager keeps 10,000 characters of diagnostics.
+_LONGEST = 65536
+
+_EXIT_IN_TEXT = re.compile(
+    r"exit(?:ed)?(?:ing)?(?: with| status| code|code)?[^\n\d-]{0,40}?(?P<code>-?\d{1,4})\b", re.IGNORECASE
+)
+
+
+def explain_exit(code: int, diagnostics: str = "", last_words: str = "") -> Explanation:
+    """Explain an exit code as a NodeManager reports it.
+
+    Args:
+        code: the exit code; negative ones are YARN's own.
+        diagnostics: the container's diagnostics, where known.
+        last_words: the end of its stderr or stdout, where known.
+    """
+    text = f"{diagnostics}\n{last_words}"[-_LONGEST:]
+    for rule in RULES:
+        if code in rule.codes and (not rule.pattern or rule.found_in(text)):
+            return rule.explanation
+    if _SIGNALS < code < _SIGNALS + 65:
+        cause = f"a signal ended it (number {code - _SIGNALS})"
+        return Explanation(Kind.UNKNOWN, cause, "read the last lines of its log", _OBSERVED)
+    cause = f"it ended with {code}, a code that neither YARN nor TensorFlow Serving uses"
+    return Explanation(Kind.UNKNOWN, cause, "read the log with yarnserve logs NAME", _OBSERVED)
+
+
+def explain_text(text: str) -> Explanation | None:
+    """Explain diagnostics, a waiting reason or a line of a server's log; None when no row of the table knows it."""
+    text = text[-_LONGEST:]
+    known = next((rule.explanation for rule in RULES if rule.found_in(text)), None)
+    if known is not None:
+        return known
+    codes = [int(found["code"]) for found in _EXIT_IN_TEXT.finditer(text)]
+    explained = next((code for code in reversed(codes) if any(code in rule.codes for rule in RULES)), None)
+    return explain_exit(explained, text) if explained is not None else None
