@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from yarnserve.sandbox.namespace import Namespace
-from yarnserve.sandbox.webhdfs import HdfsServers
+from yarnserve.sandbox.webhdfs import RELEASE, HdfsServers
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Answer:
 
 
 @contextmanager
-def serving(namespace: Namespace) -> Iterator[HdfsServers]:
-    """Run a NameNode and a DataNode over *namespace*."""
-    servers = HdfsServers(namespace)
+def serving(namespace: Namespace, release: tuple[int, ...] = RELEASE) -> Iterator[HdfsServers]:
+    """Run the HDFS servers of a Hadoop release over *namespace*."""
+    servers = HdfsServers(namespace, release=release)
     started: Future[Callable[[], object]] = Future()
     thread = threading.Thread(target=lambda: asyncio.run(_serve(servers, started)))
     thread.start()

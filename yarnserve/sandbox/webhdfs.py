@@ -1,6 +1,6 @@
-"""WebHDFS over the sandbox's namespace: a NameNode's HTTP socket and a DataNode's, as Hadoop 3.1.4 answers.
+"""WebHDFS over the sandbox's namespace: a NameNode's HTTP socket and a DataNode's, as a chosen Hadoop answers.
 
-Shapes, statuses and messages are those of tests/golden/webhdfs-3.1.4.jsonl.gz (real-hadoop.md 8). What the sandbox
+Shapes, statuses and messages are those of tests/golden/webhdfs-*.jsonl.gz (real-hadoop.md 8). What the sandbox
 does not have (APPEND, checksums, ACLs, delegation tokens, `doas`, ...) answers 400, as an unknown operation does.
 """
 
@@ -27,6 +27,8 @@ _STACK = (
     "\n\tat org.apache.hadoop.ipc.RPC$Server.call(RPC.java:1036)"
     "\n\tat org.apache.hadoop.ipc.Server$Handler.run(Server.java:2943)\n"
 )
+#: The release whose answers are given unless another is asked for.
+RELEASE = (3, 1, 4)
 _BAD_REQUEST = {"IllegalArgumentException", "UnsupportedOperationException", "InvalidPathException"}
 
 Handler: TypeAlias = Callable[[str, Parameters], web.Response]
@@ -39,10 +41,12 @@ class HdfsServers:
     Args:
         namespace: what they serve.
         host: address to bind, also the one in redirects.
+        release: the Apache release to imitate.
     """
 
-    def __init__(self, namespace: Namespace, *, host: str = "127.0.0.1") -> None:
+    def __init__(self, namespace: Namespace, *, host: str = "127.0.0.1", release: tuple[int, ...] = RELEASE) -> None:
         self._namespace = namespace
+        self._release = release
         self._host = host
         self._runners: list[web.AppRunner] = []
         self.namenode_url = ""
@@ -54,8 +58,9 @@ class HdfsServers:
             YarnserveError: *host* cannot be bound.
         """
         rpc_address = f"{self._host}:8020"
-        datanode = await self._serve(_DataNode(self._namespace, rpc_address).answer)
-        self.namenode_url = await self._serve(_NameNode(self._namespace, rpc_address, datanode).answer)
+        datanode = await self._serve(_DataNode(self._namespace, rpc_address, self._release).answer)
+        namenode = _NameNode(self._namespace, rpc_address, datanode, self._release)
+        self.namenode_url = await self._serve(namenode.answer)
 
     async def stop(self) -> None:
         """Close both sockets."""
@@ -85,8 +90,9 @@ class HdfsServers:
 class _NameNode:
     """Metadata, and redirects to the DataNode."""
 
-    def __init__(self, namespace: Namespace, rpc_address: str, datanode_url: str) -> None:
+    def __init__(self, namespace: Namespace, rpc_address: str, datanode_url: str, release: tuple[int, ...]) -> None:
         self._namespace = namespace
+        self._release = release
         self._rpc_address = rpc_address
         self._datanode_url = datanode_url
         self._operations: Mapping[str, Mapping[str, Handler]] = {
@@ -142,7 +148,15 @@ class _NameNode:
             "spaceQuota": -1,
             "typeQuota": {},
         }
-        return _json({"ContentSummary": document})
+        if self._release >= (3, 3):
+            document |= {
+                "ecPolicy": "" if summary.directories else "Replicated",
+                "snapshotDirectoryCount": 0,
+                "snapshotFileCount": 0,
+                "snapshotLength": 0,
+                "snapshotSpaceConsumed": 0,
+            }
+        return _json({"ContentSummary": dict(sorted(document.items()))})
 
     def _get_home_directory(self, _path: str, parameters: Parameters) -> web.Response:
         return _json({"Path": self._namespace.home(parameters.user)})
@@ -217,8 +231,9 @@ class _NameNode:
 class _DataNode:
     """File contents, streamed both ways; every answer ends its connection, as Hadoop's does."""
 
-    def __init__(self, namespace: Namespace, rpc_address: str) -> None:
+    def __init__(self, namespace: Namespace, rpc_address: str, release: tuple[int, ...]) -> None:
         self._namespace = namespace
+        self._release = release
         self._rpc_address = rpc_address
         self._operations: Mapping[str, Mapping[str, Transfer]] = {
             "GET": {"OPEN": self._open},
@@ -268,7 +283,9 @@ class _DataNode:
         with writer:
             async for piece in request.content.iter_any():
                 writer.write(piece)
-        response = web.Response(status=201, headers={"Location": f"hdfs://{self._rpc_address}{quote(path, safe='/+')}"})
+        # Hadoop 3.4's DataNode no longer says where the file is.
+        location = {"Location": f"hdfs://{self._rpc_address}{quote(path, safe='/+')}"}
+        response = web.Response(status=201, headers=location if self._release < (3, 4) else None)
         response.force_close()
         return response
 
