@@ -20,6 +20,12 @@ def kill(yarnserve: Shell, container: str) -> None:
         pass
 
 
+def replicas(yarnserve: Shell, name: str) -> list[dict[str, Any]]:
+    """Every replica as ``status -o json`` reports it."""
+    every: list[dict[str, Any]] = yarnserve("status", name, "-o", "json").document["replicas"]
+    return every
+
+
 def replica(yarnserve: Shell, name: str) -> dict[str, Any]:
     """The first replica as ``status -o json`` reports it."""
     first: dict[str, Any] = yarnserve("status", name, "-o", "json").document["replicas"][0]
@@ -158,3 +164,28 @@ def test_ctrl_c_in_wait_detaches_and_says_how_to_resume(yarnserve: Shell, write_
     assert "Traceback" not in rest
     assert yarnserve("status", "detached").status == 0
     assert yarnserve("destroy", "detached", "--yes").status == 0
+
+
+def test_restart_replaces_one_replica(own: Service, yarnserve: Shell) -> None:
+    """3.1.4 decommissions it and adds another of a new number; the other replica and the size stay."""
+    assert yarnserve("scale", own.name, "2", "--wait", "--timeout", "30").status == 0
+    before = {each["instance"]: each["container"] for each in replicas(yarnserve, own.name)}
+    restarted = yarnserve("restart", own.name, "--replica", "0", "--wait", "--timeout", "30")
+    assert restarted.status == 0, restarted.stderr
+    assert "serve-2 takes over from 0" in restarted.stderr
+    after = {each["instance"]: each["container"] for each in replicas(yarnserve, own.name)}
+    assert set(after) == {"serve-1", "serve-2"}
+    assert after["serve-1"] == before["serve-1"]
+    assert yarnserve("status", own.name, "--exit-status").status == 0
+
+
+def test_restart_of_what_is_not_there_changes_nothing(own: Service, yarnserve: Shell) -> None:
+    """An unknown replica is 5, a Hadoop without any means 1, a stopped service 6; the container stays till then."""
+    before = replica(yarnserve, own.name)["container"]
+    missing = yarnserve("restart", own.name, "--replica", "7")
+    assert (missing.status, "running: serve-0" in missing.stderr) == (5, True)
+    old = yarnserve("restart", own.name, "--replica", "0", "--hadoop-version", "3.1.1")
+    assert (old.status, "from Hadoop 3.1.3" in old.stderr) == (1, True)
+    assert replica(yarnserve, own.name)["container"] == before
+    assert yarnserve("stop", own.name).status == 0
+    assert yarnserve("restart", own.name, "--replica", "0").status == 6

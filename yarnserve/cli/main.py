@@ -26,6 +26,7 @@ COMMANDS = {
     "events": ("events", "events", "Print what YARN tells of a service now."),
     "history": ("history", "history", "List what was launched, by whom, and what changed."),
     "scale": ("operate", "scale", "Change the number of replicas."),
+    "restart": ("operate", "restart", "Replace one replica by a new one."),
     "logs": ("logs", "logs", "Print what the replicas wrote."),
     "explain": ("explain", "explain", "Say what an exit code or an error text means, and what to do."),
     "predict": ("predict", "predict", "Ask a running service for a prediction."),

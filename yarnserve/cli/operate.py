@@ -1,4 +1,4 @@
-"""``scale``, ``stop``, ``start``, ``destroy``: change a service that was launched."""
+"""``scale``, ``restart``, ``stop``, ``start``, ``destroy``: change a service that was launched."""
 
 from __future__ import annotations
 
@@ -35,6 +35,26 @@ def scale(connection: Connection, name: str, replicas: int, wait: bool, timeout:
     outcome = Actions(connection, narrate=narrate).scale(name, replicas)
     if outcome.step is Step.NOTHING:
         narrate(f"{name} has {replicas} replicas: nothing to do")
+    if wait:
+        follow(connection, name, timeout)
+
+
+@click.command()
+@SERVICE_NAME
+@click.option("--replica", metavar="INSTANCE", required=True, help="Which one, e.g. serve-0 (or 0).")
+@WAIT
+@TIMEOUT
+@with_connection
+def restart(connection: Connection, name: str, replica: str, wait: bool, timeout: float) -> None:
+    """Replace one replica of the running service NAME by a new one.
+
+    From Hadoop 3.3 on its container is killed and YARN replaces it under the same name. Before, YARN can only
+    decommission it and make another, which gets a new number (and ports).
+    """
+    from yarnserve.service.actions import Actions
+
+    outcome = Actions(connection, narrate=narrate).restart(name, replica)
+    narrate(f"{name}: {', '.join(outcome.instances)} takes over from {replica}")
     if wait:
         follow(connection, name, timeout)
 

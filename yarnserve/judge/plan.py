@@ -19,6 +19,7 @@ class Step(str, Enum):
     START = "start"
     REPLACE = "replace"
     STOP = "stop"
+    RESTART = "restart one replica"
     FOREIGN = "the name belongs to a service that yarnserve did not launch"
     CHANGED = "the service runs something else"
 

@@ -1,4 +1,4 @@
-"""The acts: launch, scale, stop, start, destroy. The only place that changes a service.
+"""The acts: launch, scale, restart, stop, start, destroy. The only place that changes a service.
 
 Each act holds the service's lease, records the wanted state before it is carried out (so that nobody repairs what a
 person has just ended), reads YARN again right before it writes, and sends each write once. A write whose outcome is
@@ -19,6 +19,7 @@ from yarnserve.errors import (
     ConflictError,
     MalformedAnswerError,
     NotFoundError,
+    RefusedError,
     RequestTimeoutError,
     UnreachableError,
     UsageError,
@@ -26,15 +27,16 @@ from yarnserve.errors import (
     YarnserveError,
 )
 from yarnserve.judge.plan import Plan, Step, plan_launch
-from yarnserve.records.yarn import Accepted, Application, ComponentState, Service
+from yarnserve.records.yarn import Accepted, Application, Component, ComponentState, Container, Service
 from yarnserve.render.service import ClusterFacts, render
 from yarnserve.repository.versions import require_version
 from yarnserve.service.connection import Connection
 from yarnserve.service.lease import Lease
-from yarnserve.service.look import newest_application, no_service
+from yarnserve.service.look import newest_application, no_service, require_instance
+from yarnserve.service.means import Decision, Means, means_for
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.service.store import ServiceStore
-from yarnserve.spec.endpoints import most_replicas
+from yarnserve.spec.endpoints import instance_number, most_replicas
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 
 T = TypeVar("T")
@@ -55,10 +57,11 @@ OUTCOME_UNKNOWN = (RequestTimeoutError, MalformedAnswerError)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an act did, and YARN's *application_id* where it named one."""
+    """What an act did, YARN's *application_id* where it named one, and the *instances* that it made."""
 
     step: Step
     application_id: str = ""
+    instances: tuple[str, ...] = ()
 
 
 class Actions:
@@ -153,6 +156,83 @@ class Actions:
                 return Outcome(Step.NOTHING)
             self._flex(name, replicas, "scale", store, lease)
             return Outcome(Step.SCALE)
+
+    def restart(self, name: str, replica: str) -> Outcome:
+        """Have YARN replace the container of *replica* (``serve-1`` or ``1``) of the running service *name*.
+
+        Ends when YARN has taken the old one away and knows of a replacement; ``Outcome.instances`` names the replica
+        that takes over, of another number where this Hadoop has only decommissioning.
+
+        Raises:
+            NotFoundError: it has no such replica.
+            RefusedError: this Hadoop has no means for it.
+        """
+        with self._leased(name, "restart") as (store, lease):
+            ports = _require_ours(store, name, self.connection).spec.ports
+            component = self._running_component(name, store)
+            container = require_instance(component, name, replica)
+            instance = container.instance
+            means = means_for(Decision.RESTART_REPLICA, self.connection.hadoop_version())
+            if means is None:
+                raise RefusedError(
+                    f"cannot restart {instance} of {name}",
+                    why="one replica can be replaced from Hadoop 3.1.3, 3.2.1 or 3.3 on",
+                    fix=f"restart all of them: yarnserve stop {name}, then yarnserve start {name}",
+                )
+            self._narrate(f"restarting {instance} of {name}: {means.value}")
+            if means is Means.SIGNAL:
+                return self._restart_by_signal(name, container, lease)
+            if ports.per_replica and _next_number(component) >= most_replicas(ports.rest, ports.grpc):
+                raise UsageError(f"{name} cannot get one more number for a replica", why="its ports would pass 65535")
+            return self._restart_by_decommission(name, component, instance, store, lease)
+
+    def _running_component(self, name: str, store: ServiceStore) -> Component:
+        seen = self._see(name, store)
+        component = seen.service.component(COMPONENT) if seen.service else None
+        if not seen.runs:
+            raise ConflictError(f"{name} is not running", next=f"yarnserve start {name}")
+        if component is None:
+            raise UnreachableError(
+                f"YARN does not tell which replicas {name} has", why="its ApplicationMaster starts or ends now"
+            )
+        return component
+
+    def _restart_by_signal(self, name: str, container: Container, lease: Lease) -> Outcome:
+        lease.check()
+        self._heard(lambda: self.connection.cluster.kill_container(container.id), "the signal")
+        # Only another container id proves it: a process may survive a signal (docker-on-yarn-observed.md).
+        self._settle(lambda: self._replaced(name, container), f"another container of {container.instance}")
+        return Outcome(Step.RESTART, instances=(container.instance,))
+
+    def _replaced(self, name: str, old: Container) -> bool:
+        found = self.connection.services.get(name).component(COMPONENT)
+        ids = [each.id for each in found.containers if each.instance == old.instance] if found else []
+        return bool(ids) and old.id not in ids
+
+    def _restart_by_decommission(
+        self, name: str, component: Component, instance: str, store: ServiceStore, lease: Lease
+    ) -> Outcome:
+        before = {each.instance for each in component.containers}
+        replicas = component.desired
+        self._settle(lambda: not self._flexing(name), f"{name} to finish its last change of size")
+        lease.check()
+        try:
+            self._heard(
+                lambda: self.connection.services.decommission(name, COMPONENT, instance), f"the end of {instance}"
+            )
+            self._settle(lambda: instance not in self._instances(name), f"{instance} to end")
+            self._flex(name, replicas, "restart", store, lease)
+            new = self._settle(lambda: tuple(self._instances(name) - before), f"a replica in place of {instance}")
+        except BaseException:
+            self._narrate(f"{name} may be left with one replica less; mend it with: yarnserve scale {name} {replicas}")
+            raise
+        return Outcome(Step.RESTART, instances=tuple(sorted(new)))
+
+    def _instances(self, name: str) -> set[str]:
+        found = self.connection.services.get(name).component(COMPONENT)
+        if found is None:
+            raise UnreachableError(f"YARN does not tell which replicas {name} has")
+        return {each.instance for each in found.containers}
 
     def stop(self, name: str) -> Outcome:
         """Stop service *name* and wait until YARN says so; its definition stays."""
@@ -373,6 +453,11 @@ def _require_ours(store: ServiceStore, name: str, connection: Connection) -> Rev
         error.why = f"yarnserve has not launched one of this name for user {connection.settings.user}"
         raise error
     return saved.record
+
+
+def _next_number(component: Component) -> int:
+    """The least number that a replica made now may get: YARN gives no number twice to the decommissioned."""
+    return max((instance_number(each.instance) for each in component.containers), default=-1) + 1
 
 
 def _discard(store: ServiceStore, lease: Lease) -> None:

@@ -16,7 +16,7 @@ from yarnserve import probe
 from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.judge.verdict import judge_missing, judge_replica
 from yarnserve.records.replica import Endpoint, ModelState, Observation, Replica, Target, Verdict
-from yarnserve.records.yarn import Application, Container, ContainerState, NodeContainer, Service
+from yarnserve.records.yarn import Application, Component, Container, ContainerState, NodeContainer, Service
 from yarnserve.service.background import in_background
 from yarnserve.service.connection import Connection
 from yarnserve.service.state import Desired, Revision, Sightings, Wanted
@@ -155,6 +155,21 @@ def require_known(connection: Connection, name: str) -> None:
         connection.services.get(name)
     except NotFoundError:
         raise no_service(connection, name) from None
+
+
+def require_instance(component: Component, name: str, replica: str) -> Container:
+    """Return the container of *replica*, ``serve-1`` or ``1``, of service *name*.
+
+    Raises:
+        NotFoundError: it runs no such replica.
+    """
+    instance = f"{COMPONENT}-{replica}" if replica.isdecimal() else replica
+    ordered = sorted(component.containers, key=lambda each: (each.state not in _ENDED, each.launched_at or 0.0))
+    found = {container.instance: container for container in ordered}
+    if instance not in found:
+        running = ", ".join(found) or "none"
+        raise NotFoundError(f"{name} runs no replica {replica!r}", why=f"running: {running}")
+    return found[instance]
 
 
 def newest_application(connection: Connection, name: str) -> Application | None:

@@ -94,6 +94,19 @@ class ServicesApi:
         body = {"state": "FLEX", "components": [{"name": component, "number_of_containers": count}]}
         return self._write("PUT", _path(name), f"cannot scale service {name}", body)
 
+    def decommission(self, name: str, component: str, instance: str) -> Accepted:
+        """Remove *instance* for good, and one from the number of *component*'s containers (3.1.3, 3.2.1 and later).
+
+        YARN takes the name of an instance that does not exist too, and excludes it for ever (real-hadoop.md 7, item
+        11): whoever calls has to know that it does.
+
+        Raises:
+            NotFoundError: there is no such service, or no such component in it.
+            ConflictError: the service does not run.
+        """
+        body = {"components": [{"name": component, "decommissioned_instances": [instance]}]}
+        return self._write("PUT", _path(name), f"cannot decommission {instance} of {name}", body)
+
     def stop(self, name: str) -> Accepted:
         """Stop the service; YARN keeps its definition. It may still be seen running for some seconds.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import urllib.parse
 from collections.abc import Iterator
 from typing import Any
@@ -108,3 +109,27 @@ def test_an_application_that_is_not_there(cluster: ClusterApi) -> None:
     assert raised.value.why == "app with id: application_1_0001 not found"
     with pytest.raises(RefusedError):
         cluster.application("nonsense")
+
+
+def _recorded_signals() -> list[tuple[str, int, Any]]:
+    """Every answer that real clusters gave to a FORCEFUL_SHUTDOWN or to a signal for a container that is none."""
+    return [
+        (version, exchange["status"], exchange["body"])
+        for version in ("3.1.4", "3.3.6", "3.4.2")
+        for exchange in golden(version)
+        if "FORCEFUL_SHUTDOWN" in (exchange.get("path") or "") or "absent container" in str(exchange.get("body"))
+    ]
+
+
+@pytest.mark.parametrize(("version", "status", "body"), _recorded_signals())
+def test_every_recorded_answer_to_a_signal_has_its_meaning(version: str, status: int, body: Any) -> None:
+    """200 is sent, an absent container is not found, and 3.1 cannot signal at all."""
+    raised = {200: None, 404: RefusedError}.get(status, NotFoundError)
+
+    def respond(asked: Asked) -> bytes:
+        return answer(200, RECORDED["/ws/v1/cluster/info"][1]) if asked.method == "GET" else answer(status, body)
+
+    with serving(respond) as wire, HadoopSession(SimpleAuthentication("alice"), sleep=lambda _: None) as session:
+        cluster = ClusterApi(session, ResourceManagers(session, (wire.url,)))
+        with pytest.raises(raised) if raised else contextlib.nullcontext():
+            cluster.kill_container("container_1_0001_01_000001")
