@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yarnserve.errors import ConfigurationError, TemplateError
+from yarnserve.errors import TemplateError
 from yarnserve.records.version import Version
-from yarnserve.render.features import IMAGE_DIGEST, SERVICES, require
+from yarnserve.render import docker
+from yarnserve.render.placement import placement_policy
+from yarnserve.render.readiness import readiness_check
+from yarnserve.render.refusals import refuse
 from yarnserve.render.settings import SERVICE_PROPERTIES, component_properties
+from yarnserve.serving import config_files
 from yarnserve.serving.arguments import launch_command
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 from yarnserve.templating import render_json
@@ -38,13 +42,7 @@ def render(spec: ServiceSpec, facts: ClusterFacts, *, template_dirs: Sequence[Pa
         ConfigurationError: the cluster is older than 3.1.1, or does not know something that *spec* asks for.
         TemplateError: a template of *template_dirs* is broken, or gives no object.
     """
-    if not SERVICES.on(facts.hadoop_version):
-        raise ConfigurationError(
-            f"Hadoop {facts.hadoop_version} is too old for yarnserve",
-            why="its services API knows neither restart_policy nor placement_policy",
-            fix="use a cluster of Hadoop 3.1.1 or later",
-        )
-    _check_features(spec, facts.hadoop_version)
+    refuse(spec, facts.hadoop_version)
     context = {
         "cluster": facts,
         "spec": spec,
@@ -52,6 +50,10 @@ def render(spec: ServiceSpec, facts: ClusterFacts, *, template_dirs: Sequence[Pa
         "launch_command": launch_command(spec),
         "service_properties": SERVICE_PROPERTIES,
         "component_properties": _component_properties(spec),
+        "environment": {**spec.env, **docker.environment(spec)},
+        "files": _files(spec),
+        "placement_policy": placement_policy(spec),
+        "readiness_check": readiness_check(spec),
     }
     document = render_json(TEMPLATE, context, template_dirs=template_dirs)
     if not isinstance(document, dict):
@@ -64,11 +66,14 @@ def canonical(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
-def _check_features(spec: ServiceSpec, version: Version) -> None:
-    if spec.image and "@" in spec.image:
-        require(IMAGE_DIGEST, version, field="image", fix="name the image by a tag, such as :2.6.5-gpu")
-
-
 def _component_properties(spec: ServiceSpec) -> dict[str, str]:
     network = {"docker.network": spec.network.value} if spec.image else {}
     return {**component_properties(spec.supervise), **network}
+
+
+def _files(spec: ServiceSpec) -> list[dict[str, Any]]:
+    """The server's files, each with its text: YARN writes it out as it is, for nothing in it is a token of YARN's."""
+    return [
+        {"type": "TEMPLATE", "dest_file": config_files.destination(name, spec), "properties": {"content": text}}
+        for name, text in config_files.contents(spec).items()
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from yarnserve.records.version import Version
+from yarnserve.serving import config_files
 from yarnserve.serving.threads import thread_flags
 from yarnserve.spec.endpoints import port_expression
 from yarnserve.spec.model import Flag, ServiceSpec
@@ -20,14 +21,14 @@ def server_arguments(spec: ServiceSpec) -> tuple[str, ...]:
     The ports are shell expressions (:func:`yarnserve.spec.endpoints.port_expression`). Thread counts and the user's
     flags come last, by name, so that the order in which they were written is no change of the service.
     """
-    model = spec.models[0]
     ours: dict[str, Flag] = {
         "port": port_expression(spec.ports.grpc, spec),
         "rest_api_port": port_expression(spec.ports.rest, spec),
-        "model_name": model.name,
-        "model_base_path": _hdfs_uri(model.base_path),
+        **_models(spec),
         "grpc_channel_arguments": _EXCLUSIVE_GRPC_PORT,
     }
+    if spec.serving.batching is not None:
+        ours |= {"enable_batching": True, "batching_parameters_file": config_files.path(config_files.BATCHING, spec)}
     given = spec.serving.flags
     threads = thread_flags(spec.resources.cpus, Version.parse(spec.serving.version), given.keys())
     flags = [*ours.items(), *sorted({**threads, **given}.items())]
@@ -35,19 +36,25 @@ def server_arguments(spec: ServiceSpec) -> tuple[str, ...]:
 
 
 def launch_command(spec: ServiceSpec) -> str:
-    """Return the launch command of a replica, for Docker's normal mode and for a plain process alike.
+    """Return the launch command of a replica: of a plain process, and of Docker in both of its modes.
 
     ``exec`` makes the server the process that YARN signals (docker-on-yarn-observed.md, "How it ends"). YARN puts
     the whole command between double quotes without escaping (yarn-services.md 5.1), so single quotes protect a
-    value, and ``$`` stands only in the port expressions: the spec's checks keep both out of every value.
+    value, and ``$`` stands only in expressions of ours: the spec's checks keep both out of every value.
+
+    An image's own ENTRYPOINT gets the arguments as a list with commas, without a shell.
     """
+    if spec.entrypoint:
+        return ",".join(server_arguments(spec))
     arguments = (argument if "$" in argument else shlex.quote(argument) for argument in server_arguments(spec))
     return " ".join(["exec tensorflow_model_server", *arguments])
 
 
-def _hdfs_uri(base_path: str) -> str:
-    """A plain path is one on the default file system; the server takes it for a local one without the scheme."""
-    return f"hdfs://{base_path}" if base_path.startswith("/") else base_path
+def _models(spec: ServiceSpec) -> dict[str, Flag]:
+    if len(spec.models) > 1:
+        return {"model_config_file": config_files.path(config_files.MODELS, spec)}
+    (model,) = spec.models
+    return {"model_name": model.name, "model_base_path": config_files.hdfs_uri(model.base_path)}
 
 
 def _text(value: Flag) -> str:

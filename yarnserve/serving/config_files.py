@@ -1,0 +1,84 @@
+"""The configuration files of a model server, as protocol buffers in text form (tf-serving.md 3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from yarnserve.spec.model import Flag, ModelSpec, ServiceSpec
+
+MODELS = "models.config"
+BATCHING = "batching.config"
+
+#: Where YARN puts a file without a directory, below the working directory (yarn-services.md 2, ConfigFile).
+_BESIDE = "conf"
+
+#: Where an image's own ENTRYPOINT finds them: its working directory is the image's affair, so they are mounted.
+_MOUNTED = "/etc/yarnserve"
+
+#: Fields of the batching parameters that are plain; all others are wrapped in ``{ value: ... }``.
+_PLAIN = frozenset({"pad_variable_length_inputs"})
+_REPEATED = "allowed_batch_sizes"
+
+
+def destination(name: str, spec: ServiceSpec) -> str:
+    """Return the file's ``dest_file`` for YARN."""
+    return f"{_MOUNTED}/{name}" if spec.entrypoint else name
+
+
+def path(name: str, spec: ServiceSpec) -> str:
+    """Return the path by which the server opens the file."""
+    return destination(name, spec) if spec.entrypoint else f"{_BESIDE}/{name}"
+
+
+def contents(spec: ServiceSpec) -> dict[str, str]:
+    """Return the text of each file that the server of *spec* reads, by name."""
+    files = {}
+    if len(spec.models) > 1:
+        files[MODELS] = model_config(spec.models)
+    if spec.serving.batching is not None:
+        files[BATCHING] = batching_parameters(spec.serving.batching, spec.resources.cpus)
+    return files
+
+
+def model_config(models: Iterable[ModelSpec]) -> str:
+    """Return the ModelServerConfig that serves *models*, the newest version of each."""
+    entries = "".join(
+        f"  config {{\n    name: {_text(model.name)}\n    base_path: {_text(hdfs_uri(model.base_path))}\n"
+        '    model_platform: "tensorflow"\n  }\n'
+        for model in models
+    )
+    return f"model_config_list {{\n{entries}}}\n"
+
+
+def batching_parameters(batching: Mapping[str, Flag], cpus: int) -> str:
+    """Return the BatchingParameters; as many batch threads as *cpus* where *batching* does not say otherwise.
+
+    By itself the server takes as many as the whole host has processors (tf-serving.md 1.3, 3.3).
+    """
+    lines = (_field(name, value) for name, value in sorted({"num_batch_threads": cpus, **batching}.items()))
+    return "".join(lines)
+
+
+def hdfs_uri(base_path: str) -> str:
+    """A plain path is one on the default file system; the server takes it for a local one without the scheme."""
+    return f"hdfs://{base_path}" if base_path.startswith("/") else base_path
+
+
+def _field(name: str, value: Flag) -> str:
+    if name == _REPEATED:
+        return "".join(f"{name}: {size.strip()}\n" for size in str(value).split(","))
+    if name in _PLAIN:
+        return f"{name}: {_scalar(value)}\n"
+    return f"{name} {{ value: {_scalar(value)} }}\n"
+
+
+def _scalar(value: Flag) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _text(value) if isinstance(value, str) else str(value)
+
+
+def _text(value: str) -> str:
+    # JSON's quoting of quotes, backslashes and line ends is that of protocol buffers.
+    return json.dumps(value, ensure_ascii=False)
