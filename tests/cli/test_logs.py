@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Ran, Shell
+from tests.cli.conftest import Ran, Service, Shell
 from tests.support import wait_until
-from yarnserve.cli.logs import MAX_TAIL
-from yarnserve.service.logs import USUAL_BYTES
+from yarnserve.config import Flags, resolve
+from yarnserve.service.connection import connect
+from yarnserve.service.logs import MOST_BYTES, USUAL_BYTES
 
 MIB = 1024 * 1024
 
@@ -178,15 +183,57 @@ def test_a_large_file_is_read_from_its_end(big: Shell) -> None:
     assert "last 16 MiB of 70 MiB" in ran.stderr
 
 
-@pytest.mark.parametrize("tail", [8, USUAL_BYTES + 1, MAX_TAIL])
-def test_tail_reads_that_much_of_a_large_file(big: Shell, tail: int) -> None:
-    """Less or more than usual, without a note."""
-    ran = read(big, "--tail", str(tail))
-    assert ran.status == 0, ran.stderr
-    assert len(ran.stdout) == tail
-    assert "last" not in ran.stderr
+def test_tail_counts_lines_however_long_they_are(big: Shell) -> None:
+    """The last line, none, and two of which one is larger than an answer may be: as much of it as one holds."""
+    assert read(big, "--tail", "1").stdout == "the end\n"
+    assert read(big, "--tail", "0").stdout == ""
+    both = read(big, "--tail", "2")
+    assert both.status == 0, both.stderr
+    assert len(both.stdout) == MOST_BYTES
+    assert both.stdout.endswith("x\nthe end\n")
 
 
-def test_a_tail_larger_than_an_answer_may_be_is_refused(big: Shell) -> None:
-    """It is a usage error before anything is asked, not a malformed answer afterwards."""
-    assert read(big, "--tail", str(MAX_TAIL + 1)).status == 2
+def test_follow_prints_what_is_written_from_now_on(yarnserve: Shell, tmp_path: Path) -> None:
+    """Lines that a replica writes while we follow arrive once each, in order; Ctrl-C ends with 130."""
+    go = tmp_path / "go"
+    command = f"echo first; until [ -e {go} ]; do sleep 0.1; done; echo second; echo third"
+    with writing(yarnserve, "growing", command):
+        wait_until(lambda: [row[3] for row in listed(yarnserve, "growing")] == ["6"], what="one line")
+        following = yarnserve.start("logs", "growing", "--follow", "--tail", "1", "--replica", "0")
+        assert following.stdout is not None
+        assert following.stdout.readline() == "first\n"
+        go.touch()
+        assert [following.stdout.readline() for _ in range(2)] == ["second\n", "third\n"]
+        following.send_signal(signal.SIGINT)
+        rest, told = following.communicate(timeout=20)
+    assert (following.returncode, rest) == (130, "")
+    assert "Traceback" not in told
+
+
+def test_follow_of_what_does_not_grow_is_refused(yarnserve: Shell) -> None:
+    """The list of files and the past do not go on."""
+    assert yarnserve("logs", PAIR, "--follow", "--list").status == 2
+    assert yarnserve("logs", PAIR, "--follow", "--previous").status == 2
+
+
+def test_previous_is_found_on_any_node_or_told_where_it_would_be(own: Service, yarnserve: Shell) -> None:
+    """A NodeManager that has it is found, whichever it is; afterwards the error names the command for the archive."""
+    none = yarnserve("logs", own.name, "--previous")
+    assert none.status == 5
+    assert "was replaced" in none.stderr
+    mine = listed(yarnserve, own.name)[0][1]
+    with writing(yarnserve, "elsewhere", "echo somewhere else"):
+        wait_until(lambda: [row[3] for row in listed(yarnserve, "elsewhere")] == ["15"], what="one line")
+        remember_as_previous(yarnserve, own.name, listed(yarnserve, "elsewhere")[0][1], mine)
+        found = yarnserve("logs", own.name, "--previous")
+    assert (found.status, found.stdout) == (0, "somewhere else\n")
+    wait_until(lambda: yarnserve("logs", own.name, "--previous").status == 5, what="logs that are gone")
+    gone = yarnserve("logs", own.name, "--previous")
+    assert "yarn logs -applicationId application_" in gone.stderr
+
+
+def remember_as_previous(yarnserve: Shell, name: str, earlier: str, now: str) -> None:
+    """Save that serve-0 of service *name* ran in container *earlier* before *now*."""
+    environment = {**os.environ, **yarnserve.environment}
+    with connect(resolve(Flags(), environment)) as connection:
+        connection.store(name).update_sightings(lambda seen: replace(seen, containers={"serve-0": (earlier, now)}))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from yarnserve.service.connection import Connection
     from yarnserve.service.logs import ReplicaLogs
 
-#: Most bytes of one file; one answer may be no larger than 64 MiB, its frame included.
-MAX_TAIL = 48 * 1024 * 1024
-
 
 @click.command()
 @SERVICE_NAME
@@ -24,36 +22,51 @@ MAX_TAIL = 48 * 1024 * 1024
 @click.option("--file", "file_name", metavar="NAME", help="Only this file, e.g. stderr.txt. Else stdout and stderr.")
 @click.option(
     "--tail",
-    "tail",
-    type=click.IntRange(1, MAX_TAIL),
-    metavar="BYTES",
-    help="Only the last BYTES of each file. Else 16 MiB.",
+    type=click.IntRange(min=0),
+    metavar="LINES",
+    help="Only the last LINES of each file, of 48 MiB at most. Else its last 16 MiB.",
 )
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on, until Ctrl-C.")
+@click.option("--previous", is_flag=True, help="The logs of the container that each replica had before.")
 @click.option("--list", "list_only", is_flag=True, help="Name the files and their sizes, do not print them.")
 @with_connection
 def logs(
-    connection: Connection, name: str, replica: str | None, file_name: str | None, tail: int | None, list_only: bool
+    connection: Connection,
+    name: str,
+    replica: str | None,
+    file_name: str | None,
+    tail: int | None,
+    follow: bool,
+    previous: bool,
+    list_only: bool,
 ) -> int:
     """Print the logs of NAME's running replicas, as their NodeManagers keep them.
 
-    A replica whose logs cannot be read does not hide the others'; its error decides the exit status.
+    A replica whose logs cannot be read does not hide the others'; its error decides the exit status. With --follow
+    those of replacements follow, too.
     """
     from yarnserve.errors import YarnserveError
-    from yarnserve.service.logs import no_logs, replica_logs
+    from yarnserve.service.logs import no_logs, previous_logs, replica_logs
 
+    if follow and (previous or list_only):
+        raise click.UsageError("--follow is for what still grows: not with --previous or --list")
+    printer = _Printer()
+    find = previous_logs if previous else replica_logs
     found, failures = False, []
-    for each in replica_logs(connection, name, replica):
+    for each in find(connection, name, replica):
         try:
             for file in each.files(file_name):
                 found = True
                 if list_only:
                     click.echo(f"{each.instance}  {each.container_id}  {file.name}  {file.size}")
                 else:
-                    _print(each, file, tail)
+                    printer.show(each, file, tail)
         except YarnserveError as error:
             narrate(f"==> {each.instance} ({each.container_id}) <==")
             print_error(error)
             failures.append(error)
+    if follow:
+        _follow(connection, name, replica, file_name, printer)
     if failures:
         return failures[0].exit_status
     if not found:
@@ -61,11 +74,40 @@ def logs(
     return 0
 
 
-def _print(replica: ReplicaLogs, file: LogFile, tail: int | None) -> None:
-    from yarnserve.service.logs import USUAL_BYTES
+def _follow(
+    connection: Connection, name: str, replica: str | None, file_name: str | None, printer: _Printer
+) -> NoReturn:
+    from yarnserve.service.following import follow_logs
 
-    narrate(f"==> {replica.instance} {file.name} ({replica.container_id}) <==")
-    if tail is None and file.size > USUAL_BYTES:
-        narrate(f"last {USUAL_BYTES >> 20} MiB of {file.size >> 20} MiB; --tail BYTES for less or more")
-    text = replica.read(file, tail)
-    click.echo(text, nl=bool(text) and not text.endswith("\n"))
+    sys.stdout.flush()
+    for piece in follow_logs(connection, name, replica, file_name, on_trouble=print_error, seen=printer.seen):
+        printer.head(piece.replica, piece.file)
+        click.echo(piece.text, nl=False)
+        sys.stdout.flush()
+    raise AssertionError("follow_logs() has no end of its own")
+
+
+class _Printer:
+    """Prints pieces of files, each under the head of its file; *seen* are the bytes shown, by container and file."""
+
+    def __init__(self) -> None:
+        self.seen: dict[tuple[str, str], int] = {}
+        self._current = ("", "")
+
+    def head(self, replica: ReplicaLogs, file: str) -> None:
+        """Say on stderr whose text comes next, unless it is that of the text before."""
+        if self._current != (replica.container_id, file):
+            self._current = (replica.container_id, file)
+            narrate(f"==> {replica.instance} {file} ({replica.container_id}) <==")
+
+    def show(self, replica: ReplicaLogs, file: LogFile, tail: int | None) -> None:
+        """Print the end of *file*."""
+        from yarnserve.service.logs import USUAL_BYTES
+
+        self.head(replica, file.name)
+        if tail is None and file.size > USUAL_BYTES:
+            narrate(f"last {USUAL_BYTES >> 20} MiB of {file.size >> 20} MiB")
+        length, body = replica.end(file) if tail is None else replica.last_lines(file, tail)
+        self.seen[replica.container_id, file.name] = length
+        text = body.decode("utf-8", errors="replace")
+        click.echo(text, nl=bool(text) and not text.endswith("\n"))

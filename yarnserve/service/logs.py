@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from yarnserve.errors import NotFoundError
+from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.records.yarn import Container, LogFile
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import newest_application, no_service
+from yarnserve.service.look import newest_application, no_service, require_instance
 from yarnserve.spec.model import COMPONENT
 
 #: What a person means by "the logs"; the rest (launch_container.sh, prelaunch.*) is YARN's own.
@@ -16,15 +17,25 @@ USUAL_FILES = ("stdout.txt", "stderr.txt")
 #: Bytes read of the end of a file when nobody says how many: it is held in memory.
 USUAL_BYTES = 16 * 1024 * 1024
 
+#: Most bytes of one file; one answer may be no larger than 64 MiB, its frame included.
+MOST_BYTES = 48 * 1024 * 1024
+
+#: Bytes read at first for a line that is asked for; four times as many when there are too few lines in them.
+BYTES_A_LINE = 256
+
 
 @dataclass(frozen=True)
 class ReplicaLogs:
-    """The log files of one replica's container; *address* is its NodeManager's, empty when no node is known."""
+    """The log files of one replica's container; *address* is its NodeManager's, empty when no node is known.
+
+    *ended* says that it is a container of the past.
+    """
 
     connection: Connection
     instance: str
     container_id: str
     address: str
+    ended: bool = False
 
     def files(self, file_name: str | None = None) -> tuple[LogFile, ...]:
         """Return the usual files, or the one called *file_name*; those that are there.
@@ -33,6 +44,8 @@ class ReplicaLogs:
             NotFoundError: the container runs on no node, or has just ended.
             UnreachableError: its NodeManager does not answer.
         """
+        if not self.address and self.ended:
+            raise aggregated(self.instance, self.container_id)
         if not self.address:
             raise NotFoundError(
                 f"{self.container_id} runs on no node",
@@ -42,17 +55,25 @@ class ReplicaLogs:
         files = self.connection.nodes.log_files(self.address, self.container_id)
         return tuple(file for file in files if file.name in wanted)
 
-    def read(self, file: LogFile, last_bytes: int | None = None) -> str:
-        """Return the end of *file*: USUAL_BYTES, or *last_bytes*, or the whole where it is shorter.
+    def end(self, file: LogFile, last_bytes: int = USUAL_BYTES) -> tuple[int, bytes]:
+        """Return the length of *file* now, and its *last_bytes* bytes.
 
         Raises:
             NotFoundError: the file or the container is not there any more.
             UnreachableError: the NodeManager does not answer, or *last_bytes* are too many for one answer.
         """
-        # Always asked for with a limit: the file may have grown since it was listed.
-        return self.connection.nodes.log(
-            self.address, self.container_id, file.name, last_bytes=last_bytes or USUAL_BYTES
-        )
+        return self.connection.nodes.log_end(self.address, self.container_id, file.name, last_bytes)
+
+    def last_lines(self, file: LogFile, lines: int) -> tuple[int, bytes]:
+        """Return the length of *file* now, and its last *lines* lines, as far as MOST_BYTES hold them."""
+        wanted = min(MOST_BYTES, max(1, lines) * BYTES_A_LINE)
+        while True:
+            length, body = self.end(file, wanted)
+            kept = body.splitlines(keepends=True)
+            # The first line of the part may be cut; one more than wanted has to be there.
+            if len(kept) > lines or len(body) >= length or wanted == MOST_BYTES:
+                return length, b"".join(kept[-lines:] if lines else [])
+            wanted = min(MOST_BYTES, 4 * wanted)
 
 
 def replica_logs(connection: Connection, name: str, replica: str | None = None) -> tuple[ReplicaLogs, ...]:
@@ -69,6 +90,45 @@ def replica_logs(connection: Connection, name: str, replica: str | None = None) 
     )
 
 
+def previous_logs(connection: Connection, name: str, replica: str | None = None) -> tuple[ReplicaLogs, ...]:
+    """Return where the logs of the containers are that the replicas of service *name* had before.
+
+    Replicas that were never seen to be replaced are left out. A NodeManager removes the logs of a container soon
+    after its end, so each one is asked; where none has them, the logs' *address* is empty.
+
+    Raises:
+        NotFoundError: no such service or replica, or none was replaced as far as yarnserve has seen.
+    """
+    containers = _containers(connection, name, replica)
+    sightings = connection.glance(name).sightings.latest()
+    seen = sightings.record.containers if sightings else {}
+    before = {each.instance: [id for id in seen.get(each.instance, ()) if id != each.id] for each in containers}
+    addresses = [node.http_address for node in connection.cluster.nodes()]
+    found = tuple(
+        ReplicaLogs(connection, instance, ids[-1], _holder(connection, addresses, ids[-1]), ended=True)
+        for instance, ids in before.items()
+        if ids
+    )
+    if not found:
+        raise NotFoundError(
+            f"no replica of {name} was replaced"
+            if replica is None
+            else f"replica {replica} of {name} was not replaced",
+            why="as far as yarnserve has seen, each has its first container",
+            next=f"yarnserve logs {name}",
+        )
+    return found
+
+
+def _holder(connection: Connection, addresses: list[str], container_id: str) -> str:
+    """The NodeManager that still has the logs of *container_id*, empty where none says so."""
+    for address in addresses:
+        with suppress(YarnserveError):
+            if connection.nodes.log_files(address, container_id):
+                return address
+    return ""
+
+
 def no_logs(name: str, file_name: str | None) -> NotFoundError:
     """Return the error for a service none of whose replicas has the usual files, or *file_name*."""
     return NotFoundError(
@@ -78,20 +138,28 @@ def no_logs(name: str, file_name: str | None) -> NotFoundError:
     )
 
 
+def aggregated(instance: str, container_id: str) -> NotFoundError:
+    """Return the error for an ended container that no NodeManager has logs of, saying where they would be."""
+    # container_<timestamp>_<application>_<attempt>_<number>, from 2.6 on with e<epoch> in front (golden).
+    parts = [part for part in container_id.split("_")[1:] if not part.startswith("e")]
+    application = "application_" + "_".join(parts[:2])
+    return NotFoundError(
+        f"no NodeManager has the logs of {container_id} any more",
+        why=f"it was the previous container of {instance}; NodeManagers remove logs when a container has ended",
+        fix="where yarn.log-aggregation-enable is true, read them from there: "
+        f"yarn logs -applicationId {application} -containerId {container_id}; else keep them longer with "
+        "yarn.nodemanager.delete.debug-delay-sec",
+    )
+
+
 def _containers(connection: Connection, name: str, replica: str | None) -> tuple[Container, ...]:
     try:
         component = connection.services.get(name).component(COMPONENT)
     except NotFoundError:
         raise no_service(connection, name) from None
-    containers = component.containers if component else ()
-    if replica is None:
-        return containers
-    instance = f"{COMPONENT}-{replica}" if replica.isdecimal() else replica
-    chosen = tuple(container for container in containers if container.instance == instance)
-    if not chosen:
-        running = ", ".join(container.instance for container in containers) or "none"
-        raise NotFoundError(f"{name} runs no replica {replica!r}", why=f"running: {running}")
-    return chosen
+    if replica is None or component is None:
+        return component.containers if component else ()
+    return (require_instance(component, name, replica),)
 
 
 def _addresses(connection: Connection, name: str) -> dict[str, str]:

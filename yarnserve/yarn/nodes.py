@@ -50,11 +50,26 @@ class NodeManagerApi:
         Raises:
             NotFoundError: there is no such file, or the NodeManager does not have the container (any more).
         """
+        body = self._log_body(address, container_id, file, last_bytes)
+        return unframe(body, last_bytes).decode("utf-8", errors="replace")
+
+    def log_end(self, address: str, container_id: str, file: str, last_bytes: int) -> tuple[int, bytes]:
+        """Return the length of a whole log file, and its *last_bytes* bytes at that moment.
+
+        Raises:
+            NotFoundError: as for ``log``.
+        """
+        body = self._log_body(address, container_id, file, last_bytes)
+        content = unframe(body, last_bytes)
+        head = _LOG_HEAD.match(body)
+        return int(head["length"]) if head else len(content), content
+
+    def _log_body(self, address: str, container_id: str, file: str, last_bytes: int | None) -> bytes:
         url = f"{_logs_url(address, container_id)}/{quote(file, safe='')}"
         reply = self._session.get(url, params=None if last_bytes is None else {"size": -last_bytes})
         if reply.status != 200:
             raise _logs_error(reply, f"cannot read {file} of {container_id}")
-        return unframe(reply.body, last_bytes).decode("utf-8", errors="replace")
+        return reply.body
 
 
 def unframe(body: bytes, last_bytes: int | None = None) -> bytes:
