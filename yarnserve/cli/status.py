@@ -114,6 +114,7 @@ def _replica_document(replica: Replica) -> dict[str, Any]:
         "instance": replica.instance,
         "health": replica.verdict.health.value,
         "reason": replica.verdict.reason,
+        "fix": replica.verdict.fix or None,
         "restarts": replica.restarts,
         "container": replica.container_id or None,
         "node": replica.node or None,
@@ -145,6 +146,8 @@ def _print_snapshot(snapshot: Snapshot, output: str) -> None:
         print_table(WIDE_COLUMNS if wide else COLUMNS, [row(group, wide=wide) for group in folded(snapshot.replicas)])
     if snapshot.application and snapshot.application.diagnostics and not snapshot.well:
         narrate(f"YARN says: {first_line(snapshot.application.diagnostics)}")
+    for fix in dict.fromkeys(replica.verdict.fix for replica in snapshot.replicas if replica.verdict.fix):
+        narrate(f"fix: {fix}")
     for note in snapshot.notes:
         narrate(f"note: {note}")
 

@@ -8,6 +8,7 @@ from enum import Enum
 from itertools import groupby
 
 from yarnserve.errors import first_line
+from yarnserve.judge.explain import Explanation, explain_text
 from yarnserve.judge.verdict import impossible_request, refusal
 from yarnserve.records.replica import Health, Observation, Proof, Replica
 from yarnserve.records.yarn import Application, ApplicationState, Service, ServiceState
@@ -29,10 +30,11 @@ class Phase(str, Enum):
 
 @dataclass(frozen=True)
 class Progress:
-    """The phase and its reason; for FAILED the reason is the cause."""
+    """The phase and its reason; for FAILED the reason is the cause, and *fix* what to change, where that is known."""
 
     phase: Phase
     reason: str
+    fix: str = ""
 
 
 def judge_progress(
@@ -54,9 +56,14 @@ def judge_progress(
         wanted: how many replicas there should be.
         restarts: by instance, how often its container was replaced since it was last seen serving.
     """
-    cause = _ended(service, application) or _impossible(application) or _loop(replicas, restarts)
-    cause = cause or _refused(observations)
-    if cause:
+    told = explain_text(application.diagnostics) if application is not None else None
+    if cause := _ended(service, application) or _impossible(application):
+        return _failed(cause, told)
+    hopeless = next((replica for replica in replicas if replica.verdict.certain), None)
+    if hopeless is not None:
+        verdict = hopeless.verdict
+        return Progress(Phase.FAILED, f"{hopeless.instance}: {verdict.reason}", verdict.fix)
+    if cause := _loop(replicas, restarts) or _refused(observations):
         return Progress(Phase.FAILED, cause)
     lagging = [
         f"{replica.instance}: {replica.verdict.reason}" for replica in replicas if not _done(replica, observations)
@@ -68,6 +75,10 @@ def judge_progress(
     if len(replicas) != wanted:
         return Progress(Phase.WAITING, f"YARN reports {len(replicas)} replicas, {wanted} are wanted")
     return Progress(Phase.LIVE, summary(replicas))
+
+
+def _failed(cause: str, told: Explanation | None) -> Progress:
+    return Progress(Phase.FAILED, f"{cause}: {told.cause}" if told else cause, told.fix if told else "")
 
 
 def folded(replicas: Sequence[Replica]) -> list[tuple[Replica, ...]]:

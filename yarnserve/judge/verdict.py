@@ -8,6 +8,7 @@ first load (tf-serving.md 5.3), so a refused connection means starting or dead, 
 from __future__ import annotations
 
 from yarnserve.errors import first_line
+from yarnserve.judge.explain import Explanation, explain_exit, explain_text
 from yarnserve.records.replica import (
     Contact,
     Health,
@@ -43,17 +44,19 @@ def judge_replica(
         unobserved: why there is no observation, for a container that has an address.
     """
     if container.state in _ENDED:
-        return Verdict(Health.GONE, f"its container has ended ({container.state.value}); YARN replaces it")
+        return _because(
+            Health.GONE, f"its container has ended ({container.state.value}); YARN replaces it", exit_of(process)
+        )
     if not container.bare_host:
         return Verdict(Health.STARTING, "its container is being launched and has no address yet")
     if process is not None and process.state in _NOT_STARTED:
         return Verdict(Health.STARTING, f"its process has not started yet (NodeManager: {process.state})")
     if process is not None and process.state != "RUNNING":
         code = "" if process.exit_code == NOT_EXITED else f" with exit code {process.exit_code}"
-        return Verdict(Health.FAILING, f"its process has ended{code} (NodeManager: {process.state})")
+        return _because(Health.FAILING, f"its process has ended{code} (NodeManager: {process.state})", exit_of(process))
     if observation is None:
         return Verdict(Health.UNKNOWN, unobserved)
-    verdicts = [_judge_model(model, observation) for model in observation.models]
+    verdicts = [_judge_model(model, observation, exit_of(process)) for model in observation.models]
     return max(verdicts, key=lambda verdict: _ORDER.index(verdict.health))
 
 
@@ -66,14 +69,30 @@ def judge_missing(service: Service | None, application: Application | None) -> V
     """
     if application is not None and application.state.ended:
         told = first_line(application.diagnostics) or "YARN gives no diagnostics"
-        return Verdict(Health.GONE, f"its application has ended ({application.state.value}): {told}")
+        text = f"its application has ended ({application.state.value}): {told}"
+        return _because(Health.GONE, text, explain_text(application.diagnostics))
     if application is not None and (impossible := impossible_request(application)):
-        return Verdict(Health.PENDING, f"no node can ever hold it: {impossible}")
+        return _because(Health.PENDING, f"no node can ever hold it: {impossible}", explain_text(impossible))
     if service is None:
         return Verdict(Health.UNKNOWN, "the services API does not answer for it now")
     if not service.components:
-        return Verdict(Health.PENDING, "the service's ApplicationMaster has not started yet")
+        # Only the ResourceManager knows what an application waits for (yarn-services.md 8 item 16).
+        waits_for = explain_text(application.diagnostics) if application is not None else None
+        return _because(Health.PENDING, "the service's ApplicationMaster has not started yet", waits_for)
     return Verdict(Health.PENDING, "YARN has not placed a container for it")
+
+
+def exit_of(process: NodeContainer | None) -> Explanation | None:
+    """Explain how the process of a container ended, or ended before it was started again; None where it never did."""
+    if process is None or process.exit_code == NOT_EXITED:
+        return None
+    return explain_exit(process.exit_code, process.diagnostics)
+
+
+def _because(health: Health, reason: str, found: Explanation | None) -> Verdict:
+    if found is None:
+        return Verdict(health, reason)
+    return Verdict(health, f"{reason}: {found.cause}", found.fix, found.certain)
 
 
 def impossible_request(application: Application) -> str:
@@ -82,9 +101,11 @@ def impossible_request(application: Application) -> str:
     return first_line(application.diagnostics[start:]) if start >= 0 else ""
 
 
-def _judge_model(model: ModelObservation, observation: Observation) -> Verdict:
+def _judge_model(model: ModelObservation, observation: Observation, died: Explanation | None) -> Verdict:
     address = f"{observation.endpoint.host}:{observation.endpoint.rest_port}"
     if model.contact is Contact.REFUSED:
+        if died is not None:
+            return _because(Health.STARTING, f"nothing listens on {address}; it has ended before and runs again", died)
         return Verdict(Health.STARTING, f"nothing listens on {address}: the server is loading, or has died")
     if model.contact is Contact.UNREACHABLE:
         return Verdict(Health.FAILING, f"{address} cannot be reached: {model.error}")
@@ -103,7 +124,8 @@ def _judge_model(model: ModelObservation, observation: Observation) -> Verdict:
 def _judge_unavailable(model: ModelObservation) -> Verdict:
     failed = next((version for version in model.versions if version.error), None)
     if failed is not None:
-        return Verdict(Health.FAILING, f"version {failed.version} of {model.name} did not load: {failed.error}")
+        text = f"version {failed.version} of {model.name} did not load: {failed.error}"
+        return _because(Health.FAILING, text, explain_text(failed.error))
     return Verdict(Health.LOADING, f"no version of {model.name} is available yet")
 
 

@@ -154,10 +154,15 @@ class Health(str, Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A replica's health and the reason for it, in words an admin understands."""
+    """A replica's health and the reason for it, in words an admin understands.
+
+    *fix* says what to change, where that is known; *certain* that without a change it can never serve.
+    """
 
     health: Health
     reason: str
+    fix: str = ""
+    certain: bool = False
 
 
 @dataclass(frozen=True)

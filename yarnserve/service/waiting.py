@@ -59,6 +59,7 @@ def wait_until_live(
             raise YarnserveError(
                 f"{name} does not become live",
                 why=_with_last_words(connection, snapshot, progress.reason),
+                fix=progress.fix,
                 next=f"yarnserve logs {name}",
             )
         if clock() >= ends:

@@ -89,6 +89,23 @@ def test_a_replica_replaced_twice_without_serving_is_in_a_crash_loop() -> None:
     assert judge_progress(STABLE, application(), live, (), restarts=5).phase is Phase.LIVE
 
 
+def test_a_replica_without_hope_fails_the_start_at_once() -> None:
+    """A cause that no repetition removes ends the wait with its fix; one that may pass does not."""
+    hopeless = Replica("serve-0", Verdict(Health.GONE, "no image", fix="correct the tag", certain=True))
+    progress = judge_progress(STABLE, application(), (hopeless,), ())
+    assert progress == Progress(Phase.FAILED, "serve-0: no image", "correct the tag")
+    hopeful = Replica("serve-0", Verdict(Health.GONE, "port taken", fix="choose another"))
+    assert judge_progress(STABLE, application(), (hopeful,), ()).phase is Phase.WAITING
+
+
+def test_an_impossible_request_says_what_to_change() -> None:
+    """YARN's own words about a request too large come with a fix."""
+    words = "Invalid resource request! Cannot allocate. Requested resource type=[yarn.io/gpu], Requested resource=<>"
+    progress = judge_progress(STABLE, application(diagnostics=words), (), ())
+    assert progress.phase is Phase.FAILED
+    assert "fewer GPUs" in progress.fix
+
+
 def test_live_needs_as_many_replicas_as_are_wanted() -> None:
     """A scaling that YARN has not acted on yet is not done, up or down; none wanted is done at once."""
     one = (replica(Health.LIVE),)

@@ -156,7 +156,74 @@ def test_an_ended_container_is_gone_whoever_answers_on_its_port() -> None:
     assert judge_replica(ended, seen(predicted(status=200)), None).health is Health.GONE
 
 
+@pytest.mark.parametrize(
+    ("state", "code", "diagnostics", "cause", "certain"),
+    [
+        ("DONE", 7, "", "could not run the container", False),
+        ("DONE", 7, "Unable to find image 'x:1' locally", "cannot find the image", True),
+        ("DONE", 29, "image: x:1 is not trusted.", "trust", True),
+        ("RELAUNCHING", 2, "", "double quotes", True),
+        ("RUNNING", 1, "", "has ended before", False),
+    ],
+)
+def test_an_exit_is_given_its_cause_and_fix(state: str, code: int, diagnostics: str, cause: str, certain: bool) -> None:
+    """The reason names the cause of an exit, the verdict its fix, and whether there is any hope."""
+    process = NodeContainer(READY.id, state, code, diagnostics)
+    verdict = judge_replica(READY, seen(model(contact=Contact.REFUSED)), process)
+    assert cause in verdict.reason
+    assert verdict.fix
+    assert verdict.certain is certain
+    ended = Container("c", "serve-0", ContainerState.FAILED, bare_host="node1")
+    assert judge_replica(ended, None, process).fix == verdict.fix
+
+
+def test_an_application_that_waits_says_for_what() -> None:
+    """The ResourceManager's diagnostics of an ACCEPTED application become a cause and a fix."""
+    waiting = application(ApplicationState.ACCEPTED, "not yet activated. Queue's AM resource limit exceeded.")
+    verdict = judge_missing(Service("digits", ServiceState.ACCEPTED), waiting)
+    assert (verdict.health, verdict.certain) == (Health.PENDING, False)
+    assert "no room in the queue" in verdict.reason
+    assert "maximum-am-resource-percent" in verdict.fix
+
+
+def test_a_model_that_cannot_load_is_explained() -> None:
+    """What TF Serving says of a version that did not load leads to a fix."""
+    error = "File system scheme 'hdfs' not implemented (file: 'hdfs://nn/m')"
+    observed = model(versions=(ModelVersion(3, ModelState.END, error),))
+    verdict = judge_replica(READY, seen(observed), None)
+    assert verdict.certain
+    assert "fetch the model" in verdict.fix
+
+
 @given(
+    st.none()
+    | st.builds(
+        Application,
+        st.text(),
+        st.text(),
+        st.text(),
+        st.text(),
+        st.sampled_from(ApplicationState),
+        st.text(),
+        st.text(),
+        st.floats(0, 1e9),
+    )
+)
+def test_the_verdict_on_a_missing_instance_is_total(app: Application | None) -> None:
+    """Any application, whatever its diagnostics say, leads to a verdict with a reason."""
+    for service in (None, SERVING, Service("digits", ServiceState.ACCEPTED)):
+        assert judge_missing(service, app).reason
+
+
+@given(
+    process=st.none()
+    | st.builds(
+        NodeContainer,
+        st.text(),
+        st.sampled_from(["RUNNING", "RELAUNCHING", "DONE", "KILLING", "LOCALIZING", ""]),
+        st.integers(-1000, 300),
+        st.text(),
+    ),
     state=st.sampled_from(ContainerState),
     contact=st.sampled_from(Contact),
     status=st.integers(0, 600),
@@ -173,6 +240,7 @@ def test_an_ended_container_is_gone_whoever_answers_on_its_port() -> None:
     ),
 )
 def test_the_verdict_is_total_and_live_needs_a_good_prediction(
+    process: NodeContainer | None,
     state: ContainerState,
     contact: Contact,
     status: int,
@@ -182,7 +250,7 @@ def test_the_verdict_is_total_and_live_needs_a_good_prediction(
     """Every combination has a verdict with a reason, and LIVE is never said without a 200 as expected."""
     container = Container("c", "serve-0", state, bare_host="node1")
     observed = ModelObservation("digits", contact, status, tuple(versions), "", prediction)
-    verdict = judge_replica(container, seen(observed), None)
+    verdict = judge_replica(container, seen(observed), process)
     assert verdict.reason
     if verdict.health is Health.LIVE:
         assert prediction is not None
