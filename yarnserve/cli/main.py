@@ -34,6 +34,7 @@ COMMANDS = {
     "start": ("operate", "start", "Start a stopped service again."),
     "destroy": ("operate", "destroy", "Stop a service and forget it."),
     "render": ("launch", "render", "Print the YARN Services JSON of a service.yaml."),
+    "doctor": ("doctor", "doctor", "Find what on the cluster stands in the way."),
     "config": ("config", "config", "Show the settings, and where each comes from."),
     "models": ("models", "models", "Bring models to HDFS."),
     "completion": ("completion", "completion", "Print the completion script of a shell."),

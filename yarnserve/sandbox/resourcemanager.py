@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from yarnserve.sandbox import shapes
+from yarnserve.sandbox import daemon_configuration, shapes
 from yarnserve.sandbox.answers import Refusal
 from yarnserve.sandbox.application import Application
 from yarnserve.sandbox.cluster import Cluster
@@ -36,6 +36,7 @@ class ClusterApi:
         """Route the API's paths."""
         router = application.router
         router.add_get(f"{_CLUSTER}/info", self._info)
+        router.add_get("/conf", self._configuration)
         router.add_get(f"{_CLUSTER}/metrics", self._metrics)
         router.add_get(f"{_CLUSTER}/scheduler", self._scheduler)
         router.add_get(f"{_CLUSTER}/nodes", self._nodes)
@@ -70,7 +71,10 @@ class ClusterApi:
         return answer({"clusterMetrics": shapes.metrics(self._cluster)})
 
     async def _scheduler(self, request: web.Request) -> web.Response:
-        return answer({"scheduler": shapes.scheduler(self._cluster)})
+        return answer({"scheduler": daemon_configuration.scheduler(self._cluster)})
+
+    async def _configuration(self, request: web.Request) -> web.Response:
+        return daemon_configuration.configuration(request, daemon_configuration.resource_manager(self._cluster))
 
     async def _nodes(self, request: web.Request) -> web.Response:
         states = _listed(request, "states")

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from yarnserve.errors import NotFoundError, RefusedError, first_line
 from yarnserve.hadoop.session import HadoopSession, Params
+from yarnserve.records.scheduler import Scheduler
 from yarnserve.records.yarn import Application, ApplicationState, Attempt, ClusterInfo, Node, PlacedContainer
 from yarnserve.yarn import parsing
 from yarnserve.yarn.answers import reply_error, require_success
@@ -26,6 +27,14 @@ class ClusterApi:
     def __init__(self, session: HadoopSession, resource_managers: ResourceManagers) -> None:
         self._session = session
         self._resource_managers = resource_managers
+
+    def active(self) -> str:
+        """Return the base URL of the active ResourceManager.
+
+        Raises:
+            StandbyError: none is active, or more than one claims to be.
+        """
+        return self._resource_managers.active()
 
     def info(self) -> ClusterInfo:
         """Return what the active ResourceManager says about itself."""
@@ -80,6 +89,19 @@ class ClusterApi:
         """Return the NodeManagers that are in use (running, unhealthy, or being decommissioned)."""
         document, url = self._get("/ws/v1/cluster/nodes", "cannot list the nodes")
         return parsing.parse_nodes(document, url)
+
+    def scheduler(self) -> Scheduler:
+        """Return the scheduler's queues and limits."""
+        document, url = self._get("/ws/v1/cluster/scheduler", "cannot read the scheduler's queues")
+        return parsing.parse_scheduler(document, url)
+
+    def configuration(self) -> dict[str, str]:
+        """Return the properties that the ResourceManager runs with, by name; admins may keep them to themselves.
+
+        Its servlet writes JSON when the Accept header says so, and answers from the standby, too.
+        """
+        document, url = self._get("/conf", "cannot read the ResourceManager's configuration")
+        return parsing.parse_configuration(document, url)
 
     def kill_container(self, container_id: str) -> None:
         """Send FORCEFUL_SHUTDOWN to a container (3.3 and later); that it was sent does not prove an end.

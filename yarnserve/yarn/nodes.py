@@ -33,6 +33,11 @@ class NodeManagerApi:
         document = require_success(reply, f"cannot list the containers on {address}")
         return parsing.parse_node_containers(document, reply.url)
 
+    def ping(self, address: str, *, timeout: float) -> None:
+        """Return when the NodeManager's web server answers within *timeout* seconds; raise otherwise."""
+        reply = self._session.request("GET", f"http://{address}/ws/v1/node/info", read_timeout=timeout)
+        require_success(reply, f"the NodeManager at {address} does not answer")
+
     def log_files(self, address: str, container_id: str) -> tuple[LogFile, ...]:
         """Return the names and sizes of a container's log files, by name.
 

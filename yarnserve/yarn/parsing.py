@@ -8,9 +8,11 @@ for an empty list; all lists are read that way.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from yarnserve.errors import MalformedAnswerError
+from yarnserve.records.scheduler import Queue, Scheduler
 from yarnserve.records.version import Version
 from yarnserve.records.yarn import (
     Accepted,
@@ -232,6 +234,58 @@ def _gpus(resource: _Object) -> int:
         return 0
     kinds = resource.object("resourceInformations").objects("resourceInformation")
     return sum(kind.number("value") for kind in kinds if kind.text("name") == _GPU)
+
+
+def parse_scheduler(document: Any, url: str) -> Scheduler:
+    """Read ``/ws/v1/cluster/scheduler`` (yarn-services.md 6): the leaf queues of the whole tree."""
+    info = _Object(document, "", url).object("scheduler").object("schedulerInfo")
+    # FairScheduler hangs its tree below rootQueue and names queues by their whole path.
+    root = info.object("rootQueue") if info.has("rootQueue") else info
+    maximum = info.object("maximumAllocation") if info.has("maximumAllocation") else None
+    return Scheduler(
+        kind=info.text("type", ""),
+        queues=tuple(_leaf_queues(root)),
+        maximum_memory_mb=maximum.number("memory") if maximum else None,
+        maximum_vcores=maximum.number("vCores") if maximum else None,
+        resource_types=_resource_types(maximum) if maximum else None,
+    )
+
+
+def _leaf_queues(root: _Object) -> Iterator[Queue]:
+    # A stack of our own: a hostile answer may nest deeper than Python recurses.
+    waiting = [(root, "")]
+    while waiting:
+        queue, parent = waiting.pop()
+        name = queue.text("queueName", "root")
+        path = name if not parent or name.startswith(f"{parent}.") else f"{parent}.{name}"
+        children = _child_queues(queue)
+        waiting += [(child, path) for child in reversed(children)]
+        if not children and queue.has("queueName"):
+            yield _queue(queue, path)
+
+
+def _child_queues(queue: _Object) -> list[_Object]:
+    name = next((name for name in ("queues", "childQueues") if queue.has(name)), None)
+    return queue.object(name).objects("queue") if name else []
+
+
+def _queue(queue: _Object, path: str) -> Queue:
+    limit = queue.object("AMResourceLimit").number("memory") if queue.has("AMResourceLimit") else None
+    used = queue.object("usedAMResource").number("memory") if queue.has("usedAMResource") else 0
+    return Queue(path.rpartition(".")[2], path, queue.text("state", "RUNNING"), limit, used)
+
+
+def _resource_types(resource: _Object) -> frozenset[str] | None:
+    if not resource.has("resourceInformations"):
+        return None
+    kinds = resource.object("resourceInformations").objects("resourceInformation")
+    return frozenset(kind.text("name") for kind in kinds)
+
+
+def parse_configuration(document: Any, url: str) -> dict[str, str]:
+    """Read ``/conf`` of a daemon: its properties by name, those without a value left out."""
+    properties = _Object(document, "", url).objects("properties")
+    return {each.text("key"): each.text("value") for each in properties if each.has("value")}
 
 
 def parse_node_containers(document: Any, url: str) -> tuple[NodeContainer, ...]:

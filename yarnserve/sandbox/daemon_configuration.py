@@ -1,0 +1,69 @@
+"""``/conf`` of a daemon, and the scheduler's limits that follow from its configuration.
+
+``/conf`` is written as Hadoop's servlet does: JSON for whoever accepts it, else XML (golden ha-3.3.6, ``/conf``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+from aiohttp import web
+
+from yarnserve.sandbox import shapes
+from yarnserve.sandbox.cluster import Cluster
+from yarnserve.sandbox.web_answers import answer, text
+
+#: CapacityScheduler's maximum-am-resource-percent. The shipped 0.1 leaves room for no second service in a cluster as
+#: small as this one.
+AM_SHARE = 0.8
+
+
+def resource_manager(cluster: Cluster) -> dict[str, str]:
+    """Return the properties of *cluster*'s ResourceManager that matter to clients."""
+    most = cluster.largest
+    return {
+        "fs.defaultFS": cluster.filesystem,
+        "yarn.webapp.api-service.enable": "true",
+        "yarn.resourcemanager.placement-constraints.handler": "disabled",
+        "yarn.log-aggregation-enable": "false",
+        "yarn.scheduler.maximum-allocation-mb": str(most.memory_mb),
+        "yarn.scheduler.maximum-allocation-vcores": str(most.vcores),
+        "yarn.service.am-resource.memory": str(cluster.profile.am_memory_mb),
+    }
+
+
+def configuration(request: web.Request, properties: Mapping[str, str]) -> web.Response:
+    """Answer ``/conf``."""
+    source = "yarn-site.xml"
+    if "json" in request.headers.get("Accept", ""):
+        listed = [
+            {"key": key, "value": value, "isFinal": False, "resource": source} for key, value in properties.items()
+        ]
+        return answer({"properties": listed}, content_type="application/json;charset=utf-8")
+    root = ElementTree.Element("configuration")
+    for key, value in properties.items():
+        entry = ElementTree.SubElement(root, "property")
+        for name, content in (("name", key), ("value", value), ("final", "false"), ("source", source)):
+            ElementTree.SubElement(entry, name).text = content
+    return text(ElementTree.tostring(root, encoding="unicode"), content_type="text/xml;charset=utf-8")
+
+
+def scheduler(cluster: Cluster) -> dict[str, Any]:
+    """Return ``/scheduler`` with the limits of containers and ApplicationMasters (golden 3.1.4)."""
+    document = shapes.scheduler(cluster)
+    info, gpus = document["schedulerInfo"], cluster.knows_gpus()
+    limit = int(cluster.capacity.memory_mb * AM_SHARE)
+    masters = [one for one in cluster.applications.values() if not one.state.ended]
+    largest = shapes.resource(cluster.largest, gpus=gpus)
+    info["maximumAllocation"] = largest
+    for queue in info["queues"]["queue"]:
+        queue["maximumAllocation"] = largest
+        queue["configuredMaxAMResourceLimit"] = AM_SHARE
+        queue["AMResourceLimit"] = {"memory": limit, "vCores": int(cluster.capacity.vcores * AM_SHARE)}
+        queue["usedAMResource"] = {
+            "memory": cluster.profile.am_memory_mb * len(masters),
+            "vCores": len(masters),
+        }
+    return document
