@@ -96,9 +96,10 @@ class ClusterApi:
         return parsing.parse_scheduler(document, url)
 
     def configuration(self) -> dict[str, str]:
-        """Return the properties that the ResourceManager runs with, by name; admins may keep them to themselves.
+        """Return the properties that the ResourceManager runs with, by name.
 
-        Its servlet writes JSON when the Accept header says so, and answers from the standby, too.
+        Raises:
+            AccessError: the admin keeps them to himself.
         """
         document, url = self._get("/conf", "cannot read the ResourceManager's configuration")
         return parsing.parse_configuration(document, url)
