@@ -35,10 +35,15 @@ def load_spec(file: Path, *, force: bool) -> ServiceSpec:
 @click.command()
 @_FILE
 @_FORCE
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Stop and remove whatever has this name and differs in more than its size, or is not yarnserve's.",
+)
 @WAIT
 @TIMEOUT
 @with_connection
-def launch(connection: Connection, file: Path, force: bool, wait: bool, timeout: float) -> None:
+def launch(connection: Connection, file: Path, force: bool, replace: bool, wait: bool, timeout: float) -> None:
     """Make YARN run what FILE says.
 
     Nothing is sent when it already does; a change of replicas alone is a scaling. With --wait the command ends
@@ -49,7 +54,7 @@ def launch(connection: Connection, file: Path, force: bool, wait: bool, timeout:
     from yarnserve.service.actions import Actions
 
     spec = load_spec(file, force=force)
-    outcome = Actions(connection, narrate=narrate).launch(spec)
+    outcome = Actions(connection, narrate=narrate).launch(spec, replace=replace)
     if outcome.step is Step.NOTHING:
         narrate(f"{spec.name} runs as {file} says: nothing to do")
     else:

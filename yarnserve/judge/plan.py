@@ -20,7 +20,8 @@ class Step(str, Enum):
     REPLACE = "replace"
     STOP = "stop"
     RESTART = "restart one replica"
-    FOREIGN = "the name belongs to a service that yarnserve did not launch"
+    FOREIGN = "the name belongs to a running service that yarnserve did not launch"
+    LEFTOVER = "the name is taken by a definition that yarnserve did not launch, and of which nothing runs"
     CHANGED = "the service runs something else"
 
 
@@ -40,6 +41,7 @@ def plan_launch(
     saved: Mapping[str, Any] | None,
     rendered: Mapping[str, Any],
     replicas: int,
+    replace: bool = False,
 ) -> Plan:
     """Return the step for a launch.
 
@@ -50,11 +52,12 @@ def plan_launch(
         saved: the document of the saved revision, None when yarnserve never launched this name.
         rendered: the document rendered from the spec now.
         replicas: how many replicas the spec wants.
+        replace: whether whatever has the name, and differs in more than its size, may be removed first.
     """
     if not exists:
         return Plan(Step.CREATE)
     if saved is None:
-        return Plan(Step.FOREIGN)
+        return Plan(Step.REPLACE if replace else Step.FOREIGN if runs else Step.LEFTOVER)
     differences = changes(saved, rendered)
     others = tuple(change for change in differences if not change.path.endswith(".number_of_containers"))
     resized = bool(differences) if yarn_replicas is None else yarn_replicas != replicas
@@ -62,5 +65,5 @@ def plan_launch(
         # Nothing of it runs, so its definition can be exchanged; PUT STARTED would run the old one.
         return Plan(Step.REPLACE, differences) if others or resized else Plan(Step.START)
     if others:
-        return Plan(Step.CHANGED, others)
+        return Plan(Step.REPLACE if replace else Step.CHANGED, others)
     return Plan(Step.SCALE, differences) if resized else Plan(Step.NOTHING)

@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 
 from yarnserve.config import hdfs_path
 from yarnserve.errors import (
+    AccessError,
     ConflictError,
+    LeaseLostError,
     MalformedAnswerError,
     NotFoundError,
     RefusedError,
@@ -90,12 +92,16 @@ class Actions:
         self._now = now
         self._pause = pause
 
-    def launch(self, spec: ServiceSpec) -> Outcome:
+    def launch(self, spec: ServiceSpec, *, replace: bool = False) -> Outcome:
         """Make YARN run what *spec* says; nothing is sent when it already does.
+
+        With *replace*, a service of this name that yarnserve did not launch, or that runs and differs in more than
+        its size, is stopped and removed first.
 
         Raises:
             NotFoundError: a model has no version on HDFS; TF Serving would wait for one for ever, ports closed.
-            ConflictError: the name is another service's, or the running service differs in more than its size.
+            ConflictError: without *replace*: the name is another service's or that of a leftover definition, or the
+                running service differs in more than its size.
         """
         for model in spec.models:
             require_version(self.connection.storage_at(model.base_path), hdfs_path(model.base_path))
@@ -110,17 +116,62 @@ class Actions:
                 saved=saved.record.rendered if saved else None,
                 rendered=rendered,
                 replicas=spec.replicas,
+                replace=replace,
             )
             _refuse(spec.name, plan)
             if plan.step is Step.REPLACE:
                 # Before anything is saved: a revision must never say that YARN has what it has not.
+                if seen.runs:
+                    self._end(spec.name, seen, store, lease, known=saved is not None)
                 self._narrate(f"removing the stopped definition of {spec.name}")
                 self._destroy(spec.name, lease)
             if saved is None or plan.step in (Step.CREATE, Step.REPLACE) or not saved.record.same_spec(spec):
                 revision = Revision(spec, rendered, self.connection.actor, self._now())
                 store.revisions.append(revision, after=saved.number if saved else 0)
                 store.begin_sightings()
-            return self._carry_out(plan.step, spec, rendered, store, lease)
+            try:
+                return self._carry_out(plan.step, spec, rendered, store, lease)
+            except YarnserveError as error:
+                if plan.step in (Step.CREATE, Step.REPLACE):
+                    self._clear_refused(spec.name, error, store, lease, known=saved is not None)
+                raise
+
+    def _end(self, name: str, seen: _Seen, store: ServiceStore, lease: Lease, *, known: bool) -> None:
+        """Stop the running service *name* that is to be replaced; *known* when yarnserve launched it."""
+        self._narrate(f"stopping {name}, to replace it")
+        if known:
+            self._want(store, Wanted.STOPPED, seen.replicas or 0, "launch --replace")
+        lease.check()
+        try:
+            self._stop(name, store)
+        except ConflictError:
+            # It has ended meanwhile; its ApplicationMaster may take some seconds more.
+            self._settle(lambda: not self._see(name, store).runs, f"{name} to end")
+
+    def _clear_refused(
+        self, name: str, error: YarnserveError, store: ServiceStore, lease: Lease, *, known: bool
+    ) -> None:
+        """Leave no taken name behind a launch that YARN refused after it had stored the definition.
+
+        All versions do so for some mistakes, those before 3.3.1 for more (yarn-services.md 1.7). There was no
+        definition right before; one that is there now, with nothing running, is the refused one, unless the refusal
+        was that the name is taken. Where that cannot be seen nothing is removed.
+        """
+        if isinstance(error, (LeaseLostError, *OUTCOME_UNKNOWN)):
+            return
+        with suppress(YarnserveError):
+            if not isinstance(error, ConflictError):
+                if self._unfinished(name):
+                    return
+                if self._exists(name):
+                    self._narrate(
+                        f"YARN kept the definition that it refused: removing it, so that {name} is free again"
+                    )
+                    self._destroy(name, lease)
+            if known:
+                self._want(store, Wanted.STOPPED, 0, "the launch was refused")
+            else:
+                _discard(store, lease)
 
     def _carry_out(
         self, step: Step, spec: ServiceSpec, rendered: Mapping[str, Any], store: ServiceStore, lease: Lease
@@ -355,6 +406,12 @@ class Actions:
             heard = self._heard(lambda: self.connection.services.destroy(name), "the removal")
         except NotFoundError:
             return False
+        except AccessError as error:
+            # From 3.3.0 a second user is refused after the definition is gone (real-hadoop.md 7, item 9).
+            if self._exists(name):
+                raise
+            self._narrate(f"YARN removed {name} and could not clean up after it: {error.fix}")
+            return True
         if not heard:
             self._settle(lambda: not self._exists(name), f"{name} to disappear")
         return True
@@ -470,13 +527,21 @@ def _refuse(name: str, plan: Plan) -> None:
     if plan.step is Step.FOREIGN:
         raise ConflictError(
             f"the name {name!r} is taken",
-            why="YARN holds a service of this name that yarnserve did not launch",
-            fix=f"choose another name, or remove that service: yarnserve destroy {name}",
+            why="YARN runs a service of this name that yarnserve did not launch",
+            fix="choose another name, or stop and replace that service: launch --replace",
+            next=f"yarnserve status {name}",
+        )
+    if plan.step is Step.LEFTOVER:
+        raise ConflictError(
+            f"the name {name!r} is taken by a leftover definition",
+            why="YARN keeps a definition of this name that yarnserve did not launch; nothing of it runs: it was "
+            "stopped, has ended, or its launch was refused after YARN had stored it",
+            fix=f"replace it: launch --replace; or only remove it: yarnserve destroy {name}",
             next=f"yarnserve status {name}",
         )
     if plan.step is Step.CHANGED:
         raise ConflictError(
             f"{name} runs, and differs from the file in more than its size",
             why="; ".join(str(change) for change in plan.differences),
-            fix=f"stop it first, then launch again: yarnserve stop {name}",
+            fix=f"stop it first, then launch again: yarnserve stop {name}; or let launch do both: launch --replace",
         )
