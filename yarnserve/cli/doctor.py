@@ -28,8 +28,8 @@ def doctor(connection: Connection, file: Path | None, only: tuple[str, ...], out
     Writes one file to your home directory on HDFS and removes it; changes nothing else. Exits with 9 when something
     failed, with 0 when there are warnings at most.
     """
-    from yarnserve.cli.launch import load_spec
     from yarnserve.cli.options import DOCUMENTS
+    from yarnserve.cli.spec_options import load_spec
     from yarnserve.errors import UnhealthyError
     from yarnserve.service.examine import examine
 

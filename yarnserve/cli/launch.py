@@ -9,32 +9,14 @@ import click
 
 from yarnserve.cli.options import TIMEOUT, WAIT, with_connection
 from yarnserve.cli.output import ProgressLines, narrate
+from yarnserve.cli.spec_options import with_spec
 
 if TYPE_CHECKING:
     from yarnserve.service.connection import Connection
     from yarnserve.spec.model import ServiceSpec
 
-_FILE = click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-_FORCE = click.option(
-    "--force", is_flag=True, help="Accept a server version that cannot read hdfs:// (native, 2.7 and later)."
-)
-
-
-def load_spec(file: Path, *, force: bool) -> ServiceSpec:
-    """Read a service.yaml and the example files beside it."""
-    from yarnserve.spec.loader import parse_spec
-
-    return parse_spec(
-        file.read_text(encoding="utf-8", errors="replace"),
-        file=str(file),
-        read_text=lambda name: (file.parent / name).read_text(encoding="utf-8"),
-        force=force,
-    )
-
 
 @click.command()
-@_FILE
-@_FORCE
 @click.option(
     "--replace",
     is_flag=True,
@@ -43,8 +25,9 @@ def load_spec(file: Path, *, force: bool) -> ServiceSpec:
 @WAIT
 @TIMEOUT
 @with_connection
-def launch(connection: Connection, file: Path, force: bool, replace: bool, wait: bool, timeout: float) -> None:
-    """Make YARN run what FILE says.
+@with_spec
+def launch(connection: Connection, spec: ServiceSpec, origin: str, replace: bool, wait: bool, timeout: float) -> None:
+    """Make YARN run what FILE says, or the options without a FILE.
 
     Nothing is sent when it already does; a change of replicas alone is a scaling. With --wait the command ends
     when every replica has answered its example, or with the cause why one will not.
@@ -53,10 +36,9 @@ def launch(connection: Connection, file: Path, force: bool, replace: bool, wait:
     from yarnserve.render.settings import describe
     from yarnserve.service.actions import Actions
 
-    spec = load_spec(file, force=force)
     outcome = Actions(connection, narrate=narrate).launch(spec, replace=replace)
     if outcome.step is Step.NOTHING:
-        narrate(f"{spec.name} runs as {file} says: nothing to do")
+        narrate(f"{spec.name} runs as {origin} says: nothing to do")
     else:
         told = f" as {outcome.application_id}" if outcome.application_id else ""
         narrate(f"{spec.name}: YARN accepted it{told}")
@@ -82,8 +64,7 @@ def follow(connection: Connection, name: str, timeout: float) -> None:
 
 
 @click.command()
-@_FILE
-@_FORCE
+@with_spec
 @click.option("--hadoop-version", metavar="VERSION", default="3.1.1", show_default=True, help="Render for this Hadoop.")
 @click.option(
     "--template-dir",
@@ -92,8 +73,11 @@ def follow(connection: Connection, name: str, timeout: float) -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Look here for service.json.j2 first; may be given again.",
 )
-def render(file: Path, force: bool, hadoop_version: str, template_dirs: tuple[Path, ...]) -> None:
-    """Print the YARN Services JSON of FILE, as ``yarn app -launch`` takes it. Asks no cluster."""
+def render(spec: ServiceSpec, origin: str, hadoop_version: str, template_dirs: tuple[Path, ...]) -> None:
+    """Print the YARN Services JSON of FILE, or of the options without one, as ``yarn app -launch`` takes it.
+
+    Asks no cluster.
+    """
     from yarnserve.errors import UsageError
     from yarnserve.records.version import Version
     from yarnserve.render.service import ClusterFacts, canonical
@@ -103,5 +87,5 @@ def render(file: Path, force: bool, hadoop_version: str, template_dirs: tuple[Pa
         facts = ClusterFacts(Version.parse(hadoop_version))
     except ValueError as error:
         raise UsageError(str(error), fix="give a version such as 3.1.4") from error
-    document = render_spec(load_spec(file, force=force), facts, template_dirs=template_dirs)
+    document = render_spec(spec, facts, template_dirs=template_dirs)
     click.echo(canonical(document), nl=False)
