@@ -109,13 +109,14 @@ def _application_document(application: Application | None) -> dict[str, Any] | N
 
 
 def _replica_document(replica: Replica) -> dict[str, Any]:
-    endpoint = replica.endpoint
+    endpoint, exit = replica.endpoint, replica.last_exit
     return {
         "instance": replica.instance,
         "health": replica.verdict.health.value,
         "reason": replica.verdict.reason,
         "fix": replica.verdict.fix or None,
         "restarts": replica.restarts,
+        "lastExit": {"code": exit.code, "cause": exit.cause} if exit else None,
         "container": replica.container_id or None,
         "node": replica.node or None,
         "endpoint": {"host": endpoint.host, "rest": endpoint.rest_port, "grpc": endpoint.grpc_port}

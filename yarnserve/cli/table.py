@@ -18,6 +18,8 @@ def row(group: tuple[Replica, ...], *, wide: bool) -> tuple[str, ...]:
     first, last = group[0], group[-1]
     name = first.instance if len(group) == 1 else f"{first.instance}..{last.instance.rpartition('-')[2]}"
     reason = first.verdict.reason if len(group) == 1 else f"{len(group)} replicas: {first.verdict.reason}"
+    if first.last_exit is not None and first.last_exit.cause not in reason:
+        reason += f"; last exit {first.last_exit.code}: {first.last_exit.cause}"
     start = (name, first.verdict.health.value, str(first.restarts), age(first.started_at))
     return (*start, *_wide_cells(first), reason) if wide else (*start, reason)
 

@@ -13,8 +13,8 @@ from yarnserve.judge.verdict import impossible_request, refusal
 from yarnserve.records.replica import Health, Observation, Proof, Replica
 from yarnserve.records.yarn import Application, ApplicationState, Service, ServiceState
 
-#: A replica that has been replaced this often since it was last live is in a crash loop, not out of luck.
-RESTARTS_THAT_PROVE_A_LOOP = 2
+#: A replica that was started again this often since it was last live is in a crash loop, not out of luck.
+RESTARTS_THAT_PROVE_A_LOOP = 3
 
 #: So many replicas without a container, one after the other and for one reason, are told in one line.
 FOLDED = 4
@@ -54,7 +54,7 @@ def judge_progress(
         replicas: one per wanted or reported instance.
         observations: what the replicas that could be asked said.
         wanted: how many replicas there should be.
-        restarts: by instance, how often its container was replaced since it was last seen serving.
+        restarts: by instance, how often it was started again since it was last seen serving.
     """
     told = explain_text(application.diagnostics) if application is not None else None
     if cause := _ended(service, application) or _impossible(application):
@@ -63,7 +63,9 @@ def judge_progress(
     if hopeless is not None:
         verdict = hopeless.verdict
         return Progress(Phase.FAILED, f"{hopeless.instance}: {verdict.reason}", verdict.fix)
-    if cause := _loop(replicas, restarts) or _refused(observations):
+    if looping := _loop(replicas, restarts):
+        return looping
+    if cause := _refused(observations):
         return Progress(Phase.FAILED, cause)
     lagging = [
         f"{replica.instance}: {replica.verdict.reason}" for replica in replicas if not _done(replica, observations)
@@ -123,12 +125,16 @@ def _impossible(application: Application | None) -> str:
     return f"no node can ever hold a replica: {words}" if words else ""
 
 
-def _loop(replicas: Sequence[Replica], restarts: Mapping[str, int]) -> str:
+def _loop(replicas: Sequence[Replica], restarts: Mapping[str, int]) -> Progress | None:
     for replica in replicas:
         times = restarts.get(replica.instance, 0)
         if times >= RESTARTS_THAT_PROVE_A_LOOP and not replica.verdict.health.serving:
-            return f"{replica.instance} keeps ending: its container was replaced {times} times without becoming live"
-    return ""
+            died = replica.last_exit
+            cause = f"{replica.instance} keeps ending: it was started again {times} times without becoming live"
+            if died is None:
+                return Progress(Phase.FAILED, cause)
+            return Progress(Phase.FAILED, f"{cause}; last exit {died.code}: {died.cause}", died.fix)
+    return None
 
 
 def _refused(observations: Sequence[Observation]) -> str:

@@ -166,11 +166,27 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class LastExit:
+    """How the process of an instance last ended, as its NodeManager told.
+
+    *cause* and *fix* are words; *certain* says that without a change it will end so again. *container_id* may be
+    an earlier container's.
+    """
+
+    code: int
+    cause: str
+    fix: str
+    certain: bool
+    container_id: str
+
+
+@dataclass(frozen=True)
 class Replica:
     """One wanted component instance: what YARN runs for it, where it answers, and how it is.
 
     *container_id* and *node* are empty and *endpoint* None while YARN has not placed it; *versions* are the model
-    versions that are AVAILABLE, by model name; *restarts* counts container ids seen beyond the first.
+    versions that are AVAILABLE, by model name; *restarts* counts container ids seen beyond the first, and the starts
+    in place that YARN's services API hides. *last_exit* is None while no end was seen.
     """
 
     instance: str
@@ -181,3 +197,4 @@ class Replica:
     versions: Mapping[str, tuple[int, ...]] | None = None
     restarts: int = 0
     started_at: float | None = None
+    last_exit: LastExit | None = None

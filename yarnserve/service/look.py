@@ -112,11 +112,11 @@ def look(connection: Connection, name: str, *, deadline: float = PROBE_DEADLINE)
         raise no_service(connection, name)
     containers = _containers(service)
     observations = _observe(containers, revision, deadline)
-    sightings = _sightings(store, application, service, notes)
-    processes = notes.value(processes_read, "NodeManagers")
+    processes = notes.value(processes_read, "NodeManagers") or {}
+    sightings = _sightings(store, application, service, processes, notes)
     seen = _Seen(
         {observation.instance: observation for observation in observations},
-        processes or {},
+        processes,
         sightings,
         revision,
         "its ports are not known: the saved revision cannot be read"
@@ -207,12 +207,13 @@ def _processes(connection: Connection, application: Application | None) -> dict[
     if application is None or application.state.ended:
         return {}
     placed = connection.cluster.placed_containers(application.id)
-    ours = {container.id for container in placed}
+    # The containers that have ended are no longer placed, and a NodeManager forgets them within seconds.
+    mark = f"_{application.id.removeprefix('application_')}_"
     addresses = {container.node_http_address for container in placed}
     reads = [in_background(partial(connection.nodes.containers, address)) for address in addresses]
     unheard = _Notes()
     told = [container for read in reads for container in unheard.value(read, "") or ()]
-    return {container.id: container for container in told if container.id in ours}
+    return {container.id: container for container in told if mark in container.id}
 
 
 def _observe(
@@ -230,16 +231,20 @@ def _observe(
 
 
 def _sightings(
-    store: ServiceStore, application: Application | None, service: Service | None, notes: _Notes
+    store: ServiceStore,
+    application: Application | None,
+    service: Service | None,
+    processes: Mapping[str, NodeContainer],
+    notes: _Notes,
 ) -> Sightings:
     component = service.component(COMPONENT) if service else None
     if application is None or component is None:
         return Sightings()
     try:
-        return store.update_sightings(lambda before: before.with_seen(application.id, component))
+        return store.update_sightings(lambda before: before.with_seen(application.id, component, processes.values()))
     except YarnserveError as error:
         notes.texts.append(f"restart counts: {error.what}")
-        return Sightings().with_seen(application.id, component)
+        return Sightings().with_seen(application.id, component, processes.values())
 
 
 @dataclass(frozen=True)
@@ -263,11 +268,17 @@ class _Seen:
             endpoint=endpoint_of(container, self.revision),
             versions=_available_versions(observation),
             restarts=self.sightings.restarts(container.instance),
+            last_exit=self.sightings.last_exit(container.instance),
             started_at=container.launched_at,
         )
 
     def missing(self, instance: str, verdict: Verdict) -> Replica:
-        return Replica(instance, verdict, restarts=self.sightings.restarts(instance))
+        return Replica(
+            instance,
+            verdict,
+            restarts=self.sightings.restarts(instance),
+            last_exit=self.sightings.last_exit(instance),
+        )
 
 
 def _available_versions(observation: Observation | None) -> dict[str, tuple[int, ...]]:

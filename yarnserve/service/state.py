@@ -6,13 +6,15 @@ YARN forgets the definition of a stopped service (yarn-services.md 1.5), so what
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from yarnserve.judge.exits import Exits, exits_after
 from yarnserve.records.document import to_document
-from yarnserve.records.yarn import Component, ComponentState
+from yarnserve.records.replica import LastExit
+from yarnserve.records.yarn import Component, ComponentState, NodeContainer
 from yarnserve.spec.model import ServiceSpec
 
 
@@ -53,23 +55,40 @@ class Revision:
 
 @dataclass(frozen=True)
 class Sightings:
-    """Container ids seen of each instance of one application, oldest first: a new one means a restart."""
+    """What was seen of each instance of one application: its container ids, oldest first, and how they ended.
+
+    A new id means a restart, and so does an end after which the NodeManager started the same container again
+    (*exits*, by container id).
+    """
 
     application_id: str = ""
     containers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    exits: Mapping[str, Exits] = field(default_factory=dict)
 
     def restarts(self, instance: str) -> int:
-        """How often the container of *instance* was replaced, as far as it was seen."""
-        return max(0, len(self.containers.get(instance, ())) - 1)
+        """How often *instance* was started again, in a new container or in place, as far as it was seen."""
+        seen = self.containers.get(instance, ())
+        in_place = sum(self.exits[container].relaunches for container in seen if container in self.exits)
+        return max(0, len(seen) - 1) + in_place
 
-    def with_seen(self, application_id: str, component: Component) -> Sightings:
-        """Return the sightings after a look at *component* of *application_id*.
+    def last_exit(self, instance: str) -> LastExit | None:
+        """How the process of *instance* last ended, as far as it was seen."""
+        for container in reversed(self.containers.get(instance, ())):
+            if container in self.exits:
+                exits = self.exits[container]
+                return LastExit(exits.code, exits.cause, exits.fix, exits.certain, container)
+        return None
+
+    def with_seen(
+        self, application_id: str, component: Component, processes: Iterable[NodeContainer] = ()
+    ) -> Sightings:
+        """Return the sightings after a look at *component* of *application_id* and at its *processes*.
 
         Another application starts from nothing. An instance that a STABLE component no longer has was scaled
         away; forgetting it keeps a later scale-up from counting as a restart.
         """
         if application_id != self.application_id:
-            return Sightings(application_id).with_seen(application_id, component)
+            return Sightings(application_id).with_seen(application_id, component, processes)
         containers = dict(self.containers)
         for container in component.containers:
             seen = containers.get(container.instance, ())
@@ -78,4 +97,13 @@ class Sightings:
         if component.state is ComponentState.STABLE:
             present = {container.instance for container in component.containers}
             containers = {instance: ids for instance, ids in containers.items() if instance in present}
-        return replace(self, containers=containers)
+        return replace(self, containers=containers, exits=self._exits(containers, processes))
+
+    def _exits(self, containers: Mapping[str, tuple[str, ...]], processes: Iterable[NodeContainer]) -> dict[str, Exits]:
+        ours = {container for seen in containers.values() for container in seen}
+        exits = {container: known for container, known in self.exits.items() if container in ours}
+        for process in processes:
+            known = exits_after(exits.get(process.id), process)
+            if process.id in ours and known is not None:
+                exits[process.id] = known
+        return exits

@@ -163,7 +163,7 @@ class _Watch:
         return snapshot, progress
 
     def _restarts(self, snapshot: Snapshot) -> dict[str, int]:
-        """By instance, how often its container was replaced since this watch began, or since it last served."""
+        """By instance, how often it was started again since this watch began, or since it last served."""
         for replica in snapshot.replicas:
             if replica.verdict.health.serving or replica.instance not in self._restarts_when_well:
                 self._restarts_when_well[replica.instance] = replica.restarts

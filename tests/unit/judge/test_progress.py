@@ -81,11 +81,11 @@ def test_what_is_certain_to_fail_is_called_failed(
     assert cause in progress.reason
 
 
-def test_a_replica_replaced_twice_without_serving_is_in_a_crash_loop() -> None:
-    """Two replacements since it last served are a loop, one is bad luck; while it serves it is neither."""
+def test_a_replica_restarted_three_times_without_serving_is_in_a_crash_loop() -> None:
+    """Three restarts since it last served are a loop, two are bad luck; while it serves it is neither."""
     starting, live = (replica(Health.STARTING),), (replica(Health.LIVE),)
-    assert "serve-0 keeps ending" in judge_progress(STABLE, application(), starting, (), restarts=2).reason
-    assert judge_progress(STABLE, application(), starting, (), restarts=1).phase is Phase.WAITING
+    assert "serve-0 keeps ending" in judge_progress(STABLE, application(), starting, (), restarts=3).reason
+    assert judge_progress(STABLE, application(), starting, (), restarts=2).phase is Phase.WAITING
     assert judge_progress(STABLE, application(), live, (), restarts=5).phase is Phase.LIVE
 
 

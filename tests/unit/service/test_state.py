@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import REPOSITORY
+from yarnserve.judge.exits import exits_after
 from yarnserve.records.document import from_document, to_document
-from yarnserve.records.yarn import Component, ComponentState, Container, ContainerState
+from yarnserve.records.yarn import Component, ComponentState, Container, ContainerState, NodeContainer
 from yarnserve.service.state import Sightings
 
 
@@ -42,3 +52,67 @@ def test_sightings_survive_being_saved() -> None:
     """What is read back from HDFS counts on where it stopped."""
     seen = Sightings().with_seen("app_1", component(serve_0="c2")).with_seen("app_1", component(serve_0="c3"))
     assert from_document(Sightings, to_document(seen)) == seen
+
+
+def test_what_happened_to_a_recorded_crash_loop_is_counted() -> None:
+    """On a real 3.3.6, with two retries in place: each container was relaunched twice and then replaced."""
+    seen, ids = Sightings(), set()
+    with gzip.open(REPOSITORY / "tests" / "golden" / "docker-3.3.6.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for line in map(json.loads, lines):
+            if (line["scenario"], line["what"]) != ("crash", "seen"):
+                continue
+            listed = [each for one in line["data"]["service"]["body"]["components"] for each in one["containers"]]
+            ids |= {each["id"] for each in listed}
+            containers = tuple(Container(each["id"], "serve-0", ContainerState(each["state"])) for each in listed)
+            told = [
+                NodeContainer(each["id"], each["state"], each["exitCode"], each["diagnostics"])
+                for each in line["data"]["nodemanager"]
+            ]
+            seen = seen.with_seen("app_1", Component("serve", ComponentState.FLEXING, 1, containers), told)
+    assert len(ids) == 4
+    assert seen.restarts("serve-0") == 3 + 2 * len(ids)
+    last = seen.last_exit("serve-0")
+    assert last is not None
+    assert (last.code, last.container_id) == (3, max(ids))
+    assert from_document(Sightings, to_document(seen)) == seen
+
+
+@pytest.mark.parametrize(
+    ("state", "relaunches"), [("RELAUNCHING", 1), ("RUNNING", 1), ("DONE", 0), ("EXITED_WITH_FAILURE", 0)]
+)
+def test_an_exit_code_is_evidence_without_diagnostics(state: str, relaunches: int) -> None:
+    """A container that goes on after an exit code was started again in place; one that is over was not."""
+    found = exits_after(None, NodeContainer("c", state, 1, ""))
+    assert found is not None
+    assert (found.deaths, found.relaunches) == (1, relaunches)
+    assert exits_after(found, NodeContainer("c", state, 1, "")) == found
+
+
+@pytest.mark.parametrize(("state", "code"), [("RUNNING", -1000), ("RUNNING", 0), ("LOCALIZING", -1000)])
+def test_a_process_that_never_ended_has_no_exit(state: str, code: int) -> None:
+    """-1000 means that it has not ended yet."""
+    assert exits_after(None, NodeContainer("c", state, code, "")) is None
+
+
+@given(
+    st.lists(
+        st.builds(
+            NodeContainer,
+            st.just("c2"),
+            st.sampled_from(["RUNNING", "RELAUNCHING", "DONE"]),
+            st.integers(-1000, 260),
+            st.text()
+            | st.just("[2026-99-99 00:00:00.000]Container exited with a non-zero exit code 1")
+            | st.datetimes(min_value=datetime(2000, 1, 1)).map(
+                lambda at: f"[{at.isoformat(' ', 'milliseconds')}]Diagnostic message from attempt"
+            ),
+        )
+    )
+)
+def test_restarts_never_go_down(processes: list[NodeContainer]) -> None:
+    """Whatever NodeManagers say, in any order, a count once told is never taken back."""
+    seen, told = Sightings(), 0
+    for process in processes:
+        seen = seen.with_seen("app_1", component(serve_0="c2"), [process])
+        assert seen.restarts("serve-0") >= told
+        told = seen.restarts("serve-0")
