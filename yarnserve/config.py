@@ -16,6 +16,7 @@ from pathlib import Path
 from yarnserve.config_file import FileSettings, settings_files
 from yarnserve.errors import ConfigurationError
 from yarnserve.hadoop import addresses
+from yarnserve.hadoop.client_files import client_files
 from yarnserve.hadoop.configuration import HadoopConfiguration
 from yarnserve.records.version import Version
 
@@ -53,6 +54,7 @@ class Settings:
         origins: for each of the above that has a value, where it came from, in words.
         default_authority: authority of fs.defaultFS (``prod``, ``host:8020``), empty when unknown.
         nameservices: base URLs by nameservice, for every one in dfs.nameservices.
+        hdfs_client: what a program in a container has to know to read HDFS, properties by file.
     """
 
     resource_managers: tuple[str, ...]
@@ -63,6 +65,7 @@ class Settings:
     origins: Mapping[str, str]
     default_authority: str = ""
     nameservices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hdfs_client: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def namenodes_for(self, uri: str) -> tuple[str, ...]:
         """Return the WebHDFS base URLs that serve ``/path``, ``hdfs:///path`` or ``hdfs://authority/path``.
@@ -136,7 +139,7 @@ def resolve(
     """
     told = _Told(flags, environ, settings_files(environ, directory))
     conf_dir = _conf_dir(told, default_conf_dir)
-    hadoop = HadoopConfiguration.load(Path(conf_dir.value), environ) if conf_dir else HadoopConfiguration({})
+    hadoop = _hadoop(conf_dir, environ)
     user = _user(told)
     version = told.setting("hadoop-version")
     resource_managers = _resource_managers(told, hadoop, conf_dir)
@@ -158,7 +161,24 @@ def resolve(
         origins={name: origin for name, origin in origins.items() if origin},
         default_authority=file_system.authority,
         nameservices=file_system.nameservices,
+        hdfs_client=client_files(hadoop),
     )
+
+
+def hdfs_client(
+    flags: Flags,
+    environ: Mapping[str, str],
+    *,
+    default_conf_dir: Path = DEFAULT_CONF_DIR,
+    directory: Path = Path(),
+) -> Mapping[str, Mapping[str, str]]:
+    """Return :attr:`Settings.hdfs_client` by itself, for who needs no cluster.
+
+    Raises:
+        ConfigurationError: Hadoop's configuration was named but cannot be read.
+    """
+    told = _Told(flags, environ, settings_files(environ, directory))
+    return client_files(_hadoop(_conf_dir(told, default_conf_dir), environ))
 
 
 @dataclass(frozen=True)
@@ -211,6 +231,10 @@ def _conf_dir(told: _Told, default: Path) -> _Setting | None:
             fix="name the directory that holds core-site.xml and yarn-site.xml",
         )
     return setting
+
+
+def _hadoop(conf_dir: _Setting | None, environ: Mapping[str, str]) -> HadoopConfiguration:
+    return HadoopConfiguration.load(Path(conf_dir.value), environ) if conf_dir else HadoopConfiguration({})
 
 
 def _user(told: _Told) -> _Setting:

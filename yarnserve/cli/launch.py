@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,19 +74,28 @@ def follow(connection: Connection, name: str, timeout: float) -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Look here for service.json.j2 first; may be given again.",
 )
-def render(spec: ServiceSpec, origin: str, hadoop_version: str, template_dirs: tuple[Path, ...]) -> None:
+@click.option(
+    "--conf-dir",
+    metavar="DIR",
+    help="Hadoop configuration, for images. Else YARNSERVE_CONF_DIR, HADOOP_CONF_DIR, /etc/hadoop/conf.",
+)
+def render(
+    spec: ServiceSpec, origin: str, hadoop_version: str, template_dirs: tuple[Path, ...], conf_dir: str | None
+) -> None:
     """Print the YARN Services JSON of FILE, or of the options without one, as ``yarn app -launch`` takes it.
 
     Asks no cluster.
     """
+    from yarnserve.config import Flags, hdfs_client
     from yarnserve.errors import UsageError
     from yarnserve.records.version import Version
     from yarnserve.render.service import ClusterFacts, canonical
     from yarnserve.render.service import render as render_spec
 
     try:
-        facts = ClusterFacts(Version.parse(hadoop_version))
+        version = Version.parse(hadoop_version)
     except ValueError as error:
         raise UsageError(str(error), fix="give a version such as 3.1.4") from error
+    facts = ClusterFacts(version, hdfs_client(Flags(conf_dir=conf_dir), os.environ))
     document = render_spec(spec, facts, template_dirs=template_dirs)
     click.echo(canonical(document), nl=False)

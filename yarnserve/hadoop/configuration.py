@@ -78,6 +78,10 @@ class HadoopConfiguration:
                         properties[read.property.name] = read
         return cls({name: read.property for name, read in properties.items()}, environ)
 
+    def names(self) -> frozenset[str]:
+        """Return the names of all properties."""
+        return frozenset(self._properties)
+
     def get(self, name: str) -> Property | None:
         """Return the property called *name*, variables replaced; None when it is missing or empty.
 

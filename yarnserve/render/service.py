@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from yarnserve.render.readiness import readiness_check
 from yarnserve.render.refusals import refuse
 from yarnserve.render.settings import SERVICE_PROPERTIES, component_properties
 from yarnserve.serving import config_files
-from yarnserve.serving.arguments import launch_command
+from yarnserve.serving.arguments import launch_command, reads_hdfs_in_docker
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 from yarnserve.templating import render_json
 
@@ -25,9 +25,10 @@ TEMPLATE = "service.json.j2"
 
 @dataclass(frozen=True)
 class ClusterFacts:
-    """What rendering has to know of the cluster."""
+    """What rendering has to know of the cluster: its version, and what reading its HDFS takes (properties by file)."""
 
     hadoop_version: Version
+    hdfs_client: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def render(spec: ServiceSpec, facts: ClusterFacts, *, template_dirs: Sequence[Path] = ()) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def render(spec: ServiceSpec, facts: ClusterFacts, *, template_dirs: Sequence[Pa
         "service_properties": SERVICE_PROPERTIES,
         "component_properties": _component_properties(spec),
         "environment": {**spec.env, **docker.environment(spec)},
-        "files": _files(spec),
+        "files": [*_files(spec), *_hadoop_files(spec, facts)],
         "placement_policy": placement_policy(spec),
         "readiness_check": readiness_check(spec),
     }
@@ -76,4 +77,17 @@ def _files(spec: ServiceSpec) -> list[dict[str, Any]]:
     return [
         {"type": "TEMPLATE", "dest_file": config_files.destination(name, spec), "properties": {"content": text}}
         for name, text in config_files.contents(spec).items()
+    ]
+
+
+def _hadoop_files(spec: ServiceSpec, facts: ClusterFacts) -> list[dict[str, Any]]:
+    """Hadoop's own files for a server that reads HDFS from inside an image (tf-serving.md 6.2).
+
+    They lie where the launch command's class path begins; an ENTRYPOINT has no launch command.
+    """
+    if not reads_hdfs_in_docker(spec):
+        return []
+    return [
+        {"type": "HADOOP_XML", "dest_file": name, "properties": dict(properties)}
+        for name, properties in sorted(facts.hdfs_client.items())
     ]

@@ -105,7 +105,7 @@ class Actions:
         """
         for model in spec.models:
             require_version(self.connection.storage_at(model.base_path), hdfs_path(model.base_path))
-        rendered = render(spec, ClusterFacts(self.connection.hadoop_version()))
+        rendered = render(spec, ClusterFacts(self.connection.hadoop_version(), self.connection.settings.hdfs_client))
         with self._leased(spec.name, "launch") as (store, lease):
             seen = self._see(spec.name, store)
             saved = store.revisions.latest()

@@ -14,6 +14,15 @@ from yarnserve.spec.model import Flag, ServiceSpec
 #: requests (tf-serving.md 7.6).
 _EXCLUSIVE_GRPC_PORT = "grpc.so_reuseport=0"
 
+#: What libhdfs needs inside an image (tf-serving.md 6.2): a class path without wildcards, which Java's native
+#: interface does not expand, and libjvm, which lies elsewhere in Java 8. The image says where Java and Hadoop are, by
+#: JAVA_HOME and HADOOP_HDFS_HOME (or ``hadoop`` on its PATH), or brings a CLASSPATH of its own. The files that YARN
+#: delivers come first, so that the cluster's file systems have their names.
+_HADOOP_IN_IMAGE = (
+    "export CLASSPATH=$PWD/conf:${CLASSPATH:-$(${HADOOP_HDFS_HOME:+$HADOOP_HDFS_HOME/bin/}hadoop classpath --glob)}"
+    " LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$JAVA_HOME/lib/server:$JAVA_HOME/jre/lib/amd64/server;"
+)
+
 
 def server_arguments(spec: ServiceSpec) -> tuple[str, ...]:
     """Return the model server's arguments, each as ``--name=value``, the only form it parses (tf-serving.md 1.1).
@@ -47,7 +56,16 @@ def launch_command(spec: ServiceSpec) -> str:
     if spec.entrypoint:
         return ",".join(server_arguments(spec))
     arguments = (argument if "$" in argument else shlex.quote(argument) for argument in server_arguments(spec))
-    return " ".join(["exec tensorflow_model_server", *arguments])
+    before = [_HADOOP_IN_IMAGE] if reads_hdfs_in_docker(spec) else []
+    return " ".join([*before, "exec tensorflow_model_server", *arguments])
+
+
+def reads_hdfs_in_docker(spec: ServiceSpec) -> bool:
+    """Whether the launch command has to show an image's server its Java and Hadoop.
+
+    An ENTRYPOINT does that by itself, and a plain process has what its node has.
+    """
+    return spec.image is not None and not spec.entrypoint
 
 
 def _models(spec: ServiceSpec) -> dict[str, Flag]:

@@ -12,6 +12,8 @@ from tests.unit.spec.documents import DOCKER, MINIMAL, spec_of
 from yarnserve.errors import ConfigurationError
 from yarnserve.records.version import Version
 from yarnserve.render.service import ClusterFacts, render
+from yarnserve.sandbox.binding import bind_service, with_defaults
+from yarnserve.sandbox.validation import validate
 from yarnserve.spec.model import ModelSpec, Mount, Network, Placement, Ports, Readiness, ServiceSpec
 
 VERSIONS = ["3.1.1", "3.1.4", "3.2.4", "3.3.6", "3.4.2", "3.1.1.3.1.0.0-78"]
@@ -33,26 +35,47 @@ def component(spec: ServiceSpec, version: str = "3.3.6") -> dict[str, Any]:
     return only
 
 
+class EveryFile:
+    """An HDFS that has whatever a definition refers to."""
+
+    def exists(self, path: str) -> bool:
+        """Yes."""
+        return bool(path)
+
+
+EVERYTHING = replace(
+    DOCKERED,
+    models=TWO,
+    env={"TF_CPP_MIN_LOG_LEVEL": "1"},
+    mounts=(Mount("/etc/passwd", "/etc/passwd"),),
+    placement=Placement("gpu", spread=True),
+    lifetime=3600,
+    readiness=Readiness.HTTP,
+    registry_credentials="hdfs:///user/ml/config.json",
+)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
-def test_everything_at_once_has_only_fields_that_yarn_knows(version: str) -> None:
-    """No version that can run it answers 404 to an unknown field."""
-    spec = replace(
-        DOCKERED,
-        models=TWO,
-        env={"TF_CPP_MIN_LOG_LEVEL": "1"},
-        mounts=(Mount("/etc/passwd", "/etc/passwd"),),
-        placement=Placement("gpu", spread=True),
-        lifetime=3600,
-        readiness=Readiness.HTTP,
-        registry_credentials="hdfs:///user/ml/config.json",
-    )
+@pytest.mark.parametrize(
+    "spec",
+    [
+        EVERYTHING,
+        replace(EVERYTHING, placement=Placement("gpu"), ports=Ports(), readiness=Readiness.PROCESS),
+        replace(EVERYTHING, entrypoint=True),
+        replace(PLAIN, models=TWO, serving=replace(PLAIN.serving, batching={"max_batch_size": 8})),
+    ],
+    ids=["everything", "label", "entrypoint", "process"],
+)
+def test_yarn_takes_every_option(spec: ServiceSpec, version: str) -> None:
+    """No unknown field and no broken rule, by the tables of the facts and by the sandbox's reading of YARN."""
     document = rendered(spec, version)
     assert_known_fields(document)
     (only,) = document["components"]
-    assert only["readiness_check"].keys() <= {"type", "properties", "artifact"}
-    assert {"readiness_check", "placement_policy"} <= known_fields("Component")
+    assert only.keys() <= known_fields("Component")
+    assert only.get("readiness_check", {}).keys() <= {"type", "properties", "artifact"}
     for file in only["configuration"]["files"]:
         assert file.keys() == {"type", "dest_file", "properties"}
+    validate(with_defaults(bind_service(document)), EveryFile())
 
 
 def test_several_models_come_as_a_file() -> None:
@@ -168,3 +191,23 @@ def test_yarn_cannot_ask_a_bridged_container() -> None:
     """Its address is one of its own node only: it would never be READY."""
     with pytest.raises(ConfigurationError, match="readiness: port does not work with network: bridge"):
         rendered(replace(DOCKERED, network=Network.BRIDGE, readiness=Readiness.PORT))
+
+
+HDFS = {"hdfs-site.xml": {"dfs.nameservices": "prod"}, "core-site.xml": {"fs.defaultFS": "hdfs://prod"}}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_image_gets_the_clusters_file_systems(version: str) -> None:
+    """Without hdfs-site.xml a nameservice is an unknown host; YARN writes both files from the definition itself."""
+    (only,) = render(spec_of(DOCKER), ClusterFacts(Version.parse(version), HDFS))["components"]
+    assert only["configuration"]["files"] == [
+        {"type": "HADOOP_XML", "dest_file": "core-site.xml", "properties": {"fs.defaultFS": "hdfs://prod"}},
+        {"type": "HADOOP_XML", "dest_file": "hdfs-site.xml", "properties": {"dfs.nameservices": "prod"}},
+    ]
+
+
+@pytest.mark.parametrize("spec", [PLAIN, replace(DOCKERED, entrypoint=True)], ids=["process", "entrypoint"])
+def test_nobody_else_gets_hadoops_files(spec: ServiceSpec) -> None:
+    """A plain process has its node's own, and an ENTRYPOINT brings its own class path."""
+    (only,) = render(spec, ClusterFacts(Version(3, 3, 6), HDFS))["components"]
+    assert "files" not in only["configuration"]

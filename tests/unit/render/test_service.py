@@ -28,7 +28,10 @@ FIELDS = {
     "Artifact": {"id", "type", "uri"},
     "Resource": {"cpus", "memory", "profile", "additional"},
     "PlacementPolicy": {"constraints"},
-    "PlacementConstraint": {"name", "type", "scope", "target_tags", "node_attributes", "node_partitions"},
+    "PlacementConstraint": {
+        *("name", "type", "scope", "target_tags", "node_attributes", "node_partitions"),
+        *("min_cardinality", "max_cardinality"),
+    },
     "Configuration": {"properties", "env", "files"},
 }
 

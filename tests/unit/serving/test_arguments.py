@@ -19,6 +19,9 @@ from yarnserve.spec.values import OWN_FLAGS
 def test_launch_command_in_full() -> None:
     """The command of a Docker replica, word for word."""
     assert launch_command(spec_of(DOCKER)) == (
+        "export CLASSPATH=$PWD/conf:"
+        "${CLASSPATH:-$(${HADOOP_HDFS_HOME:+$HADOOP_HDFS_HOME/bin/}hadoop classpath --glob)} "
+        "LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$JAVA_HOME/lib/server:$JAVA_HOME/jre/lib/amd64/server; "
         "exec tensorflow_model_server --port=$((8500+10*${COMPONENT_ID})) --rest_api_port=$((8501+10*${COMPONENT_ID})) "
         "--model_name=digits --model_base_path=hdfs://prod/models/digits --grpc_channel_arguments=grpc.so_reuseport=0 "
         "--grpc_max_threads=16 --rest_api_num_threads=16 "
@@ -63,8 +66,41 @@ def server_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("bin")
     server = directory / "tensorflow_model_server"
     server.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
-    server.chmod(0o755)
+    hadoop = directory / "hadoop"
+    hadoop.write_text("#!/bin/sh\n[ \"$*\" = 'classpath --glob' ] && echo /opt/hadoop/a.jar:/opt/hadoop/b.jar\n")
+    for program in (server, hadoop):
+        program.chmod(0o755)
     return directory
+
+
+def java_variables(server_path: Path, variables: dict[str, str]) -> list[str]:
+    """What the server of a Docker replica sees as CLASSPATH and LD_LIBRARY_PATH, in an image with *variables*."""
+    command = launch_command(spec_of(DOCKER)).partition("exec tensorflow_model_server")[0]
+    script = f'exec /bin/bash -c "{command} printenv CLASSPATH LD_LIBRARY_PATH"'
+    environment = {"PATH": f"{server_path}:{os.environ['PATH']}", **variables}
+    finished = subprocess.run(["bash", "-c", script], capture_output=True, check=True, env=environment, cwd="/")
+    return finished.stdout.decode().replace("//", "/").splitlines()
+
+
+def test_an_image_with_java_and_hadoop_is_enough(server_path: Path) -> None:
+    """The cluster's files come first, then every jar by name; libjvm is found where either Java keeps it."""
+    assert java_variables(server_path, {"JAVA_HOME": "/opt/java", "LD_LIBRARY_PATH": "/usr/local/cuda"}) == [
+        "/conf:/opt/hadoop/a.jar:/opt/hadoop/b.jar",
+        "/usr/local/cuda:/opt/java/lib/server:/opt/java/jre/lib/amd64/server",
+    ]
+
+
+def test_hadoop_is_found_at_its_home(server_path: Path, tmp_path: Path) -> None:
+    """HADOOP_HDFS_HOME, by which libhdfs is found too, comes before the PATH."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "hadoop").write_text("#!/bin/sh\necho /home/c.jar\n")
+    (tmp_path / "bin" / "hadoop").chmod(0o755)
+    assert java_variables(server_path, {"HADOOP_HDFS_HOME": str(tmp_path)})[0] == "/conf:/home/c.jar"
+
+
+def test_an_images_own_class_path_is_kept(server_path: Path) -> None:
+    """Whoever built the image knows; the cluster's files still come first."""
+    assert java_variables(server_path, {"CLASSPATH": "/image.jar"})[0] == "/conf:/image.jar"
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
