@@ -216,7 +216,7 @@ def gpu(wanted: int, scheduler: Scheduler, nodes: Sequence[Node]) -> Check:
 
 def placement(needs: Needs | None, properties: Mapping[str, str] | None) -> Check:
     """Whether YARN obeys placement constraints; *properties* are the ResourceManager's, None where not told."""
-    if needs is None or not needs.spread:
+    if needs is None or not needs.constrained:
         return skipped("placement", "no placement constraint is wanted")
     if properties is None:
         return warning(
@@ -232,7 +232,7 @@ def placement(needs: Needs | None, properties: Mapping[str, str] | None) -> Chec
             "YARN's placement constraints are switched off",
             why="the ApplicationMaster's requests are refused and nobody is told: STARTED for ever, no container",
             fix=f"set {PLACEMENT_HANDLER} to scheduler in the ResourceManager's yarn-site.xml, or remove "
-            "placement from service.yaml",
+            "placement, bridge network and ports without per_replica from service.yaml",
         )
     return ok("placement", f"constraints are obeyed by the {handler}")
 
@@ -240,7 +240,7 @@ def placement(needs: Needs | None, properties: Mapping[str, str] | None) -> Chec
 def hosts(needs: Needs, nodes: Sequence[Node]) -> Check:
     """Whether there are as many nodes as replicas, where a node takes one of them."""
     count = len({node.host for node in _usable(nodes) if node.state == "RUNNING"})
-    if not (needs.one_per_host or needs.spread):
+    if not needs.one_per_host:
         return ok("hosts", f"{needs.replicas} replicas may share {count} hosts")
     if needs.replicas > count:
         return failed(

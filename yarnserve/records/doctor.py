@@ -30,8 +30,8 @@ class Check:
 class Needs:
     """What a service wants of a cluster; memory is MiB of one replica, as are *vcores* and *gpus*.
 
-    *one_per_host*: fixed ports or a bridge network leave room for one replica on a host. *spread*: YARN is asked to
-    put them on different nodes.
+    *one_per_host*: two replicas cannot share a node, or must not. *constrained*: YARN is told where they may run,
+    which takes a placement constraint handler.
     """
 
     queue: str
@@ -40,4 +40,4 @@ class Needs:
     vcores: int
     gpus: int
     one_per_host: bool = False
-    spread: bool = False
+    constrained: bool = False

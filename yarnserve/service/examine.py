@@ -19,10 +19,11 @@ from yarnserve.judge import doctor as judge
 from yarnserve.records.doctor import Check, Needs, Outcome
 from yarnserve.records.scheduler import Scheduler
 from yarnserve.records.yarn import Node
+from yarnserve.render.placement import one_a_node, placement_policy
 from yarnserve.repository.versions import require_version
 from yarnserve.service.background import in_background
 from yarnserve.service.connection import Connection
-from yarnserve.spec.model import Network, ServiceSpec
+from yarnserve.spec.model import ServiceSpec
 
 #: Seconds after which a check that has no answer yet counts as failed.
 DEADLINE = 20.0
@@ -80,8 +81,8 @@ def needs_of(spec: ServiceSpec) -> Needs:
         memory_mb=spec.resources.memory_mb,
         vcores=spec.resources.cpus,
         gpus=spec.resources.gpus,
-        one_per_host=not spec.ports.per_replica or (spec.image is not None and spec.network is Network.BRIDGE),
-        spread=spec.placement.spread,
+        one_per_host=one_a_node(spec),
+        constrained=placement_policy(spec) is not None,
     )
 
 

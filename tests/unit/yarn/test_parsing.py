@@ -41,6 +41,7 @@ PARSERS: dict[str, Callable[[Any, str], Any]] = {
     r"/ws/v1/cluster/apps/application_\w+/appattempts": parsing.parse_attempts,
     r"/ws/v1/cluster/apps/application_\w+/appattempts/\w+/containers": parsing.parse_placed_containers,
     r"/ws/v1/cluster/nodes": parsing.parse_nodes,
+    r"/ws/v1/cluster/scheduler": parsing.parse_scheduler,
     r"/ws/v1/node/containers": parsing.parse_node_containers,
     r"/ws/v1/node/containers/\w+/logs": parsing.parse_log_files,
 }
@@ -131,6 +132,29 @@ def test_a_recorded_container_that_was_relaunched_in_place() -> None:
         if record and isinstance(record, tuple) and isinstance(record[0], NodeContainer)
     )
     assert {(each.state, each.exit_code) for each in first} == {("RUNNING", NOT_EXITED)}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_recorded_scheduler(version: str) -> None:
+    """CapacityScheduler tells its leaf queue, the room for ApplicationMasters in it, and the largest container."""
+    scheduler = next(record for exchange, record in recorded(version) if exchange["path"].endswith("/scheduler"))
+    queue = scheduler.queue("default")
+    assert (scheduler.kind, queue.path, queue.state) == ("capacityScheduler", "root.default", "RUNNING")
+    assert (queue.am_limit_mb, scheduler.maximum_memory_mb, scheduler.maximum_vcores) == (6592, 4096, 4)
+    assert scheduler.resource_types == {"memory-mb", "vcores"}
+    assert scheduler.queue("root.default") is queue
+    assert scheduler.queue("root") is None
+
+
+def test_a_tree_of_queues() -> None:
+    """A leaf queue is found by its whole path, in CapacityScheduler's and in FairScheduler's form."""
+    capacity = {"queueName": "root", "queues": {"queue": {"queueName": "a", "queues": {"queue": [{"queueName": "b"}]}}}}
+    fair = {"rootQueue": {"queueName": "root", "childQueues": {"queue": [{"queueName": "root.a.b"}]}}}
+    for info in (capacity, fair):
+        scheduler = parsing.parse_scheduler({"scheduler": {"schedulerInfo": {"type": "x", **info}}}, "u")
+        queue = scheduler.queue("a.b")
+        assert queue is not None
+        assert (queue.path, queue.name, queue.am_limit_mb) == ("root.a.b", "b", None)
 
 
 def test_a_recorded_node() -> None:
@@ -228,7 +252,7 @@ JSON = st.recursive(VALUES, lambda inner: st.lists(inner, max_size=3) | st.dicti
 @given(JSON)
 def test_any_document_is_read_or_malformed(document: Any) -> None:
     """No JSON raises anything but MalformedAnswerError, in any parser."""
-    for parse in [*PARSERS.values(), parsing.parse_accepted]:
+    for parse in [*PARSERS.values(), parsing.parse_accepted, parsing.parse_configuration]:
         with contextlib.suppress(MalformedAnswerError):
             parse(document, "u")
 

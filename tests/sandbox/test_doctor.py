@@ -1,0 +1,384 @@
+"""Each fault that doctor knows, seeded alone into a cluster that is well: it is found, with the setting to change.
+
+The ResourceManager and the NodeManager are real answers of a 3.3.6 cluster, with one of them spoilt; HDFS is the
+sandbox's.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import REPOSITORY, golden
+from tests.unit.hadoop.wire import Asked, answer, free_port, serving
+from yarnserve.config import Flags, resolve
+from yarnserve.records.doctor import Check, Outcome
+from yarnserve.sandbox import Sandbox
+from yarnserve.service.connection import connect
+from yarnserve.service.examine import CHECKS, examine
+from yarnserve.spec.model import ModelSpec, Placement, Ports, Resources, ServiceSpec, ServingSpec
+
+SPEC = ServiceSpec(
+    name="digits",
+    models=(ModelSpec("digits", "hdfs:///models/digits"),),
+    serving=ServingSpec("2.6"),
+    replicas=1,
+    resources=Resources(cpus=1, memory_mb=512),
+)
+
+PATHS = ("/ws/v1/cluster/info", "/ws/v1/cluster/scheduler", "/ws/v1/cluster/nodes", "/app/v1/services/version")
+
+
+def recorded() -> dict[str, Any]:
+    """What the real cluster answered, by path."""
+    answers: dict[str, Any] = {}
+    for exchange in golden("3.3.6"):
+        path = exchange.get("path")
+        if path in PATHS and exchange["method"] == "GET" and exchange["status"] == 200:
+            answers.setdefault(path, exchange["body"])
+    return answers
+
+
+GOOD = recorded()
+
+PROPERTIES = {
+    "yarn.log-aggregation-enable": "true",
+    "yarn.nodemanager.log-aggregation.roll-monitoring-interval-seconds": "3600",
+    "yarn.resourcemanager.placement-constraints.handler": "scheduler",
+}
+
+
+@dataclass
+class Fake:
+    """The answers of a cluster; *raw* overrides any of them with exact bytes."""
+
+    documents: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(GOOD))
+    properties: dict[str, str] = field(default_factory=lambda: dict(PROPERTIES))
+    raw: dict[str, bytes] = field(default_factory=dict)
+    spec: ServiceSpec = SPEC
+    user: str | None = None
+    node: str = ""
+
+    @property
+    def info(self) -> Any:
+        """What the ResourceManager says of itself."""
+        return self.documents["/ws/v1/cluster/info"]["clusterInfo"]
+
+    @property
+    def nodes(self) -> Any:
+        """The NodeManagers in its list."""
+        return self.documents["/ws/v1/cluster/nodes"]["nodes"]["node"]
+
+    @property
+    def queue(self) -> Any:
+        """The leaf queue."""
+        return self.documents["/ws/v1/cluster/scheduler"]["scheduler"]["schedulerInfo"]["queues"]["queue"][0]
+
+    def __call__(self, asked: Asked) -> bytes:
+        """Answer one request."""
+        if asked.path in self.raw:
+            return self.raw[asked.path]
+        if asked.path == "/conf":
+            return answer(200, {"properties": [{"key": key, "value": value} for key, value in self.properties.items()]})
+        if asked.path == "/ws/v1/node/info":
+            return answer(200, {"nodeInfo": {}})
+        return answer(200, self.documents[asked.path])
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """HDFS with a model and a home directory."""
+    model = tmp_path_factory.mktemp("model")
+    (model / "1").mkdir()
+    (model / "1" / "saved_model.pb").write_bytes(b"")
+    with Sandbox(user="alice", uploads=[(model, "/models/digits")]) as running:
+        yield running
+
+
+def checks(sandbox: Sandbox, fake: Fake) -> dict[str, Check]:
+    """Every check of the fake cluster, by name."""
+    with serving(fake) as wire:
+        for node in fake.nodes:
+            node["nodeHTTPAddress"] = fake.node or wire.url.removeprefix("http://")
+        settings = resolve(Flags(resource_manager=wire.url, user=fake.user), sandbox.environment, directory=Path("/"))
+        with connect(settings) as connection:
+            return {check.name: check for check in examine(connection, fake.spec)}
+
+
+def test_a_good_cluster(sandbox: Sandbox) -> None:
+    """Without a fault nothing fails and nothing warns; only what nobody asks for is skipped."""
+    found = checks(sandbox, Fake())
+    assert list(found) == list(CHECKS)
+    outcomes = {name: check.outcome for name, check in found.items() if check.outcome is not Outcome.OK}
+    assert outcomes == {"placement": Outcome.SKIPPED, "zookeeper": Outcome.SKIPPED}, found
+
+
+def _html(status: int) -> bytes:
+    return answer(status, "<html>HTTP ERROR</html>", "text/html")
+
+
+def api_off(fake: Fake) -> None:
+    """The services API is switched off: 503."""
+    fake.raw["/app/v1/services/version"] = _html(503)
+
+
+def api_not_there(fake: Fake) -> None:
+    """The services API is not there: a page with 404."""
+    fake.raw["/app/v1/services/version"] = _html(404)
+
+
+def standby(fake: Fake) -> None:
+    """The only ResourceManager stands by."""
+    fake.info["haState"] = "STANDBY"
+
+
+def not_hadoop(fake: Fake) -> None:
+    """A login page answers in its place."""
+    fake.raw["/ws/v1/cluster/info"] = _html(200)
+
+
+def too_old(fake: Fake) -> None:
+    """A Hadoop without services."""
+    fake.info["hadoopVersion"] = "2.10.1"
+
+
+def no_version(fake: Fake) -> None:
+    """A build whose name has no number."""
+    fake.info["hadoopVersion"] = "nightly"
+
+
+def no_home(fake: Fake) -> None:
+    """A user without a home directory."""
+    fake.user = "stranger"
+
+
+def other_queue(fake: Fake) -> None:
+    """The file names a queue that does not exist."""
+    fake.spec = replace(SPEC, queue="nowhere")
+
+
+def stopped_queue(fake: Fake) -> None:
+    """The queue is stopped."""
+    fake.queue["state"] = "STOPPED"
+
+
+def masters_everywhere(fake: Fake) -> None:
+    """ApplicationMasters fill their share of the queue."""
+    fake.queue["AMResourceLimit"]["memory"] = 1024
+    fake.queue["usedAMResource"]["memory"] = 1024
+
+
+def beyond_the_maximum(fake: Fake) -> None:
+    """A replica wants more memory than a container may have."""
+    fake.spec = replace(SPEC, resources=Resources(cpus=1, memory_mb=5000))
+
+
+def vcores_beyond_the_maximum(fake: Fake) -> None:
+    """A replica wants more vcores than a container may have."""
+    fake.spec = replace(SPEC, resources=Resources(cpus=9, memory_mb=512))
+
+
+def beyond_every_node(fake: Fake) -> None:
+    """A replica wants more than any node has."""
+    for node in fake.nodes:
+        node["usedMemoryMB"] = node["availMemoryMB"] = 100
+
+
+def gpu_unknown(fake: Fake) -> None:
+    """The ResourceManager does not count GPUs."""
+    fake.spec = replace(SPEC, image="r/i:1", resources=Resources(cpus=1, memory_mb=512, gpus=1))
+
+
+def gpu_on_no_node(fake: Fake) -> None:
+    """It does, and no node has one."""
+    gpu_unknown(fake)
+    scheduler = fake.documents["/ws/v1/cluster/scheduler"]["scheduler"]["schedulerInfo"]
+    kinds = scheduler["maximumAllocation"]["resourceInformations"]["resourceInformation"]
+    kinds.append({**kinds[0], "name": "yarn.io/gpu"})
+
+
+def no_handler(fake: Fake) -> None:
+    """Replicas are to spread, and YARN ignores constraints."""
+    fake.spec = replace(SPEC, placement=Placement(spread=True))
+    fake.properties["yarn.resourcemanager.placement-constraints.handler"] = "disabled"
+
+
+def more_replicas_than_hosts(fake: Fake) -> None:
+    """Fixed ports, and fewer hosts than replicas."""
+    fake.spec = replace(SPEC, replicas=2, ports=Ports(per_replica=False))
+
+
+def dead_node(fake: Fake) -> None:
+    """A NodeManager's web server does not answer."""
+    fake.node = f"127.0.0.1:{free_port()}"
+
+
+def no_nodes(fake: Fake) -> None:
+    """No NodeManager has registered."""
+    fake.documents["/ws/v1/cluster/nodes"] = {"nodes": {"node": []}}
+
+
+def dead_zookeeper(fake: Fake) -> None:
+    """Nobody listens where ZooKeeper should."""
+    fake.properties["hadoop.registry.zk.quorum"] = f"127.0.0.1:{free_port()}"
+
+
+def no_model(fake: Fake) -> None:
+    """The base path does not exist."""
+    fake.spec = replace(SPEC, models=(ModelSpec("digits", "hdfs:///models/none"),))
+
+
+def empty_model(fake: Fake) -> None:
+    """The base path holds no version."""
+    fake.spec = replace(SPEC, models=(ModelSpec("digits", "hdfs:///models/digits/1"),))
+
+
+@pytest.mark.parametrize(
+    ("seed", "name", "fix"),
+    [
+        (api_off, "services-api", "yarn.webapp.api-service.enable"),
+        (api_not_there, "services-api", "yarn.webapp.api-service.enable"),
+        (standby, "resource-manager", "wait"),
+        (not_hadoop, "resource-manager", "check that the address"),
+        (too_old, "version", "upgrade"),
+        (no_version, "version", "--hadoop-version"),
+        (no_home, "hdfs", "hdfs dfs -mkdir -p /user/stranger"),
+        (other_queue, "queue", "capacity-scheduler.xml"),
+        (stopped_queue, "queue", "yarn.scheduler.capacity.root.default.state"),
+        (masters_everywhere, "am-room", "maximum-am-resource-percent"),
+        (beyond_the_maximum, "resources", "yarn.scheduler.maximum-allocation-mb"),
+        (vcores_beyond_the_maximum, "resources", "yarn.scheduler.maximum-allocation-vcores"),
+        (beyond_every_node, "resources", "yarn.nodemanager.resource.memory-mb"),
+        (gpu_unknown, "gpu", "resource-types.xml"),
+        (gpu_on_no_node, "gpu", "yarn.nodemanager.resource-plugins"),
+        (no_handler, "placement", "yarn.resourcemanager.placement-constraints.handler"),
+        (more_replicas_than_hosts, "hosts", "ports.per_replica"),
+        (dead_node, "nodes", "yarn.nodemanager.webapp.address"),
+        (no_nodes, "nodes", "yarn.resourcemanager.hostname"),
+        (dead_zookeeper, "zookeeper", "hadoop.registry.zk.quorum"),
+        (no_model, "model", "directory above the version numbers"),
+        (empty_model, "model", "yarnserve models publish"),
+    ],
+)
+def test_a_seeded_fault_is_found(sandbox: Sandbox, seed: Callable[[Fake], None], name: str, fix: str) -> None:
+    """The fault's own check fails and says what to change; of the others only those that see it too."""
+    fake = Fake()
+    seed(fake)
+    found = checks(sandbox, fake)
+    assert found[name].outcome is Outcome.FAILED, found
+    assert fix in found[name].fix
+    failed = {each for each, check in found.items() if check.outcome is Outcome.FAILED}
+    assert failed - {name} <= {"no_nodes": {"resources", "hosts"}}.get(seed.__name__, set())
+
+
+def test_what_hangs_on_a_dead_resource_manager_is_skipped(sandbox: Sandbox) -> None:
+    """One failure, not ten of the same cause; HDFS is looked at all the same."""
+    fake = Fake()
+    standby(fake)
+    found = checks(sandbox, fake)
+    assert [name for name, check in found.items() if check.outcome is Outcome.FAILED] == ["resource-manager"]
+    assert found["queue"] == Check("queue", Outcome.SKIPPED, "resource-manager comes first")
+    assert found["hdfs"].outcome is Outcome.OK
+
+
+def unhealthy_node(fake: Fake) -> None:
+    """A node's disks are full."""
+    fake.nodes[0]["state"] = "UNHEALTHY"
+    fake.nodes[0]["healthReport"] = "1/1 local-dirs have errors"
+
+
+def logs_vanish(fake: Fake) -> None:
+    """Logs are not aggregated."""
+    fake.properties["yarn.log-aggregation-enable"] = "false"
+
+
+def logs_come_at_the_end(fake: Fake) -> None:
+    """Logs are aggregated at the end only."""
+    fake.properties["yarn.nodemanager.log-aggregation.roll-monitoring-interval-seconds"] = "-1"
+
+
+def secret_configuration(fake: Fake) -> None:
+    """/conf is for admins."""
+    fake.spec = replace(SPEC, placement=Placement(spread=True))
+    fake.raw["/conf"] = answer(403, "<html>Forbidden</html>", "text/html")
+
+
+@pytest.mark.parametrize(
+    ("seed", "name", "told"),
+    [
+        (unhealthy_node, "nodes", "local-dirs have errors"),
+        (logs_vanish, "log-aggregation", "yarn.log-aggregation-enable"),
+        (logs_come_at_the_end, "log-aggregation", "roll-monitoring-interval-seconds"),
+        (secret_configuration, "placement", "ask the admin"),
+    ],
+)
+def test_a_seeded_doubt_is_a_warning(sandbox: Sandbox, seed: Callable[[Fake], None], name: str, told: str) -> None:
+    """What only may become a trouble, or cannot be seen, warns and does not fail."""
+    fake = Fake()
+    seed(fake)
+    found = checks(sandbox, fake)
+    assert found[name].outcome is Outcome.WARNING, found
+    assert told in found[name].why + found[name].fix
+    assert not [check for check in found.values() if check.outcome is Outcome.FAILED]
+
+
+def test_nobody(sandbox: Sandbox) -> None:
+    """Whoever is dr.who is told why launching will end in 403."""
+    found = checks(sandbox, Fake(user="dr.who"))
+    assert found["user"].outcome is Outcome.WARNING
+    assert "HADOOP_USER_NAME" in found["user"].fix
+
+
+def test_safe_mode() -> None:
+    """A NameNode in safe mode is named as the reason why the home directory takes no file."""
+    status = {"type": "DIRECTORY", "length": 0, "pathSuffix": "", "permission": "755", "modificationTime": 0}
+    safe = {
+        "exception": "SafeModeException",
+        "javaClassName": "org.apache.hadoop.hdfs.server.namenode.SafeModeException",
+        "message": "Cannot create file. Name node is in safe mode.\nat x",
+    }
+
+    def namenode(asked: Asked) -> bytes:
+        if "GETHOMEDIRECTORY" in asked.target.upper():
+            return answer(200, {"Path": "/user/alice"})
+        if asked.method == "GET":
+            return answer(200, {"FileStatus": {**status, "owner": "alice", "group": "g", "replication": 0}})
+        return answer(403, {"RemoteException": safe})
+
+    with serving(Fake()) as manager, serving(namenode) as hdfs:
+        flags = Flags(resource_manager=manager.url, namenode=hdfs.url, user="alice")
+        settings = resolve(flags, {}, default_conf_dir=Path("/none"), directory=Path("/"))
+        with connect(settings) as connection:
+            (check,) = examine(connection, only=["hdfs"])
+    assert check.outcome is Outcome.FAILED
+    assert "safe mode" in check.why
+    assert "at x" not in check.why
+
+
+def test_a_check_that_never_ends(sandbox: Sandbox) -> None:
+    """A server that takes the request and is silent costs the deadline, and becomes a failed check."""
+    fake = Fake()
+
+    def silent(asked: Asked) -> bytes | None:
+        return None if asked.path == "/ws/v1/cluster/scheduler" else fake(asked)
+
+    with serving(silent) as wire:
+        settings = resolve(Flags(resource_manager=wire.url), sandbox.environment, directory=Path("/"))
+        with connect(settings) as connection:
+            (check,) = examine(connection, only=["queue"], deadline=1.0)
+    assert (check.outcome, check.what) == (Outcome.FAILED, "no answer in time")
+
+
+def test_the_page_for_admins_names_every_check_and_setting(sandbox: Sandbox) -> None:
+    """docs/admin.md has each check in its table, and shows each setting of yarn-site.xml that a failure names."""
+    page = (REPOSITORY / "docs" / "admin.md").read_text()
+    listed = re.findall(r"^\| ([a-z-]+)(?: \(FILE\))? \|", page.partition("## Every check")[2], flags=re.M)
+    assert listed == ["check", *CHECKS]
+    for name in ("yarn.webapp.api-service.enable", "hadoop.registry.zk.quorum", "yarn.resource-types", *PROPERTIES):
+        assert f"<name>{name}</name>" in page
