@@ -9,43 +9,47 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
+from yarnserve.records.policy import SupervisePolicy
 from yarnserve.spec import values
 from yarnserve.spec.source import Fault, Path
-from yarnserve.spec.units import memory_mb
+from yarnserve.spec.units import memory_mb, seconds
 
 #: YARN counts in Java's integers.
 _MAX_COUNT = 2**31 - 1
 
+_POLICY = SupervisePolicy()
 
-def _only(word: str, *, later: str) -> Callable[[str], str]:
-    """Return a validator that takes *word* alone and says of *later* that it is still to come."""
-
-    def check(value: str) -> str:
-        if value == later:
-            raise ValueError(f"{word}; {later} is not there yet")
-        if value != word:
-            raise ValueError(word)
-        return value
-
-    return check
+#: What pydantic puts into a place without it being one of the file.
+_NO_PLACES = ("[key]", "[one]", "[several]")
 
 
 _ServiceName = Annotated[str, AfterValidator(values.service_name)]
 _ModelName = Annotated[str, AfterValidator(values.model_name)]
 _BasePath = Annotated[str, AfterValidator(values.base_path)]
-_Delivery = Annotated[str, AfterValidator(_only("native", later="sync"))]
+_Delivery = Annotated[str, AfterValidator(values.one_of("native"))]
 _Image = Annotated[str, AfterValidator(values.image)]
 _Version = Annotated[Any, AfterValidator(values.serving_version)]
 _FlagName = Annotated[str, AfterValidator(values.flag_name)]
 _FlagValue = Annotated[Any, AfterValidator(values.flag_value)]
 _Memory = Annotated[Any, AfterValidator(memory_mb)]
-_Network = Annotated[str, AfterValidator(_only("host", later="bridge"))]
+_Network = Annotated[str, AfterValidator(values.one_of("host", "bridge"))]
+_Readiness = Annotated[str, AfterValidator(values.one_of("process", "port", "http"))]
 _Queue = Annotated[str, AfterValidator(values.queue)]
+_EnvName = Annotated[str, AfterValidator(values.env_name)]
+_EnvValue = Annotated[Any, AfterValidator(values.env_value)]
+_Mount = Annotated[Any, AfterValidator(values.mount)]
+_NodeLabel = Annotated[str, AfterValidator(values.node_label)]
+_Lifetime = Annotated[Any, AfterValidator(seconds)]
+_HdfsFile = Annotated[str, AfterValidator(values.hdfs_file)]
+_BatchSizes = Annotated[Any, AfterValidator(values.batch_sizes)]
+_ThreadPool = Annotated[str, AfterValidator(values.thread_pool_name)]
+_Count = Annotated[int, Field(ge=1, le=_MAX_COUNT)]
+_Duration = Annotated[Any, AfterValidator(seconds)]
 
 
 class _Section(BaseModel):
@@ -61,12 +65,31 @@ class ModelSection(_Section):
     example: str | None = Field(default=None, description="the name of a JSON file, relative to this one")
 
 
+class BatchingSection(_Section):
+    """``serving.batching``: the batching parameters file (tf-serving.md 3.3)."""
+
+    max_batch_size: _Count | None = Field(default=None, description="a whole number, at least 1")
+    batch_timeout_micros: int | None = Field(
+        default=None, ge=0, le=_MAX_COUNT, description="a whole number of microseconds, at least 0"
+    )
+    max_enqueued_batches: _Count | None = Field(default=None, description="a whole number, at least 1")
+    num_batch_threads: _Count | None = Field(default=None, description="a whole number, at least 1")
+    thread_pool_name: _ThreadPool | None = Field(default=None, description="a name")
+    allowed_batch_sizes: _BatchSizes = Field(default=None, description="a list of whole numbers")
+    pad_variable_length_inputs: bool | None = Field(default=None, description="true or false")
+    enable_large_batch_splitting: bool | None = Field(default=None, description="true or false")
+    max_execution_batch_size: _Count | None = Field(default=None, description="a whole number, at least 1")
+
+
 class ServingSection(_Section):
     """``serving``."""
 
     version: _Version = Field(default=None)
     flags: dict[_FlagName, _FlagValue] = Field(
         default_factory=dict, description="a mapping of flags' names, without dashes, to values"
+    )
+    batching: BatchingSection | None = Field(
+        default=None, description="a mapping of batching parameters, such as {max_batch_size: 128}"
     )
 
 
@@ -90,21 +113,55 @@ class SuperviseSection(_Section):
     """``supervise``."""
 
     enabled: bool = Field(default=False, description="true or false")
+    min_available: int | None = Field(
+        default=None, ge=0, le=_MAX_COUNT, description="a whole number of replicas, at least 0"
+    )
+    check_interval: _Duration = Field(default=_POLICY.check_interval, description="a time such as 15s")
+    check_timeout: _Duration = Field(default=_POLICY.check_timeout, description="a time such as 5s")
+    failures: _Count = Field(default=_POLICY.failures, description="a whole number, at least 1")
+    startup_deadline: _Duration = Field(default=_POLICY.startup_deadline, description="a time such as 10m")
+    restarts: _Count = Field(default=_POLICY.restarts, description="a whole number, at least 1")
+    restart_window: _Duration = Field(default=_POLICY.restart_window, description="a time such as 10m")
+    max_backoff: _Duration = Field(default=_POLICY.max_backoff, description="a time such as 5m")
+
+
+class PlacementSection(_Section):
+    """``placement``."""
+
+    node_label: _NodeLabel | None = Field(default=None, description="a node label")
+    spread: bool = Field(default=False, description="true or false")
+
+
+def _count_of(value: object) -> str:
+    return "[several]" if isinstance(value, list) else "[one]"
+
+
+_Models = Annotated[
+    Annotated[ModelSection, Tag("[one]")] | Annotated[list[ModelSection], Tag("[several]")],
+    Discriminator(_count_of),
+]
 
 
 class ServiceFile(_Section):
     """A whole service.yaml."""
 
     name: _ServiceName | None = Field(default=None, description="the service's name, in letters")
-    model: ModelSection | None = Field(default=None, description="one model, as a mapping (several are not there yet)")
-    image: _Image | None = Field(default=None, description="a Docker image with its tag; nothing for a plain process")
+    model: _Models | None = Field(default=None, description="a mapping with base_path, or a list of such mappings")
+    image: _Image | None = Field(default=None, description="a Docker image; nothing for a plain process")
     serving: ServingSection = Field(default=ServingSection(), description="a mapping with version")
     replicas: int = Field(default=1, ge=1, le=_MAX_COUNT, description="a whole number, at least 1")
     resources: ResourcesSection | None = Field(default=None, description="a mapping with memory")
-    network: _Network = Field(default="host", description="host")
+    network: _Network = Field(default="host", description="host or bridge")
     ports: PortsSection = Field(default=PortsSection(), description="a mapping of rest, grpc and per_replica")
     queue: _Queue | None = Field(default=None, description="a queue's name")
     supervise: SuperviseSection = Field(default=SuperviseSection(), description="a mapping with enabled")
+    env: dict[_EnvName, _EnvValue] = Field(default_factory=dict, description="a mapping of variables to texts")
+    mounts: list[_Mount] = Field(default_factory=list, description="a list of source:target or source:target:rw")
+    placement: PlacementSection = Field(default=PlacementSection(), description="a mapping of node_label and spread")
+    lifetime: _Lifetime = Field(default=None, description="a time such as 12h")
+    readiness: _Readiness = Field(default="process", description="process, port or http")
+    entrypoint: bool = Field(default=False, description="true or false")
+    registry_credentials: _HdfsFile | None = Field(default=None, description="the path of a file on HDFS")
 
 
 def _tolerance(value: float) -> float:
@@ -146,13 +203,15 @@ def read(kind: type[FileT], tree: dict[str, Any]) -> FileT:
 
 
 def _fault(kind: type[BaseModel], details: Any) -> Fault:
-    path: Path = tuple(part for part in details["loc"] if part != "[key]")
+    path: Path = tuple(part for part in details["loc"] if part not in _NO_PLACES)
     if details["type"] == "value_error":
-        return Fault(path, str(details["ctx"]["error"]))
+        error = details["ctx"]["error"]
+        return Fault(path, str(error), getattr(error, "suggestion", ""))
+    *parents, name = (str(part) for part in path if isinstance(part, str))
     section = kind
-    for name in path[:-1]:
-        section = _section_in(section.model_fields[str(name)].annotation)
-    name, fields = str(path[-1]), section.model_fields
+    for parent in parents:
+        section = _section_in(section.model_fields[parent].annotation)
+    fields = section.model_fields
     if name in fields:
         return Fault(path, str(fields[name].description))
     meant = difflib.get_close_matches(name, fields, n=1)
@@ -160,5 +219,11 @@ def _fault(kind: type[BaseModel], details: Any) -> Fault:
 
 
 def _section_in(annotation: Any) -> type[BaseModel]:
-    arms = (annotation, *get_args(annotation))
-    return next(arm for arm in arms if isinstance(arm, type) and issubclass(arm, BaseModel))
+    return next(_sections_in(annotation))
+
+
+def _sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for arm in get_args(annotation):
+        yield from _sections_in(arm)

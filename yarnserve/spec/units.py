@@ -7,6 +7,9 @@ import re
 _MEMORY = re.compile(r"([0-9]{1,9})([mg])", re.IGNORECASE)
 _MIB = {"m": 1, "g": 1024}
 
+_DURATION = re.compile(r"([0-9]{1,10})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
 
 def memory_mb(written: str | int) -> int:
     """Return MiB for ``8g``, ``512m`` or a whole number of MiB: YARN counts memory in MiB.
@@ -22,3 +25,19 @@ def memory_mb(written: str | int) -> int:
     if not 0 < size < 2**31:
         raise ValueError("an amount such as 8g or 512m, or a whole number of MiB")
     return size
+
+
+def seconds(written: str | int) -> int:
+    """Return the seconds of ``90s``, ``30m``, ``12h``, ``7d`` or a whole number of seconds.
+
+    Raises:
+        ValueError: it is none of these, less than one second, or more than YARN can count.
+    """
+    if isinstance(written, int) and not isinstance(written, bool):
+        length = written
+    else:
+        match = _DURATION.fullmatch(written) if isinstance(written, str) else None
+        length = int(match.group(1)) * _SECONDS[match.group(2)] if match else 0
+    if not 0 < length < 2**31:
+        raise ValueError("a time such as 12h, 30m or 7d, or a whole number of seconds")
+    return length

@@ -6,10 +6,12 @@ is not evident.
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
+from collections.abc import Callable
 
-from yarnserve.spec.model import COMPONENT, Flag
+from yarnserve.spec.model import COMPONENT, Flag, Mount
 from yarnserve.spec.source import WrittenFloat
 
 #: Anything but these reaches the server unchanged from inside the launch command: YARN puts the command between
@@ -21,10 +23,32 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _BASE_PATH = re.compile(r"(hdfs://[A-Za-z0-9._:-]*)?(/[^/]+)+")
 _SCHEME = re.compile(r"([a-z0-9+.-]+):/", re.IGNORECASE)
-#: What a NodeManager accepts, with a tag; digests only from Hadoop 3.3.5 on (yarn-services.md 5.2).
-_IMAGE = re.compile(r"([a-zA-Z0-9.-]+(:[0-9]+)?/)?[a-z0-9_./-]+:[A-Za-z0-9_.-]+")
+#: What a NodeManager accepts, with a tag, a digest or both; a digest only from Hadoop 3.3.5 on, which render checks
+#: (yarn-services.md 5.2).
+_IMAGE = re.compile(
+    r"([a-zA-Z0-9.-]+(:[0-9]+)?/)?[a-z0-9_./-]+(:[A-Za-z0-9_.-]+|(:[A-Za-z0-9_.-]+)?@sha256:[0-9a-f]{64})"
+)
 _VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})?")
 _FLAG = re.compile(r"[a-z][a-z0-9_]*")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_THREAD_POOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+#: Docker's list of mounts is separated by commas, a mount's parts by colons (yarn-services.md 5.2).
+_MOUNTED = re.compile(r"(/[^/:,\s]+)+")
+
+#: Environment variables that YARN or yarnserve sets, and from what (yarn-services.md 5.1).
+OWN_ENV = {
+    "YARN_CONTAINER_RUNTIME_TYPE": "image",
+    "YARN_CONTAINER_RUNTIME_DOCKER_IMAGE": "image",
+    "YARN_CONTAINER_RUNTIME_DOCKER_CONTAINER_HOSTNAME": "the service's name",
+    "YARN_CONTAINER_RUNTIME_DOCKER_CONTAINER_NETWORK": "network",
+    "YARN_CONTAINER_RUNTIME_DOCKER_PORTS_MAPPING": "ports",
+    "YARN_CONTAINER_RUNTIME_DOCKER_MOUNTS": "mounts",
+    "YARN_CONTAINER_RUNTIME_DOCKER_RUN_OVERRIDE_DISABLE": "entrypoint",
+    "YARN_CONTAINER_RUNTIME_DOCKER_CLIENT_CONFIG": "registry_credentials",
+    "WORK_DIR": "the container",
+    "LOG_DIR": "the container",
+}
 
 #: Flags of the server that yarnserve sets itself, and from what.
 OWN_FLAGS = {
@@ -67,9 +91,7 @@ def base_path(value: str) -> str:
 
 
 def image(value: str) -> str:
-    """A Docker image with its tag."""
-    if "@" in value:
-        raise ValueError("an image with a tag: YARN accepts digests only from 3.3.5 on")
+    """A Docker image with its tag or its digest."""
     if not _IMAGE.fullmatch(value):
         raise ValueError("an image with a tag, such as registry.example.org/tfserving-hdfs:2.6")
     return value
@@ -119,3 +141,91 @@ def in_command(value: str) -> str:
         shown = " ".join(character if character.isprintable() else ascii(character)[1:-1] for character in wrong)
         raise ValueError(f"a text without {shown} : YARN or the shell would change it inside the launch command")
     return value
+
+
+class NotAmongError(ValueError):
+    """None of the allowed words; *suggestion* is the likely meant one, or empty."""
+
+    def __init__(self, allowed: str, suggestion: str) -> None:
+        super().__init__(allowed)
+        self.suggestion = suggestion
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Return a function that takes these *words* only."""
+
+    def check(value: str) -> str:
+        if value not in words:
+            meant = difflib.get_close_matches(value.lower(), words, n=1)
+            raise NotAmongError(" or ".join(words), meant[0] if meant else "")
+        return value
+
+    return check
+
+
+def env_name(value: str) -> str:
+    """An environment variable that neither YARN nor yarnserve sets."""
+    if not _ENV_NAME.fullmatch(value):
+        raise ValueError("a variable's name: letters, digits and '_', not beginning with a digit")
+    if value in OWN_ENV:
+        raise ValueError(f"other variables than {value}, which follows from {OWN_ENV[value]}")
+    return value
+
+
+def env_value(value: object) -> str:
+    """A variable's value, as it survives YARN's launch script."""
+    if isinstance(value, WrittenFloat):
+        value = value.text
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise ValueError('a text, such as "1" or "true" in quotes')
+    if any(character in '"$`\\' or not character.isprintable() for character in value):
+        raise ValueError('a text without " $ ` \\ : YARN writes it into a shell script between double quotes')
+    if any(token in value for token in ("<LOG_DIR>", "<CPS>", "{{", "}}")):
+        raise ValueError("a text without <LOG_DIR>, <CPS>, {{ and }}, which YARN replaces")
+    return value
+
+
+def mount(value: object) -> Mount:
+    """``source:target``, ``source:target:ro`` or ``source:target:rw``; without a mode read-only."""
+    source, target, mode = (*value.split(":"), "", "", "")[:3] if isinstance(value, str) else ("", "", "")
+    if not isinstance(value, str) or value.count(":") not in (1, 2):
+        raise ValueError("source:target or source:target:rw, such as /etc/hadoop/conf:/etc/hadoop/conf")
+    if value.count(":") == 2 and mode not in ("ro", "rw"):
+        raise ValueError("ro or rw as the mode behind the last colon")
+    for path in (source, target):
+        if not _MOUNTED.fullmatch(path) or {".", ".."} & set(path.split("/")):
+            raise ValueError("two absolute paths, without commas, blanks, '.' and '..', and without / at the end")
+        in_command(path)
+    return Mount(source, target, read_only=mode != "rw")
+
+
+def node_label(value: str) -> str:
+    """A node label (partition), by YARN's rule."""
+    if not _LABEL.fullmatch(value):
+        raise ValueError("a node label: letters, digits, '_' and '-'")
+    return value
+
+
+def hdfs_file(value: str) -> str:
+    """A file on HDFS."""
+    scheme = _SCHEME.match(value)
+    if (scheme and scheme.group(1) != "hdfs") or not _BASE_PATH.fullmatch(value):
+        raise ValueError("the path of a file on HDFS, such as hdfs:///user/ml/docker/config.json")
+    return in_command(value)
+
+
+def thread_pool_name(value: str) -> str:
+    """A name that needs no quoting in a text proto."""
+    if not _THREAD_POOL.fullmatch(value):
+        raise ValueError("letters, digits, '.', '_' and '-'")
+    return value
+
+
+def batch_sizes(value: object) -> str:
+    """Increasing batch sizes; returned as they are kept, ``32,128``."""
+    sizes = value if isinstance(value, list) else []
+    if not sizes or not all(type(size) is int and 0 < size < 2**31 for size in sizes) or sizes != sorted(set(sizes)):
+        raise ValueError("a list of increasing whole numbers, such as [32, 128]")
+    return ",".join(map(str, sizes))

@@ -37,7 +37,7 @@ def test_a_plain_path_is_one_on_hdfs() -> None:
 def test_flags_are_written_as_the_server_parses_them() -> None:
     """Booleans are words, and the order in the file does not matter."""
     text = MINIMAL.replace('"2.6"', '"2.6", flags: {z: false, enable_batching: true, n: 2, f: 0.25, t: a b}')
-    assert [argument for argument in server_arguments(spec_of(text))[5:] if "threads" not in argument] == [
+    assert [argument for argument in server_arguments(spec_of(text, force=True))[5:] if "threads" not in argument] == [
         "--enable_batching=true",
         "--f=0.25",
         "--n=2",

@@ -8,9 +8,10 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
+from yarnserve.records.version import Version
+from yarnserve.spec.flags import FLAGS
 from yarnserve.spec.loader import parse_spec
 from yarnserve.spec.model import ServiceSpec
-from yarnserve.spec.values import OWN_FLAGS
 
 MINIMAL = """\
 name: digits
@@ -43,11 +44,21 @@ _words = st.text(string.ascii_lowercase + string.digits + "-", min_size=1, max_s
 _names = _words.map(lambda word: "n" + word).filter(lambda name: name not in ("serve", "version"))
 #: What a shell would change if nobody protected it, and YARN does not forbid.
 _command_texts = st.text(st.sampled_from("ab/ =,;&|*?~#()[]!%^é\u00a0").filter(str.isprintable), max_size=12)
-_flags = st.dictionaries(
-    st.text(string.ascii_lowercase + "_", min_size=1, max_size=10).map(lambda name: "f" + name),
-    st.one_of(_command_texts, st.integers(), st.booleans(), st.floats(allow_nan=False, allow_infinity=False)),
-    max_size=4,
-).filter(lambda flags: not OWN_FLAGS.keys() & flags.keys())
+_VALUES: dict[type, st.SearchStrategy[Any]] = {
+    bool: st.booleans(),
+    int: st.integers(2, 10**9),
+    float: st.floats(0, 1),
+    str: _command_texts,
+}
+#: Flags that TF Serving 2.6 knows, each alone a sound one.
+_known = {
+    name: _VALUES[rule.kind]
+    for name, rule in FLAGS.items()
+    if rule.known_to(Version(2, 6)) and name not in ("batching_parameters_file", "tensorflow_session_parallelism")
+}
+_flags = st.lists(st.sampled_from(sorted(_known)), max_size=4, unique=True).flatmap(
+    lambda names: st.fixed_dictionaries({name: _known[name] for name in names})
+)
 
 
 @st.composite

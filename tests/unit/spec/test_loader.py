@@ -16,7 +16,17 @@ from yarnserve.records.document import from_document, to_document
 from yarnserve.records.policy import SupervisePolicy
 from yarnserve.records.replica import Example
 from yarnserve.spec.loader import parse_spec
-from yarnserve.spec.model import ModelSpec, Ports, Resources, ServiceSpec, ServingSpec
+from yarnserve.spec.model import (
+    ModelSpec,
+    Mount,
+    Network,
+    Placement,
+    Ports,
+    Readiness,
+    Resources,
+    ServiceSpec,
+    ServingSpec,
+)
 
 
 def problems_of(text: str, *, force: bool = False) -> tuple[Problem, ...]:
@@ -100,7 +110,7 @@ replicas: 2
 resources:
   memory: 8q
   gpu: 1
-network: bridge
+network: brigde
 ports:
   rest: 8500
 """
@@ -113,7 +123,7 @@ ports:
         ("service.yaml:1", "name", "Digits", allowed_name, ""),
         ("service.yaml:3", "model.base_path", "s3://bucket/digits", "a path on HDFS: s3:// is not supported", ""),
         ("service.yaml:4", "model.exmple", "other.json", fields, "example"),
-        ("service.yaml:6", "model.delivery", "sync", "native; sync is not there yet", ""),
+        ("service.yaml:6", "model.delivery", "sync", "native", ""),
         (
             "service.yaml:8",
             "serving.version",
@@ -140,7 +150,7 @@ ports:
         ("service.yaml:11", "replicas", "replicas", "each key once", ""),
         ("service.yaml:13", "resources.memory", "8q", "an amount such as 8g or 512m, or a whole number of MiB", ""),
         ("service.yaml:14", "resources.gpu", "1", "one of the fields memory, cpus, gpus", "gpus"),
-        ("service.yaml:15", "network", "bridge", "host; bridge is not there yet", ""),
+        ("service.yaml:15", "network", "brigde", "host or bridge", "bridge"),
         ("service.yaml:17", "ports.rest", "8500", "another port than ports.grpc", ""),
         ("golden.json", "request", "an object", body, ""),
         ("golden.json", "tolerance", "-1", "a number, at least 0", ""),
@@ -176,7 +186,8 @@ WRONG_VALUES = [
     ("name", "version", "YARN answers its own version"),
     ("name", 5, "in letters"),
     # The model.
-    ("model", [{"base_path": "/m"}], "several are not there yet"),
+    ("model", "/models/digits", "a list of such mappings"),
+    ("model", [], "a mapping with base_path"),
     ("model.base_path", "models/digits", "an absolute path"),
     ("model.base_path", "hdfs:/models/digits", "an absolute path"),
     ("model.base_path", "hdfs://prod", "an absolute path"),
@@ -190,7 +201,7 @@ WRONG_VALUES = [
     ("model.base_path", "/models/a\nb", "a text without \\n"),
     ("model.name", "a/b", "letters, digits"),
     ("model.name", "a:predict", "letters, digits"),
-    ("model.delivery", "sync", "sync is not there yet"),
+    ("model.delivery", "sync", "native"),
     ("model.delivery", "copy", "native"),
     ("model.example", 3, "the name of a JSON file"),
     ("model.example", "missing.json", "No such file"),
@@ -198,7 +209,8 @@ WRONG_VALUES = [
     ("image", "tfserving", "an image with a tag"),
     ("image", "registry.example.org:5000/tfserving", "an image with a tag"),
     ("image", "Tfserving Image:2.6", "an image with a tag"),
-    ("image", "tfserving@sha256:" + "0" * 64, "digests only from 3.3.5"),
+    ("image", "tfserving@sha256:" + "0" * 63, "an image with a tag"),
+    ("image", "tfserving@md5:" + "0" * 32, "an image with a tag"),
     ("serving.version", "two", "a version such as"),
     ("serving.version", 2, "a version such as"),
     ("serving.version", True, "a version such as"),
@@ -224,8 +236,8 @@ WRONG_VALUES = [
     ("resources.memory", True, "such as 8g"),
     ("resources.cpus", 0, "at least 1"),
     ("resources.gpus", -1, "0 for none"),
-    ("network", "bridge", "bridge is not there yet"),
-    ("network", "none", "host"),
+    ("network", "bridge", "an image beside network"),
+    ("network", "none", "host or bridge"),
     ("ports.rest", 0, "1 to 65535"),
     ("ports.grpc", 65536, "1 to 65535"),
     ("ports.grpc", 8501, "another port than ports.rest"),
@@ -236,7 +248,160 @@ WRONG_VALUES = [
     ("queue", "a b", "a queue's name"),
     ("queue", "", "a queue's name"),
     ("supervise.enabled", 1, "true or false"),
+    ("supervise.min_available", -1, "at least 0"),
+    ("supervise.min_available", 1, "less than replicas (1)"),
+    ("supervise.check_interval", "soon", "a time such as"),
+    ("supervise.check_timeout", 16, "at most check_interval, 15 seconds"),
+    ("supervise.failures", 0, "at least 1"),
+    ("supervise.restarts", 1.5, "at least 1"),
+    # Flags against the server's version.
+    ("serving.flags.enable_baching", True, "which ignores others"),
+    ("serving.flags.enable_per_model_batching_parameters", True, "2.11 and later"),
+    ("serving.flags.use_tflite_model", True, "1.15 to 2.2"),
+    ("serving.flags.enable_batching", "true", "true or false"),
+    ("serving.flags.max_num_load_retries", True, "a whole number"),
+    ("serving.flags.max_num_load_retries", 0.5, "a whole number"),
+    ("serving.flags.saved_model_tags", 1, "a text"),
+    ("serving.flags.per_process_gpu_memory_fraction", 1.5, "0 to 1"),
+    ("serving.flags.rest_api_num_threads", 1, "freezes"),
+    ("serving.flags.file_system_poll_wait_seconds", -1, "waits for ever"),
+    ("serving.flags.batching_parameters_file", "/b", "enable_batching: true"),
+    # Batching.
+    ("serving.batching", "on", "a mapping of batching parameters"),
+    ("serving.batching.max_bach_size", 1, "one of the fields max_batch_size"),
+    ("serving.batching.max_batch_size", 0, "at least 1"),
+    ("serving.batching.batch_timeout_micros", -1, "at least 0"),
+    ("serving.batching.allowed_batch_sizes", [128, 32], "increasing"),
+    ("serving.batching.allowed_batch_sizes", [32, 128], "ends in 1000"),
+    ("serving.batching.thread_pool_name", 'a"', "letters, digits"),
+    ("serving.batching.max_execution_batch_size", 8, "enable_large_batch_splitting"),
+    # What every replica gets.
+    ("env", ["A=1"], "a mapping of variables"),
+    ("env.9A", "x", "a variable's name"),
+    ("env.YARN_CONTAINER_RUNTIME_TYPE", "runc", "follows from image"),
+    ("env.A", True, "in quotes"),
+    *[("env.A", f"a{character}b", "between double quotes") for character in '"$`\\\n'],
+    ("env.A", "<LOG_DIR>/x", "which YARN replaces"),
+    ("mounts", ["/a:/b"], "an image beside mounts"),
+    ("placement.node_label", "a b", "a node label"),
+    ("placement.sprad", True, "node_label, spread"),
+    ("lifetime", "1w", "a time such as 12h"),
+    ("lifetime", -1, "a time such as 12h"),
+    ("lifetime", "99999999d", "a time such as 12h"),
+    ("readiness", "tcp", "process or port or http"),
+    ("readiness", "http", "ports.per_replica: false"),
+    ("entrypoint", True, "an image beside entrypoint"),
+    ("registry_credentials", "file:///root/.docker/config.json", "a file on HDFS"),
+    ("registry_credentials", "/user/ml/config.json", "an image beside registry_credentials"),
 ]
+
+FIXED = DOCKER + "ports: {per_replica: false}\n"
+
+WRONG_TOGETHER = [
+    # Docker's own.
+    (DOCKER + "mounts: [/a]\n", "mounts.0", "source:target"),
+    (DOCKER + "mounts: ['/a:/b:rx']\n", "mounts.0", "ro or rw"),
+    (DOCKER + "mounts: ['a:/b']\n", "mounts.0", "two absolute paths"),
+    (DOCKER + "mounts: ['/a:/b/../c']\n", "mounts.0", "two absolute paths"),
+    (DOCKER + "mounts: ['/a,b:/b']\n", "mounts.0", "two absolute paths"),
+    (DOCKER + "mounts: ['/a:/$b']\n", "mounts.0", "a text without $"),
+    (DOCKER + "mounts: [1]\n", "mounts.0", "source:target"),
+    (DOCKER + "mounts: ['/a:/c', '/b:/c']\n", "mounts.1", "another mount's"),
+    (DOCKER.replace("digits", "d" * 55), "name", "at most 54 characters"),
+    # Ports that no shell computes.
+    (DOCKER + "network: bridge\n", "network", "ports.per_replica: false beside network: bridge"),
+    (DOCKER + "entrypoint: true\n", "entrypoint", "ports.per_replica: false beside entrypoint: true"),
+    (FIXED + "network: bridge\nreadiness: port\n", "readiness", "not the host's"),
+    (
+        FIXED.replace("hdfs://prod/models/digits", '"/a,b", name: x') + "entrypoint: true\n",
+        "model.base_path",
+        "without commas",
+    ),
+    (FIXED + "entrypoint: true\nserving: {flags: {saved_model_tags: 'a,b'}}\n", "saved_model_tags", "without commas"),
+    # Several models, and flags that do not fit together.
+    (MINIMAL.replace("{base_path: /models/digits}", "[/models/digits]"), "model.0", "a list of such mappings"),
+    (MINIMAL.replace("{base_path: /models/digits}", "[{base_path: /a/x}, {base_path: /b/x}]"), "model.1.name", "own"),
+    (MINIMAL.replace("{base_path: /models/digits}", "[{base_path: /a}, {bse_path: /b}]"), "model.1.b", "base_path"),
+    (MINIMAL.replace('"2.6"', '"2.6", batching: {}, flags: {enable_batching: true}'), "enable_batching", "sets it"),
+    (
+        MINIMAL.replace(
+            '"2.6"',
+            '"2.6", flags: {tensorflow_session_parallelism: 1, '
+            "tensorflow_inter_op_parallelism: 1, tensorflow_intra_op_parallelism: 1}",
+        ),
+        "tensorflow_session_parallelism",
+        "at most two",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "field", "allowed"), WRONG_TOGETHER)
+def test_what_does_not_fit_together_is_refused_with_the_reason(text: str, field: str, allowed: str) -> None:
+    """Fields that are sound by themselves, but not beside each other, name the one to change."""
+    problems = problems_of(text)
+    assert any(field in problem.field and allowed in problem.allowed for problem in problems), problems
+    assert len({problem.field.rpartition(".")[0] for problem in problems}) == 1
+
+
+def test_every_depth_of_a_service_is_read() -> None:
+    """Several models, batching and all that a container gets arrive in the spec, and survive being saved."""
+    text = """\
+name: ads
+model:
+  - {base_path: /models/ctr, example: ctr.json}
+  - {base_path: "hdfs://prod/models/cvr", name: conversion}
+image: registry.example.org/tfserving-hdfs@sha256:%s
+serving:
+  version: "2.6"
+  batching: {max_batch_size: 128, allowed_batch_sizes: [32, 128], pad_variable_length_inputs: true}
+replicas: 4
+resources: {memory: 8g}
+network: bridge
+ports: {per_replica: false}
+env: {TF_CPP_MIN_LOG_LEVEL: 1, RATE: 2.10, WORDS: it's a text}
+mounts: ["/etc/hadoop/conf:/etc/hadoop/conf", "/data/cache:/cache:rw"]
+placement: {node_label: gpu, spread: true}
+lifetime: 12h
+readiness: process
+entrypoint: true
+registry_credentials: hdfs:///user/ml/docker/config.json
+supervise: {min_available: 3, check_interval: 1m, check_timeout: 20s}
+""" % ("0" * 64)
+    spec = parse_spec(text, file="s.yaml", read_text=lambda _: '{"request": {"instances": [1]}}')
+    assert [(model.name, model.base_path, model.example is None) for model in spec.models] == [
+        ("ctr", "/models/ctr", False),
+        ("conversion", "hdfs://prod/models/cvr", True),
+    ]
+    assert spec.serving.batching == {
+        "max_batch_size": 128,
+        "allowed_batch_sizes": "32,128",
+        "pad_variable_length_inputs": True,
+    }
+    assert spec.network is Network.BRIDGE
+    assert spec.env == {"TF_CPP_MIN_LOG_LEVEL": "1", "RATE": "2.10", "WORDS": "it's a text"}
+    assert spec.mounts == (
+        Mount("/etc/hadoop/conf", "/etc/hadoop/conf"),
+        Mount("/data/cache", "/cache", read_only=False),
+    )
+    assert spec.placement == Placement("gpu", spread=True)
+    assert (spec.lifetime, spec.readiness, spec.entrypoint) == (43_200, Readiness.PROCESS, True)
+    assert spec.registry_credentials == "hdfs:///user/ml/docker/config.json"
+    assert spec.supervise == SupervisePolicy(min_available=3, check_interval=60, check_timeout=20)
+    assert from_document(ServiceSpec, json.loads(json.dumps(to_document(spec)))) == spec
+
+
+def test_a_misspelt_flag_is_guessed() -> None:
+    """The server would ignore it silently, so the one that was meant is named."""
+    (problem,) = problems_of(MINIMAL.replace('"2.6"', '"2.6", flags: {enable_baching: true}'))
+    assert problem.suggestion == "enable_batching"
+
+
+def test_force_takes_flags_of_a_build_of_ones_own() -> None:
+    """--force lets unknown and later flags pass, but no value that ends the server."""
+    flags = "flags: {our_flag: 1, enable_grpc_healthcheck_service: true}"
+    assert spec_of(MINIMAL.replace('"2.6"', f'"2.6", {flags}'), force=True).serving.flags["our_flag"] == 1
+    (problem,) = problems_of(MINIMAL.replace('"2.6"', '"2.6", flags: {mixed_precision: 1}'), force=True)
+    assert "a text" in problem.allowed
 
 
 @pytest.mark.parametrize(("field", "value", "allowed"), WRONG_VALUES)
@@ -337,6 +502,15 @@ _keys = st.sampled_from(
         "queue",
         "supervise",
         "enabled",
+        "batching",
+        "allowed_batch_sizes",
+        "env",
+        "mounts",
+        "placement",
+        "node_label",
+        "lifetime",
+        "readiness",
+        "entrypoint",
     ]
 )
 _leaves = st.one_of(
