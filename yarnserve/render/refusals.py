@@ -8,6 +8,9 @@ from yarnserve.render.features import IMAGE_DIGEST, PORTS_MAPPING, SERVICES, req
 from yarnserve.serving.arguments import server_arguments
 from yarnserve.spec.model import Network, Readiness, ServiceSpec
 
+#: ``render`` asks no cluster and assumes the oldest one; ``launch`` may have been told a version too.
+_LATER = "if the cluster is a later one, say so with --hadoop-version"
+
 _SHARED = "set ports: {per_replica: false}, which puts one replica on a node"
 
 
@@ -24,9 +27,9 @@ def refuse(spec: ServiceSpec, version: Version) -> None:
             fix="use a cluster of Hadoop 3.1.1 or later",
         )
     if spec.image and "@" in spec.image:
-        require(IMAGE_DIGEST, version, field="image", fix="name the image by a tag, such as :2.6.5-gpu")
+        require(IMAGE_DIGEST, version, field="image", fix=f"name it by a tag; {_LATER}")
     if spec.network is Network.BRIDGE:
-        require(PORTS_MAPPING, version, field="network: bridge", fix="use network: host")
+        require(PORTS_MAPPING, version, field="network: bridge", fix=f"use network: host; {_LATER}")
     _refuse_ports_of_their_own(spec)
     if spec.entrypoint:
         _refuse_arguments(spec)

@@ -1,4 +1,4 @@
-"""What a decision can be carried out with, and since which Hadoop (design: supervisor). A table, and how it is read."""
+"""What a decision can be carried out with, and what of Hadoop that needs: a table, and how it is read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from yarnserve.records.version import Version
+from yarnserve.render.features import DECOMMISSION, SIGNALS, Feature
 
 
 class Decision(Enum):
@@ -23,30 +24,20 @@ class Means(Enum):
 
 @dataclass(frozen=True)
 class Entry:
-    """*decision* can be carried out with *means* from *first* on: the first release of each line that has it.
-
-    A later line than the last one of *first* has it too.
-    """
+    """*decision* can be carried out with *means* wherever Hadoop has *needs*."""
 
     decision: Decision
     means: Means
-    first: tuple[Version, ...]
-
-    def on(self, version: Version) -> bool:
-        """Whether Hadoop *version* has it."""
-        if version.at_least(self.first[-1].major, self.first[-1].minor, self.first[-1].patch):
-            return True
-        lines = (each for each in self.first if (each.major, each.minor) == (version.major, version.minor))
-        return any(version.at_least(each.major, each.minor, each.patch) for each in lines)
+    needs: Feature
 
 
-#: The best means of a decision first (real-hadoop.md 7, item 15; yarn-services.md, feature table).
+#: The best means of a decision first.
 TABLE = (
-    Entry(Decision.RESTART_REPLICA, Means.SIGNAL, (Version(3, 3, 0),)),
-    Entry(Decision.RESTART_REPLICA, Means.DECOMMISSION, (Version(3, 1, 3), Version(3, 2, 1))),
+    Entry(Decision.RESTART_REPLICA, Means.SIGNAL, SIGNALS),
+    Entry(Decision.RESTART_REPLICA, Means.DECOMMISSION, DECOMMISSION),
 )
 
 
 def means_for(decision: Decision, version: Version) -> Means | None:
     """Return the best means that Hadoop *version* has for *decision*, None where it has none."""
-    return next((entry.means for entry in TABLE if entry.decision is decision and entry.on(version)), None)
+    return next((entry.means for entry in TABLE if entry.decision is decision and entry.needs.on(version)), None)
