@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from yarnserve.records.version import Version
+from yarnserve.spec.flags import FLAGS
 
 #: TF's own ratio of threads that wait (for the session, for a batch) to processors (tf-serving.md 1.2).
 _WAITING_PER_CPU = 4
@@ -29,17 +30,12 @@ def thread_flags(cpus: int, version: Version, given: Collection[str]) -> dict[st
     A flag that *version* does not know is left out: the server would print its whole usage and go on.
     """
     waiting = max(_LEAST_WAITING, _WAITING_PER_CPU * cpus)
-    flags: dict[str, int] = {}
-    if version.at_least(1, 8):
-        flags["rest_api_num_threads"] = waiting
-    if version.at_least(2, 5):
-        flags["grpc_max_threads"] = waiting
+    flags = {"rest_api_num_threads": waiting, "grpc_max_threads": waiting}
     if not _SESSION_FLAGS & set(given):
         flags |= _session_flags(cpus, version)
-    return {name: value for name, value in flags.items() if name not in given}
+    return {name: value for name, value in flags.items() if name not in given and FLAGS[name].known_to(version)}
 
 
 def _session_flags(cpus: int, version: Version) -> dict[str, int]:
-    if version.at_least(1, 13):
-        return {"tensorflow_intra_op_parallelism": cpus, "tensorflow_inter_op_parallelism": cpus}
-    return {"tensorflow_session_parallelism": cpus}
+    apart = {"tensorflow_intra_op_parallelism": cpus, "tensorflow_inter_op_parallelism": cpus}
+    return apart if all(FLAGS[name].known_to(version) for name in apart) else {"tensorflow_session_parallelism": cpus}

@@ -169,30 +169,6 @@ def test_an_entrypoint_gets_its_arguments_as_a_list() -> None:
     assert not [argument for argument in arguments if not argument.startswith("--")]
 
 
-@pytest.mark.parametrize("value", ["serve,gpu", "a b"])
-def test_an_argument_that_yarn_would_split_is_refused(value: str) -> None:
-    """A comma splits in every version, a space from 3.3 on."""
-    serving = replace(DOCKERED.serving, flags={"saved_model_tags": value})
-    with pytest.raises(ConfigurationError, match="--saved_model_tags cannot be handed to an image's ENTRYPOINT"):
-        rendered(replace(DOCKERED, entrypoint=True, serving=serving))
-
-
-@pytest.mark.parametrize(
-    "change", [{"network": Network.BRIDGE}, {"entrypoint": True}, {"readiness": Readiness.PORT}], ids=str
-)
-def test_ports_of_each_replica_need_a_shell(change: dict[str, Any]) -> None:
-    """Nobody but a shell adds the replica's number to a port: the way out is named."""
-    with pytest.raises(ConfigurationError, match="does not work with ports of each replica's own") as refused:
-        rendered(replace(spec_of(DOCKER), **change))
-    assert "per_replica: false" in refused.value.fix
-
-
-def test_yarn_cannot_ask_a_bridged_container() -> None:
-    """Its address is one of its own node only: it would never be READY."""
-    with pytest.raises(ConfigurationError, match="readiness: port does not work with network: bridge"):
-        rendered(replace(DOCKERED, network=Network.BRIDGE, readiness=Readiness.PORT))
-
-
 HDFS = {"hdfs-site.xml": {"dfs.nameservices": "prod"}, "core-site.xml": {"fs.defaultFS": "hdfs://prod"}}
 
 
