@@ -158,7 +158,7 @@ def test_a_name_taken_by_somebody_elses_definition(yarnserve: Shell, write_spec:
     )
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.status == 202
-    assert_failed(yarnserve("launch", str(write_spec("theirs"))), 6, "'theirs' is taken", "yarnserve destroy theirs")
+    assert_failed(yarnserve("launch", str(write_spec("theirs"))), 6, "'theirs' is taken", "launch --replace")
     assert_failed(yarnserve("scale", "theirs", "2"), 5, "has not launched")
     shown = yarnserve("status", "theirs")
     assert shown.status == 0

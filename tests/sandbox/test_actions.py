@@ -486,3 +486,50 @@ def test_another_servers_answers_are_not_taken_for_ours(connection: Connection, 
         assert not look(connection, "squatter").well
     finally:
         Actions(connection).destroy("squatter")
+
+
+def interrupted(seconds: float) -> None:
+    """Ctrl-C comes while something is waited for."""
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_in_a_stop_says_that_the_order_was_sent(connection: Connection, name: str) -> None:
+    """Whoever interrupts the wait knows that YARN goes on, and how to wait again; the stop really happens."""
+    Actions(connection).launch(spec(name))
+    wait_until(lambda: running(connection, name), what="a replica")
+    told: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        Actions(connection, narrate=told.append, pause=interrupted).stop(name)
+    assert f"the stop of {name} was told to YARN and goes on" in told[-1]
+    assert f"yarnserve wait {name} --for stopped" in told[-1]
+    wait_until(lambda: connection.services.get(name).state is ServiceState.STOPPED, what="the end")
+
+
+def test_a_restart_whose_answers_are_lost_sends_each_write_once(
+    cluster: Sandbox, connection: Connection, name: str
+) -> None:
+    """Decommissioning and the flex back up are settled by looking; another instance runs at the end."""
+    Actions(connection).launch(spec(name))
+    wait_until(lambda: running(connection, name), what="a replica")
+    with relaying_yarn(cluster.resource_manager_url) as relay, connection_to(cluster, relay.url) as lossy:
+        relay.lost = {"PUT"}
+        outcome = Actions(lossy).restart(name, "0")
+        assert relay.written == ["PUT", "PUT"]
+    assert (outcome.step, outcome.instances) == (Step.RESTART, ("serve-1",))
+
+
+def test_a_restart_that_is_broken_off_names_the_command_that_mends_it(connection: Connection, name: str) -> None:
+    """Between the two writes the service is one replica short; Ctrl-C there says so, and scale brings it back."""
+    Actions(connection).launch(spec(name))
+    wait_until(lambda: running(connection, name), what="a replica")
+    told: list[str] = []
+
+    def narrate(text: str) -> None:
+        told.append(text)
+        if text.startswith("scaling"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Actions(connection, narrate=narrate).restart(name, "serve-0")
+    assert f"yarnserve scale {name} 1" in told[-1]
+    assert Actions(connection).scale(name, 1).step is Step.SCALE

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yarnserve.cli.options import OUTPUT, with_settings
-from yarnserve.cli.output import print_json, print_table
+from yarnserve.cli.options import DOCUMENTS, OUTPUT, with_settings
+from yarnserve.cli.output import print_document, print_table
 
 if TYPE_CHECKING:
     from yarnserve.config import Settings
@@ -53,9 +53,9 @@ def show(settings: Settings, origin: bool, output: str) -> None:
         "conf-dir": settings.origins.get("conf_dir", ""),
         "hadoop-version": settings.origins.get("hadoop_version", "") or "the cluster is asked",
     }
-    if output == "json":
+    if output in DOCUMENTS:
         settings_document = {name: {"value": values[name] or None, "origin": origins[name] or None} for name in values}
-        print_json("Settings", {"settings": settings_document})
+        print_document(output, "Settings", {"settings": settings_document})
         return
     columns = ("setting", "value", "origin") if origin else ("setting", "value")
     rows = [(name, values[name] or "-", origins[name] or "-")[: len(columns)] for name in values]

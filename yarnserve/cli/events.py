@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from yarnserve.cli.options import DOCUMENTS, OUTPUT, SERVICE_NAME, with_connection
+from yarnserve.cli.options import DOCUMENTS, SERVICE_NAME, WIDE_OUTPUT, with_connection
 from yarnserve.cli.output import age, print_document, print_table, timestamp
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @SERVICE_NAME
-@OUTPUT
+@WIDE_OUTPUT
 @with_connection
 def events(connection: Connection, name: str, output: str) -> None:
     """Print what YARN tells of service NAME now: its application, attempts and containers, in YARN's words.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from yarnserve.cli.options import OUTPUT
-from yarnserve.cli.output import print_json, print_table
+from yarnserve.cli.options import DOCUMENTS, OUTPUT
+from yarnserve.cli.output import print_document, print_table
 
 if TYPE_CHECKING:
     from yarnserve.judge.explain import Explanation
@@ -31,8 +31,8 @@ def explain(words: tuple[str, ...], whole: bool, output: str) -> None:
         _print_rules(output)
         return
     found = _explain(words)
-    if output == "json":
-        print_json("Explanation", document(found))
+    if output in DOCUMENTS:
+        print_document(output, "Explanation", document(found))
         return
     click.echo(f"class : {found.kind.value}")
     click.echo(f"cause : {found.cause}")
@@ -76,9 +76,9 @@ def document(found: Explanation) -> dict[str, Any]:
 def _print_rules(output: str) -> None:
     from yarnserve.judge.explain import RULES
 
-    if output == "json":
+    if output in DOCUMENTS:
         rules = [{"codes": list(rule.codes), "pattern": rule.pattern, **document(rule.explanation)} for rule in RULES]
-        print_json("ExplanationList", {"rules": rules})
+        print_document(output, "ExplanationList", {"rules": rules})
         return
     rows = [
         (

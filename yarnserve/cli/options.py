@@ -26,14 +26,17 @@ if TYPE_CHECKING:
 #: Names a service may have; YARN's own rule (yarn-services.md 3).
 SERVICE_NAME = click.argument("name", metavar="NAME", shell_complete=complete_service)
 
-OUTPUT = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "wide", "json", "yaml"]),
-    default="table",
-    show_default=True,
-    help="Output format.",
-)
+
+def _output(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        "-o", "--output", type=click.Choice(formats), default="table", show_default=True, help="Output format."
+    )
+
+
+OUTPUT = _output("table", "json", "yaml")
+
+#: For what has more to tell than fits a terminal.
+WIDE_OUTPUT = _output("table", "wide", "json", "yaml")
 
 #: Output formats for machines.
 DOCUMENTS = ("json", "yaml")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from yarnserve.cli.options import DOCUMENTS, OUTPUT, complete_service, with_connection
+from yarnserve.cli.options import DOCUMENTS, OUTPUT, WIDE_OUTPUT, complete_service, with_connection
 from yarnserve.cli.output import ProgressLines, age, narrate, print_document, print_error, print_table, timestamp
 from yarnserve.cli.table import COLUMNS, WIDE_COLUMNS, row
 from yarnserve.errors import first_line
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="[NAME]", required=False, shell_complete=complete_service)
-@OUTPUT
+@WIDE_OUTPUT
 @click.option("--exit-status", is_flag=True, help="Exit with 9 unless every wanted replica is live or available.")
 @click.option("-w", "--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
 @with_connection
