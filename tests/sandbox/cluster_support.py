@@ -120,7 +120,7 @@ class Lab:
 
     def create(self, document: dict[str, Any], user: str = "alice") -> str:
         """POST a service; return its application's id."""
-        bound = binding.with_defaults(binding.bind_service(document))
+        bound = binding.with_defaults(binding.bind_service(document, self.cluster.profile), self.cluster.profile)
         diagnostics: str = self.services.create(user, bound, self.now)["diagnostics"]
         return diagnostics.removeprefix("Application ID: ")
 

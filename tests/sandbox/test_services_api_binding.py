@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.sandbox.cluster_support import AnyHome, component, service
 from yarnserve.sandbox import binding
 from yarnserve.sandbox.answers import Refusal
+from yarnserve.sandbox.profile import HADOOP_3_1_4
 from yarnserve.sandbox.validation import validate
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -43,8 +44,8 @@ PATHS = st.sampled_from(
 
 def read(body: bytes) -> Any:
     """Read, bind and check a POST."""
-    bound = binding.with_defaults(binding.bind_service(binding.parse(body)))
-    validate(bound, AnyHome())
+    bound = binding.with_defaults(binding.bind_service(binding.parse(body), HADOOP_3_1_4), HADOOP_3_1_4)
+    validate(bound, AnyHome(), HADOOP_3_1_4)
     return bound
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's ResourceManager and NodeManager beside a real Hadoop 3.1.4: the recorded conversations."""
+"""The sandbox's ResourceManager and NodeManager beside real Hadoops: the recorded conversations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pytest
 from tests.sandbox.cluster_support import HttpAnswer, send
 from tests.support import golden, wait_until
 from yarnserve.sandbox import Sandbox
-from yarnserve.sandbox.profile import HADOOP_3_1_4
+from yarnserve.sandbox.profile import profile_of
+
+VERSIONS = ("3.1.4", "3.3.6", "3.4.2")
 
 SECTIONS = (
     "basics",
@@ -34,30 +36,46 @@ SECTIONS = (
 #: test_sandbox.py; upgrade is switched off in the sandbox, as by default in YARN.
 LEFT_OUT = {
     **dict.fromkeys(("app-missing-xml", "get-xml"), "XML is not spoken"),
-    **dict.fromkeys(("instances-missing", "saved-instances", "instances-stopped"), "no component-instances path"),
-    **dict.fromkeys(
-        ("instances", "instances-component", "instances-version", "instances-state", "instances-bad-state"),
-        "no component-instances path",
-    ),
-    "instances-unknown-component": "no component-instances path",
+    "instances-stopped": "whether the dead ApplicationMaster's answer is stale or an error is a matter of moments",
     **dict.fromkeys(("app-timeouts", "app-timeouts-set"), "no timeouts path"),
     **dict.fromkeys(("nm-apps", "nm-apps/A"), "no apps path on the NodeManager"),
     "nm-log-am": "the ApplicationMaster is no process and has no log files",
     "nm-log-octet": "no format parameter",
     "post-service-artifact-missing": "artifacts of type SERVICE are refused with other words",
     **dict.fromkeys(
-        ("put-lifetime-get", "signal-graceful-poll", "signal-forceful-poll", "stop-get-at-once"),
+        ("put-lifetime-get", "signal-graceful-poll", "signal-forceful-poll", "signal-forceful-nm", "stop-get-at-once"),
         "recorded of the same broken component",
     ),
     **dict.fromkeys(
-        ("flex-body-name-differs", "component-flex", "component-flex-zero", "component-flex-zero-poll"),
+        (
+            "flex-body-name-differs",
+            "component-flex",
+            "component-flex-zero",
+            "component-flex-zero-poll",
+            "component-flex-poll",
+        ),
         "recorded while the component was broken by two FLEX at once; the sandbox ignores the second",
     ),
 }
 
+#: Steps that are sent, because later ones build on them, and whose answers are not compared; and why.
+_ONE_TMP = "recorded where users share hadoop.tmp.dir; in the sandbox each user has one (real-hadoop.md 7, item 9)"
+NOT_COMPARED = {
+    ("3.3.6", "delete-bob"): _ONE_TMP,
+    ("3.4.2", "delete-bob"): _ONE_TMP,
+    ("3.4.2", "bob-delete"): _ONE_TMP,
+    ("3.3.6", "nm-log-after-stop"): "asked while the NodeManager still remembered the container",
+    **{
+        (version, f"signal-{name}"): "bob's signal has ended the container; when that is known is a matter of moments"
+        for version in ("3.3.6", "3.4.2")
+        for name in ("no-user", "thread-dump", "graceful", "forceful")
+    },
+    ("3.4.2", "kill-no-user-first"): "an application that is being killed says so only for a heartbeat",
+}
+
 #: Sent again until the answer is the recorded one: a kill is 202 until it is carried out (yarn-services.md 6), and a
 #: NodeManager remembers a container for a little while.
-REPEATED = {"kill", "nm-log-after-stop"}
+REPEATED = {"kill", "kill-no-user", "nm-log-after-stop"}
 
 #: Objects that the cluster API shows less of than YARN: only keys that are there are compared.
 PARTIAL = {"app", "node", "clusterMetrics", "queue", "schedulerInfo", "appAttempt", "nodeInfo"}
@@ -69,9 +87,11 @@ IN_OWN_WORDS = re.compile(
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Sandbox]:
+def cluster(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """One node as in the recording, with a home for alice and bob."""
-    profile = replace(HADOOP_3_1_4, readiness_interval=0.2, am_start=0.2, stop_delay=0.1, completed_linger=0.3)
+    profile = replace(
+        profile_of(request.param), readiness_interval=0.2, am_start=0.2, stop_delay=0.1, completed_linger=0.3
+    )
     with Sandbox(user="alice", nodes=1, profile=profile) as running:
         send("PUT", f"{running.namenode_url}/webhdfs/v1/user/bob?op=MKDIRS&user.name=hdfs")
         owner = "/webhdfs/v1/user/bob?op=SETPERMISSION&permission=777&user.name=hdfs"
@@ -161,9 +181,9 @@ def differences(exchange: dict[str, Any], answer: HttpAnswer) -> list[str]:
     return problems
 
 
-def steps(section: str) -> Iterator[dict[str, Any]]:
+def steps(version: str, section: str) -> Iterator[dict[str, Any]]:
     """Yield what is replayed of a section; of a row of polls only the last, which is waited for."""
-    exchanges = [exchange for exchange in golden("3.1.4") if exchange["section"] == section]
+    exchanges = [exchange for exchange in golden(version) if exchange["section"] == section]
     for exchange, following in zip(exchanges, [*exchanges[1:], {"step": ""}], strict=True):
         name = exchange["step"]
         is_earlier_poll = "poll" in name and following["step"] == name
@@ -171,12 +191,21 @@ def steps(section: str) -> Iterator[dict[str, Any]]:
             yield exchange
 
 
-@pytest.mark.parametrize("section", SECTIONS)
+def recordings() -> Iterator[tuple[str, str]]:
+    """Yield (version, section) of everything that is replayed."""
+    for version in VERSIONS:
+        recorded = {exchange["section"] for exchange in golden(version)}
+        yield from ((version, section) for section in SECTIONS if section in recorded)
+
+
+@pytest.mark.parametrize(("cluster", "section"), list(recordings()), indirect=["cluster"])
 def test_answers_as_recorded(cluster: Sandbox, section: str) -> None:
     """Every replayed request gets the status, content type, JSON shape and words of the real cluster."""
     replay = Replay(cluster)
-    for exchange in steps(section):
+    for exchange in steps(cluster.hadoop_version, section):
         problems = differences(exchange, replay.send(exchange))
+        if (cluster.hadoop_version, exchange["step"]) in NOT_COMPARED:
+            continue
         if problems and ("poll" in exchange["step"] or exchange["step"] in REPEATED):
             wait_until(lambda wanted=exchange: not differences(wanted, replay.send(wanted)), 5, exchange["step"])
         else:

@@ -1,16 +1,18 @@
 """From the JSON of a request to a canonical service document, refusing what the services API's Jackson refuses.
 
 Unknown fields, wrong types and wrong enums end in 404 with the bare exception (yarn-services.md 1.4); numbers may
-come as strings, and everything that the API shows but was not given gets its default (yarn-services.md 2).
+come as strings, and everything that the API shows but was not given gets its default (yarn-services.md 2). Which
+fields are known depends on the release (yarn-services.md 7).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from yarnserve.sandbox.answers import Refusal, remote_exception
+from yarnserve.sandbox.profile import Profile
 
 _RECORDS = "org.apache.hadoop.yarn.service.api.records"
 _JACKSON = "com.fasterxml.jackson"
@@ -120,7 +122,10 @@ _ARTIFACT = _record(
     "Artifact",
     {"id": _text, "type": _one_of("Artifact$TypeEnum", "DOCKER", "TARBALL", "SERVICE"), "uri": _text},
 )
-_INFORMATION = _record("ResourceInformation", {"value": _whole, "unit": _text})
+_INFORMATION = _record(
+    "ResourceInformation",
+    {"value": _whole, "unit": _text, "attributes": _map_of(_text), "tags": _list_of(_text)},
+)
 _RESOURCE = _record(
     "Resource", {"profile": _text, "cpus": _whole, "memory": _text, "additional": _map_of(_INFORMATION)}
 )
@@ -132,6 +137,7 @@ _FILE = _record(
         "dest_file": _text,
         "src_file": _text,
         "properties": _map_of(_text),
+        "visibility": _one_of("ConfigFile$LocalResourceVisibility", "PUBLIC", "PRIVATE", "APPLICATION"),
     },
 )
 _CONFIGURATION = _record(
@@ -196,9 +202,26 @@ _SERVICE = _record(
         "queue": _text,
         "kerberos_principal": _record("KerberosPrincipal", {"principal_name": _text, "keytab": _text}),
         "docker_client_config": _text,
+        "dependencies": _list_of(_text),
         "uri": _text,
     },
 )
+
+_FILES = ("configuration", "files", "*", "visibility")
+_INFORMATIONS = ("resource", "additional", "*")
+_EACH = ("components", "*")
+#: The release that a field came with, its record, and where it stands in a Service (yarn-services.md 2).
+_NEWER: tuple[tuple[tuple[int, ...], str, tuple[str, ...]], ...] = (
+    ((3, 1, 3), "Component", (*_EACH, "decommissioned_instances")),
+    ((3, 2), "Service", ("dependencies",)),
+    *(((3, 3), "ConfigFile", (*place, *_FILES)) for place in ((), _EACH)),
+    *(
+        ((3, 3), "ResourceInformation", (*place, *_INFORMATIONS, name))
+        for place in ((), _EACH)
+        for name in ("attributes", "tags")
+    ),
+)
+_NEWER_STATES = ("EXPRESS_UPGRADING", "CANCEL_UPGRADING", "SUCCEEDED")
 
 
 def parse(body: bytes) -> Any:
@@ -222,25 +245,50 @@ def parse(body: bytes) -> Any:
         raise remote_exception(404, f"{_JACKSON}.{kind}", message) from None
 
 
-def bind_service(document: Any) -> dict[str, Any]:
+def bind_service(document: Any, profile: Profile) -> dict[str, Any]:
     """Return the fields of a Service that *document* holds, converted, without any defaults.
 
     Raises:
         Refusal: 404 with Jackson's exception.
     """
     bound: dict[str, Any] = _SERVICE(document, f"{_RECORDS}.Service")
+    _refuse_newer(bound, profile)
     return bound
 
 
-def bind_component(document: Any) -> dict[str, Any]:
+def bind_component(document: Any, profile: Profile) -> dict[str, Any]:
     """Return the fields of a Component, as :func:`bind_service` does."""
     bound: dict[str, Any] = _COMPONENT(document, f"{_RECORDS}.Component")
+    _refuse_newer({"components": [bound]}, profile)
     return bound
 
 
-def with_defaults(service: dict[str, Any]) -> dict[str, Any]:
+def _refuse_newer(service: dict[str, Any], profile: Profile) -> None:
+    """Refuse what only later releases than *profile* know."""
+    for since, kind, path in _NEWER:
+        if profile.release < since and any(_found(service, path)):
+            words = f'Unrecognized field "{path[-1]}" (class {_RECORDS}.{kind}), not marked as ignorable'
+            raise remote_exception(404, f"{_JACKSON}.databind.exc.UnrecognizedPropertyException", words)
+    state = service.get("state")
+    if profile.release < (3, 1, 2) and state in _NEWER_STATES:
+        raise _invalid(f"{_RECORDS}.ServiceState", state, "value not one of declared Enum instance names", "state")
+
+
+def _found(value: Any, path: tuple[str, ...]) -> Iterator[bool]:
+    if not path:
+        yield True
+    elif path[0] == "*":
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _found(each, path[1:])
+    elif path[0] in value:
+        yield from _found(value[path[0]], path[1:])
+
+
+def with_defaults(service: dict[str, Any], profile: Profile) -> dict[str, Any]:
     """Return a bound service with the defaults of its records filled in."""
     filled: dict[str, Any] = {"lifetime": -1, "quicklinks": {}, "kerberos_principal": {}, **service}
+    if profile.has_dependencies:
+        filled.setdefault("dependencies", [])
     filled["configuration"] = _configuration(service.get("configuration", {}))
     filled["components"] = [_component(component) for component in service.get("components", [])]
     for name in ("artifact", "resource"):

@@ -58,8 +58,8 @@ class Instance:
         self.requested_at, self.probe = now, None
         return True
 
-    def document(self) -> Document | None:
-        """Return it as the services API shows it; None while it has no container."""
+    def document(self, localized: list[Document]) -> Document | None:
+        """Return it as the services API shows it, None while it has no container; *localized* are its files."""
         container = self.container
         if container is None:
             return None
@@ -71,6 +71,8 @@ class Instance:
         shown["launch_time"] = int(started_at * 1000)
         shown["bare_host"] = container.node.address.host
         shown["component_instance_name"] = self.name
+        if localized:
+            shown["localization_statuses"] = localized
         return shown
 
 
@@ -164,13 +166,20 @@ class Component:
 
     def document(self) -> Document:
         """Return it as the services API shows it."""
-        containers = [shown for shown in map(Instance.document, self.instances) if shown is not None]
+        localized = self._localized() if self.profile.tells_localization else []
+        shown = [instance.document(localized) for instance in self.instances]
+        containers = [each for each in shown if each is not None]
+        hidden = () if self.profile.has_decommission else ("decommissioned_instances",)
         return {
-            **self.spec,
+            **{name: value for name, value in self.spec.items() if name not in hidden},
             "state": self.state.value,
             "number_of_containers": self.desired,
             "containers": containers,
         }
+
+    def _localized(self) -> list[Document]:
+        files = self.spec["configuration"]["files"]
+        return [{"dest_file": definition.place_of(file), "state": "COMPLETED"} for file in files]
 
     def decommission(self, names: list[str], now: float) -> None:
         """Remove the instances called *names*, and one each from the number wanted."""

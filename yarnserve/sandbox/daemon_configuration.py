@@ -13,6 +13,7 @@ from aiohttp import web
 
 from yarnserve.sandbox import shapes
 from yarnserve.sandbox.cluster import Cluster
+from yarnserve.sandbox.node import Resource
 from yarnserve.sandbox.web_answers import answer, text
 
 #: CapacityScheduler's maximum-am-resource-percent. The shipped 0.1 leaves room for no second service in a cluster as
@@ -53,17 +54,15 @@ def configuration(request: web.Request, properties: Mapping[str, str]) -> web.Re
 def scheduler(cluster: Cluster) -> dict[str, Any]:
     """Return ``/scheduler`` with the limits of containers and ApplicationMasters (golden 3.1.4)."""
     document = shapes.scheduler(cluster)
-    info, gpus = document["schedulerInfo"], cluster.knows_gpus()
-    limit = int(cluster.capacity.memory_mb * AM_SHARE)
+    info = document["schedulerInfo"]
+    limit = Resource(int(cluster.capacity.memory_mb * AM_SHARE), int(cluster.capacity.vcores * AM_SHARE))
     masters = [one for one in cluster.applications.values() if not one.state.ended]
-    largest = shapes.resource(cluster.largest, gpus=gpus)
+    used = Resource(cluster.profile.am_memory_mb * len(masters), len(masters))
+    largest = shapes.resource(cluster.largest, cluster)
     info["maximumAllocation"] = largest
     for queue in info["queues"]["queue"]:
         queue["maximumAllocation"] = largest
         queue["configuredMaxAMResourceLimit"] = AM_SHARE
-        queue["AMResourceLimit"] = {"memory": limit, "vCores": int(cluster.capacity.vcores * AM_SHARE)}
-        queue["usedAMResource"] = {
-            "memory": cluster.profile.am_memory_mb * len(masters),
-            "vCores": len(masters),
-        }
+        queue["AMResourceLimit"] = shapes.resource(limit, cluster)
+        queue["usedAMResource"] = shapes.resource(used, cluster)
     return document

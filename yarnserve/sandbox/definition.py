@@ -79,5 +79,13 @@ def component_of(service: Document, name: str) -> Document | None:
     return next((component for component in service["components"] if component["name"] == name), None)
 
 
+def place_of(file: Document) -> str:
+    """Return where a configuration file goes: an absolute path as it is, a relative one below the work directory."""
+    destination: str = file["dest_file"]
+    if destination.startswith("/") or file["type"] in ("STATIC", "ARCHIVE"):
+        return destination
+    return f"conf/{destination}"
+
+
 def _seconds(found: Mapping[str, str], name: str, default: float) -> float:
     return int(found[name]) / 1000 if name in found else default

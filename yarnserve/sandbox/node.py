@@ -122,7 +122,9 @@ class NodeContainer:
         self.node.runtime.kill(self.handle, signal.SIGTERM)
 
     def signal(self, number: int, now: float) -> None:
-        """Send signal *number* from outside; an ApplicationMaster dies of any."""
+        """Send signal *number* from outside; an ApplicationMaster, a JVM, dies of any but QUIT."""
+        if self.launch is None and number == signal.SIGQUIT:
+            return
         if self.launch is None:
             self.complete(128 + number, f"{_stamp(now)}Killed by external signal\n", now)
         else:

@@ -117,7 +117,7 @@ class NodeApi:
     def _known(self, request: web.Request) -> NodeContainer:
         container = self._node.containers.get(request.match_info["id"])
         if container is None:
-            raise wrapped(500, "javax.ws.rs.WebApplicationException", _UNKNOWN)
+            raise wrapped(self._node.profile.generic_failure, "javax.ws.rs.WebApplicationException", _UNKNOWN)
         return container
 
     def _files(self, container: NodeContainer) -> list[Path]:

@@ -6,7 +6,10 @@ ApplicationMaster's JVM, heartbeats) is made quick, so that tests are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+
+from yarnserve.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,66 @@ class Profile:
     failure_threshold: int = 10
 
     @property
+    def release(self) -> tuple[int, ...]:
+        """The Apache release behind *version*, ``(3, 1, 1)`` of ``3.1.1.7.1.9-1``: what capabilities go by."""
+        return tuple(int(part) for part in self.version.replace("-", ".").split(".")[:3])
+
+    @property
+    def generic_failure(self) -> int:
+        """Status of GenericExceptionHandler for what it has no status for (real-hadoop.md 7, item 1)."""
+        return 503 if self.release >= (3, 4) else 500
+
+    @property
+    def shows_stopped_id(self) -> bool:
+        """Whether the minimal body has the application's id (real-hadoop.md 7, item 6)."""
+        return self.release >= (3, 2, 1)
+
+    @property
+    def has_dependencies(self) -> bool:
+        """Whether a service may depend on other services."""
+        return self.release >= (3, 2)
+
+    @property
+    def has_instances(self) -> bool:
+        """Whether there is GET component-instances."""
+        return self.release >= (3, 1, 2)
+
+    @property
+    def groups_instances(self) -> bool:
+        """Whether GET component-instances groups by component."""
+        return self.release >= (3, 3)
+
+    @property
+    def has_decommission(self) -> bool:
+        """Whether components know decommissioned_instances."""
+        return self.release >= (3, 1, 3)
+
+    @property
+    def has_signals(self) -> bool:
+        """Whether containers take signals from the cluster API (real-hadoop.md 7, item 15)."""
+        return self.release >= (3, 3)
+
+    @property
+    def filters_names(self) -> bool:
+        """Whether ``/ws/v1/cluster/apps`` knows the filter "name"; earlier it is ignored."""
+        return self.release >= (3, 3)
+
+    @property
+    def clears_refused(self) -> bool:
+        """Whether a refused submission removes the definition (YARN-10437)."""
+        return self.release >= (3, 3, 1)
+
+    @property
+    def checks_target_tags(self) -> bool:
+        """Whether a placement constraint may only name its own component."""
+        return self.release < (3, 4)
+
+    @property
+    def tells_localization(self) -> bool:
+        """Whether containers show localization_statuses, files take a visibility and resources take attributes."""
+        return self.release >= (3, 3)
+
+    @property
     def build_version(self) -> str:
         """``3.1.4 from <commit> by <builder> source checksum <checksum>``."""
         return f"{self.version} from {self.revision}"
@@ -68,3 +131,40 @@ HADOOP_3_1_4 = Profile(
     revision="1e877761e8dadd71effef30e592368f7fe66a61b by gabota source checksum 38405c63945c88fdf7a6fe391494799b",
     built_on="2020-07-21T10:15Z",
 )
+#: What VersionInfo says of a build without version control: no transcript of 3.1.1 and 3.2.4 is at hand.
+_UNKNOWN = "Unknown by Unknown source checksum Unknown"
+HADOOP_3_1_1 = Profile(version="3.1.1", revision=_UNKNOWN, built_on="Unknown")
+HADOOP_3_2_4 = Profile(version="3.2.4", revision=_UNKNOWN, built_on="Unknown")
+HADOOP_3_3_6 = Profile(
+    version="3.3.6",
+    revision="1be78238728da9266a4f88195058f08fd012bf9c by ubuntu source checksum 5652179ad55f76cb287d9c633bb53bbd",
+    built_on="2023-06-18T08:22Z",
+    retry_max=10,
+    retry_validity=600.0,
+)
+HADOOP_3_4_2 = Profile(
+    version="3.4.2",
+    revision="84e8b89ee2ebe6923691205b9e171badde7a495c by ahmarsu source checksum fa94c67d4b4be021b9e9515c9b0f7b6",
+    built_on="2025-08-20T10:30Z",
+    retry_max=10,
+    retry_validity=600.0,
+)
+PROFILES = {
+    profile.version: profile for profile in (HADOOP_3_1_1, HADOOP_3_1_4, HADOOP_3_2_4, HADOOP_3_3_6, HADOOP_3_4_2)
+}
+
+
+def profile_of(version: str) -> Profile:
+    """Return the profile of an Apache release, or of a vendor's string that begins with one, ``3.1.1.7.1.9-1``.
+
+    Raises:
+        UsageError: the sandbox does not imitate that release.
+    """
+    found = re.match(r"\d+\.\d+\.\d+(?=$|[.-])", version)
+    known = PROFILES.get(found[0]) if found else None
+    if known is None:
+        raise UsageError(
+            f"the sandbox cannot imitate Hadoop {version}",
+            fix=f"choose one of {', '.join(PROFILES)}; a vendor's own string may follow, as in 3.1.1.7.1.9-1",
+        )
+    return replace(known, version=version)

@@ -81,6 +81,7 @@ class Sandbox:
         self._is_temporary = directory is None
         self._directory = directory
         self._profile = profile
+        self.hadoop_version = profile.version
         self._breakdown: Exception | None = None
 
     def __enter__(self) -> Sandbox:

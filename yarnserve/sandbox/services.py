@@ -1,7 +1,7 @@
 """Services and their verbs, as the services API carries them out for a user.
 
 Definitions belong to a user and outlive their applications; only :meth:`Services.destroy` removes one
-(yarn-services.md 1.5 to 1.7). What is refused is refused with the status and the words of Hadoop 3.1.4.
+(yarn-services.md 1.5 to 1.7). What is refused is refused with the status and the words of the cluster's Hadoop.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from yarnserve.sandbox.validation import Files, validate, validate_name
 
 #: ``code`` of a GET that finds nothing.
 NOT_FOUND = 404004
+_ENDED = ("SUCCEEDED", "FAILED")
 _JAVA_OPTIONS = "yarn.service.am.java.opts"
 _FORBIDDEN_IN_JAVA_OPTIONS = frozenset('!~#?@*&%${}()<>[]|",;`/\\')
 
@@ -41,6 +42,14 @@ class Definition:
     application_id: str = ""
 
 
+@dataclass(frozen=True)
+class Instances:
+    """The live containers of a service by component, and the service's version."""
+
+    version: str
+    containers: dict[str, list[Document]]
+
+
 class Services:
     """The services of all users on one cluster."""
 
@@ -51,7 +60,7 @@ class Services:
 
     def create(self, user: str, document: Document, now: float) -> Document:
         """Store *document* and start it, unless its state is STOPPED; return ServiceStatus."""
-        validate(document, self.home)
+        validate(document, self.home, self.cluster.profile)
         name = document["name"]
         denial = self.home.denial(user)
         if denial:
@@ -72,9 +81,7 @@ class Services:
         if stored is None:
             raise refuse(404, f"Service {name} not found", code=NOT_FOUND)
         application = self._application(stored)
-        if application is None:
-            return _minimal(name, ServiceState.STOPPED)
-        return application.document(now) or _minimal(name, _shown(application.state), application.remaining(now))
+        return (application and application.document(now)) or self._minimal(name, application, now)
 
     def stop(self, user: str, name: str, now: float) -> Document:
         """End the service's application; the definition stays."""
@@ -159,18 +166,62 @@ class Services:
         del self._definitions[user, name]
         return {"diagnostics": f"Successfully destroyed service {name}"}
 
+    def instances(self, user: str, name: str, now: float) -> Instances:
+        """Return the containers of a service that runs, by component, those of the sorted names first."""
+        stored = self._definitions.get((user, name))
+        if stored is None:
+            raise refuse(500, _missing_file(user, name))
+        application = self._application(stored)
+        if application is None:
+            raise refuse(500, "Invalid application id: null")
+        document = application.document(now)
+        if document is None:
+            words = "failed on connection exception: java.net.ConnectException: Connection refused"
+            raise refuse(500, f"Call From localhost/127.0.0.1 to localhost:0 {words}")
+        components = sorted(document["components"], key=lambda component: str(component["name"]))
+        live = {
+            component["name"]: [each for each in component["containers"] if each["state"] not in _ENDED]
+            for component in components
+        }
+        return Instances(document["version"], live)
+
+    def _minimal(self, name: str, application: Application | None, now: float) -> Document:
+        """Return what GET still tells of a service without a running master."""
+        profile = self.cluster.profile
+        document: Document = {"name": name}
+        if application is not None:
+            document["lifetime"] = application.remaining(now)
+            if profile.shows_stopped_id:
+                document["id"] = application.id
+        if profile.has_dependencies:
+            document["dependencies"] = []
+        state = ServiceState.STOPPED if application is None else _shown(application.state)
+        return {
+            **document,
+            "components": [],
+            "configuration": {"properties": {}, "env": {}, "files": []},
+            "state": state.value,
+            "quicklinks": {},
+            "kerberos_principal": {},
+        }
+
     def _submit(self, user: str, stored: Definition, now: float, *, refusal: int) -> Application:
-        self._check_submission(stored.document, refusal)
+        self._check_submission(user, stored.document, refusal)
         application = self.cluster.submit(user, stored.document, now)
         stored.application_id = application.id
         if application.queue != "default":
             reason = f"Application {application.id} submitted by user {user} to unknown queue: {application.queue}"
             application.reject(reason, now)
             stored.application_id = ""
+            self._clear_refused(user, stored.document)
             raise refuse(refusal, f"Failed to submit {application.id} to YARN : {reason}")
         return application
 
-    def _check_submission(self, document: Document, refusal: int) -> None:
+    def _clear_refused(self, user: str, document: Document) -> None:
+        if self.cluster.profile.clears_refused:
+            del self._definitions[user, document["name"]]
+
+    def _check_submission(self, user: str, document: Document, refusal: int) -> None:
         # carried out after the definition was stored: the name stays taken (yarn-services.md 1.7)
         if _FORBIDDEN_IN_JAVA_OPTIONS & set(definition.properties(document).get(_JAVA_OPTIONS, "")):
             raise refuse(400, f"Invalid character in {_JAVA_OPTIONS}.")
@@ -186,6 +237,7 @@ class Services:
                 raise refuse(400, f'For input string: "{component["resource"]["memory"]}"') from None
             excess = _excess(wanted, most)
             if excess:
+                self._clear_refused(user, document)
                 raise refuse(refusal, f"Component {component['name']}: {excess}")
 
     def _stored(self, user: str, name: str) -> Definition:
@@ -216,22 +268,6 @@ class Services:
 
 def _missing_file(user: str, name: str) -> str:
     return f"File does not exist: /user/{user}/.yarn/services/{name}/{name}.json"
-
-
-def _minimal(name: str, state: ServiceState, lifetime: int | None = None) -> Document:
-    """Return what GET still tells of a service without a running master; 3.1.4 leaves out its id."""
-    document: Document = {"name": name}
-    if lifetime is not None:
-        document["lifetime"] = lifetime
-    configuration: Document = {"properties": {}, "env": {}, "files": []}
-    return {
-        **document,
-        "components": [],
-        "configuration": configuration,
-        "state": state.value,
-        "quicklinks": {},
-        "kerberos_principal": {},
-    }
 
 
 def _shown(state: AppState) -> ServiceState:

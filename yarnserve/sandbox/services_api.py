@@ -18,6 +18,11 @@ _NULL = 'Cannot invoke "org.apache.hadoop.yarn.service.api.records.Service.{meth
 _BARE = "application/json;charset=null"
 _WEB_EXCEPTION = "javax.ws.rs.WebApplicationException"
 _ROUTE = "/app/v1/services"
+_NO_READER = "A message body reader for Java class org.apache.hadoop.yarn.service.api.records.Service was not found"
+_CONTAINER_STATES = (
+    *("RUNNING_BUT_UNREADY", "READY", "STOPPED", "NEEDS_UPGRADE", "UPGRADING", "SUCCEEDED", "FAILED"),
+    "FAILED_UPGRADE",
+)
 #: How often a DELETE looks whether the service has ended.
 _PAUSE = 0.02
 
@@ -33,6 +38,8 @@ class ServicesApi:
     def add_to(self, application: web.Application) -> None:
         """Route the API's paths; a method that a path does not have answers 500 (real-hadoop.md 7, item 2)."""
         name = f"{_ROUTE}/{{name:[^/]+}}{{slash:/?}}"
+        if self._profile.has_instances:
+            application.router.add_get(f"{_ROUTE}/{{name}}/component-instances", self._instances)
         router = application.router
         router.add_get(f"{_ROUTE}/version", self._version)
         router.add_post(_ROUTE, self._create)
@@ -40,19 +47,19 @@ class ServicesApi:
         router.add_put(name, self._put)
         router.add_delete(name, self._delete)
         router.add_put(f"{_ROUTE}/{{name}}/components/{{component}}", self._put_component)
-        router.add_route("*", _ROUTE, _undefined)
-        router.add_route("*", name, _undefined)
+        router.add_route("*", _ROUTE, self._undefined)
+        router.add_route("*", name, self._undefined)
 
     async def _version(self, request: web.Request) -> web.Response:
         return answer({"hadoop_version": self._profile.build_version})
 
     async def _create(self, request: web.Request) -> web.Response:
-        _require_json(request)
+        self._require_json(request)
         document = binding.parse(await request.read())
         if document is None:
             words = _NULL.format(method="getState()", name="service")
-            raise remote_exception(500, "java.lang.NullPointerException", words)
-        service = binding.with_defaults(binding.bind_service(document))
+            raise remote_exception(self._profile.generic_failure, "java.lang.NullPointerException", words)
+        service = binding.with_defaults(binding.bind_service(document, self._profile), self._profile)
         return answer(self._services.create(user_of(request), service, self._clock()), 202)
 
     async def _get(self, request: web.Request) -> web.Response:
@@ -67,11 +74,13 @@ class ServicesApi:
             await asyncio.sleep(_PAUSE)
 
     async def _put(self, request: web.Request) -> web.Response:
-        _require_json(request)
+        self._require_json(request)
         document = binding.parse(await request.read())
         if document is None:
             raise refuse(500, _NULL.format(method="setName(String)", name="updateServiceData"))
-        status, body = self._update(user_of(request), request.match_info["name"], binding.bind_service(document))
+        status, body = self._update(
+            user_of(request), request.match_info["name"], binding.bind_service(document, self._profile)
+        )
         return answer(body, status) if body else _no_content()
 
     def _update(self, user: str, name: str, change: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -103,7 +112,7 @@ class ServicesApi:
         document = binding.parse(await request.read())
         if document is None:
             raise refuse(400, "No component data provided")
-        change = binding.bind_component(document)
+        change = binding.bind_component(document, self._profile)
         given = change.get("name", component)
         if given != component:
             words = f"Component name in the request object ({given}) does not match that in the URI path ({component})"
@@ -117,22 +126,36 @@ class ServicesApi:
             raise refuse(400, f"Invalid number of containers specified {count}")
         return answer(self._services.resize(user_of(request), name, component, count, self._clock()))
 
+    async def _instances(self, request: web.Request) -> web.Response:
+        query = request.query
+        states = query.getall("containerState", [])
+        if any(state not in _CONTAINER_STATES for state in states):
+            raise refuse(400, f"valid container states are: [{', '.join(_CONTAINER_STATES)}]")
+        found = self._services.instances(user_of(request), request.match_info["name"], self._clock())
+        names, version = query.getall("componentName", []), query.get("version", found.version)
+        groups = [
+            (name, [each for each in containers if not states or each["state"] in states])
+            for name, containers in found.containers.items()
+            if (not names or name in names) and version == found.version
+        ]
+        if not self._profile.groups_instances:
+            return answer([each for _, containers in groups for each in containers])
+        return answer([{"componentName": name, "containers": shown} for name, shown in groups if shown])
+
+    def _not_provided(self) -> Refusal:
+        body = {"exception": "WebApplicationException", "javaClassName": _WEB_EXCEPTION}
+        return Refusal(self._profile.generic_failure, body, _BARE)
+
+    async def _undefined(self, request: web.Request) -> web.Response:
+        raise self._not_provided()
+
+    def _require_json(self, request: web.Request) -> None:
+        if "Content-Type" not in request.headers:
+            words = f"com.sun.jersey.api.MessageException: {_NO_READER}.\n"
+            raise remote_exception(self._profile.generic_failure, _WEB_EXCEPTION, words)
+        if request.content_type != "application/json":
+            raise self._not_provided()
+
 
 def _no_content() -> web.Response:
     return web.Response(status=204, headers={"Content-Type": "application/json;charset=utf-8"})
-
-
-def _not_provided() -> Refusal:
-    return Refusal(500, {"exception": "WebApplicationException", "javaClassName": _WEB_EXCEPTION}, _BARE)
-
-
-async def _undefined(request: web.Request) -> web.Response:
-    raise _not_provided()
-
-
-def _require_json(request: web.Request) -> None:
-    if "Content-Type" not in request.headers:
-        words = "A message body reader for Java class org.apache.hadoop.yarn.service.api.records.Service was not found"
-        raise remote_exception(500, _WEB_EXCEPTION, f"com.sun.jersey.api.MessageException: {words}.\n")
-    if request.content_type != "application/json":
-        raise _not_provided()

@@ -19,13 +19,15 @@ def milliseconds(moment: float | None) -> int:
     return int((moment or 0) * 1000)
 
 
-def resource(amount: Resource, *, gpus: bool) -> Shape:
-    """Return a resource; *gpus* says whether the cluster knows yarn.io/gpu."""
+def resource(amount: Resource, cluster: Cluster) -> Shape:
+    """Return a resource, in all the types that *cluster* knows."""
+    attributes: Shape = {"attributes": {}} if cluster.profile.tells_localization else {}
     kinds = [("memory-mb", "Mi", amount.memory_mb), ("vcores", "", amount.vcores)]
-    if gpus:
+    if cluster.knows_gpus():
         kinds.append((GPU, "", amount.gpus))
     information = [
         {
+            **attributes,
             "maximumAllocation": _LONG_MAX,
             "minimumAllocation": 0,
             "name": name,
@@ -41,7 +43,7 @@ def resource(amount: Resource, *, gpus: bool) -> Shape:
 
 def node(one: Node, cluster: Cluster, now: float) -> Shape:
     """Return one entry of ``/nodes``."""
-    used, available, gpus = one.used, one.available, cluster.knows_gpus()
+    used, available = one.used, one.available
     live = [container for container in one.containers.values() if not container.completed]
     return {
         "rack": "/default-rack",
@@ -57,8 +59,9 @@ def node(one: Node, cluster: Cluster, now: float) -> Shape:
         "availMemoryMB": available.memory_mb,
         "usedVirtualCores": used.vcores,
         "availableVirtualCores": available.vcores,
-        "usedResource": resource(used, gpus=gpus),
-        "availableResource": resource(available, gpus=gpus),
+        "usedResource": resource(used, cluster),
+        "availableResource": resource(available, cluster),
+        **({"totalResource": resource(one.capacity, cluster)} if cluster.profile.tells_localization else {}),
     }
 
 
@@ -108,7 +111,7 @@ def attempt(one: Application, each: Attempt) -> Shape:
     return {**shown, **more, "appAttemptId": one.attempt_id(each)}
 
 
-def placed_container(one: NodeContainer, now: float) -> Shape:
+def placed_container(one: NodeContainer, now: float, cluster: Cluster) -> Shape:
     """Return one container of an attempt; numbers are strings here."""
     address, started_at = one.node.address, one.started_at or one.allocated_at
     entries = [("memory-mb", one.resource.memory_mb), ("vcores", one.resource.vcores)]
@@ -129,13 +132,14 @@ def placed_container(one: NodeContainer, now: float) -> Shape:
         "nodeHttpAddress": f"http://{address.http}",
         "nodeId": address.id,
         "allocatedResources": {"entry": [{"key": key, "value": str(value)} for key, value in entries]},
+        **({"exposedPorts": ""} if cluster.profile.tells_localization else {}),
     }
 
 
 def metrics(cluster: Cluster) -> Shape:
     """Return ``/metrics``."""
     states = [one.state for one in cluster.applications.values()]
-    used, capacity, gpus = cluster.used, cluster.capacity, cluster.knows_gpus()
+    used, capacity = cluster.used, cluster.capacity
     live = [container for container in cluster.containers() if not container.completed]
     return {
         "appsSubmitted": len(states),
@@ -155,8 +159,8 @@ def metrics(cluster: Cluster) -> Shape:
         "lostNodes": 0,
         "unhealthyNodes": 0,
         "activeNodes": len(cluster.nodes),
-        "totalUsedResourcesAcrossPartition": resource(used, gpus=gpus),
-        "totalClusterResourcesAcrossPartition": resource(capacity, gpus=gpus),
+        "totalUsedResourcesAcrossPartition": resource(used, cluster),
+        "totalClusterResourcesAcrossPartition": resource(capacity, cluster),
     }
 
 
@@ -175,7 +179,7 @@ def scheduler(cluster: Cluster) -> Shape:
         "numApplications": sum(not one.state.ended for one in cluster.applications.values()),
         "queueName": "default",
         "state": "RUNNING",
-        "resourcesUsed": resource(used, gpus=cluster.knows_gpus()),
+        "resourcesUsed": resource(used, cluster),
     }
     root = {"type": "capacityScheduler", "capacity": 100.0, "usedCapacity": share, "maxCapacity": 100.0}
     return {"schedulerInfo": {**root, "queueName": "root", "queues": {"queue": [queue]}}}

@@ -1,4 +1,4 @@
-"""The checks that a POST goes through, in YARN's order and YARN's words (yarn-services.md 3, Hadoop 3.1.4)."""
+"""The checks that a POST goes through, in YARN's order and YARN's words (yarn-services.md 3)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from yarnserve.sandbox.answers import refuse
+from yarnserve.sandbox.profile import Profile
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _URL = re.compile(r"(?P<protocol>[A-Za-z][A-Za-z0-9+.-]*):")
@@ -21,7 +22,7 @@ class Files(Protocol):
         """Whether *path* is there."""
 
 
-def validate(service: Document, files: Files) -> None:
+def validate(service: Document, files: Files, profile: Profile) -> None:
     """Check a service with its defaults filled in, and let its components inherit from it.
 
     Raises:
@@ -42,6 +43,10 @@ def validate(service: Document, files: Files) -> None:
     for component in service["components"]:
         _inherit(service, component)
         _check_component(component, files)
+        for constraint in component.get("placement_policy", {}).get("constraints", []):
+            _check_constraint(component["name"], constraint)
+            if profile.checks_target_tags:
+                _check_tags(component["name"], constraint["target_tags"])
 
 
 def validate_name(name: str) -> None:
@@ -110,8 +115,6 @@ def _check_component(component: Document, files: Files) -> None:
         problem = _readiness_problem(component["readiness_check"])
         if problem:
             raise refuse(400, f"Error creating readiness check {problem}")
-    for constraint in component.get("placement_policy", {}).get("constraints", []):
-        _check_constraint(name, constraint)
 
 
 def _check_artifact(component: Document, files: Files) -> None:
@@ -203,7 +206,6 @@ def _check_constraint(component: str, constraint: Document) -> None:
         if not constraint.get(field):
             place = f"constraint in placement policy of component {component}"
             raise refuse(400, f"{words} not specified for {place}.")
-    _check_tags(component, constraint["target_tags"])
 
 
 def _check_tags(component: str, tags: Iterable[str]) -> None:
