@@ -94,7 +94,7 @@ def version(told: str, assumed: Version | None) -> Check:
 
 
 def user(name: str, origin: str, home: str) -> Check:
-    """Who we are; *home* is the home directory that HDFS says is ours."""
+    """Who we are; *home* is the home directory that HDFS says is ours, empty where it does not answer."""
     seen = home.rstrip("/").rpartition("/")[2]
     if NOBODY in (name, seen):
         return warning(
@@ -103,7 +103,7 @@ def user(name: str, origin: str, home: str) -> Check:
             why=f"nobody told it who asks; {NOBODY} has no home directory, and launching ends in 403",
             fix="set HADOOP_USER_NAME, or --user",
         )
-    if seen != name:
+    if home and seen != name:
         return warning(
             "user",
             f"we ask as {name} ({origin}), and HDFS calls {home} our home",
@@ -241,7 +241,7 @@ def hosts(needs: Needs, nodes: Sequence[Node]) -> Check:
     """Whether there are as many nodes as replicas, where a node takes one of them."""
     count = len({node.host for node in _usable(nodes) if node.state == "RUNNING"})
     if not needs.one_per_host:
-        return ok("hosts", f"{needs.replicas} replicas may share {count} hosts")
+        return ok("hosts", f"replicas may share a host; there are {count}")
     if needs.replicas > count:
         return failed(
             "hosts",
@@ -249,7 +249,7 @@ def hosts(needs: Needs, nodes: Sequence[Node]) -> Check:
             why="the rest stays pending, or dies of a port that is taken",
             fix="lower replicas in service.yaml, or let ports differ per replica (ports.per_replica)",
         )
-    return ok("hosts", f"{needs.replicas} replicas, one on each of {count} hosts")
+    return ok("hosts", f"a host for each of {needs.replicas} replicas; there are {count}")
 
 
 def nodes(found: Sequence[Node], unreachable: Mapping[str, YarnserveError]) -> Check:

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
+from contextlib import suppress
 from dataclasses import dataclass
 
 from yarnserve.config import Settings, hdfs_path
@@ -170,7 +171,11 @@ def _version(look: _Look) -> Check:
 
 
 def _user(look: _Look) -> Check:
-    return judge.user(look.settings.user, look.settings.origins["user"], look.home())
+    home = ""
+    # That HDFS does not answer is told by the check of HDFS.
+    with suppress(YarnserveError):
+        home = look.home()
+    return judge.user(look.settings.user, look.settings.origins["user"], home)
 
 
 def _hdfs(look: _Look) -> Check:
@@ -186,9 +191,12 @@ def _hdfs(look: _Look) -> Check:
     probe = f"{home}/.yarnserve-doctor-{secrets.token_hex(6)}"
     try:
         storage.create(probe, b"written by yarnserve doctor\n")
-    finally:
-        # A write whose answer was lost may have left the file.
-        storage.delete(probe)
+    except YarnserveError:
+        # A write whose answer was lost may have left the file; why it failed matters more than that.
+        with suppress(YarnserveError):
+            storage.delete(probe)
+        raise
+    storage.delete(probe)
     return judge.ok("hdfs", f"{home} takes a file and lets go of it")
 
 
@@ -198,7 +206,7 @@ def _queue(look: _Look) -> Check:
 
 def _am_room(look: _Look) -> Check:
     written, _ = look.property(judge.AM_MEMORY)
-    wanted = int(written) if written.isdecimal() else judge.AM_MEMORY_MB
+    wanted = int(written) if written.isdecimal() and len(written) < 10 else judge.AM_MEMORY_MB
     return judge.am_room(look.scheduler().queue(look.needs.queue if look.needs else "default"), wanted)
 
 
