@@ -116,7 +116,7 @@ def test_a_good_cluster(sandbox: Sandbox) -> None:
     found = checks(sandbox, Fake())
     assert list(found) == list(CHECKS)
     outcomes = {name: check.outcome for name, check in found.items() if check.outcome is not Outcome.OK}
-    assert outcomes == {"placement": Outcome.SKIPPED, "zookeeper": Outcome.SKIPPED}, found
+    assert outcomes == {"label": Outcome.SKIPPED, "placement": Outcome.SKIPPED, "zookeeper": Outcome.SKIPPED}, found
 
 
 def _html(status: int) -> bytes:
@@ -203,6 +203,12 @@ def gpu_on_no_node(fake: Fake) -> None:
     kinds.append({**kinds[0], "name": "yarn.io/gpu"})
 
 
+def no_such_label(fake: Fake) -> None:
+    """The file names a partition that no node belongs to."""
+    fake.spec = replace(SPEC, placement=Placement(node_label="gpu"))
+    fake.nodes[0]["nodeLabels"] = ["ssd"]
+
+
 def no_handler(fake: Fake) -> None:
     """Replicas are to spread, and YARN ignores constraints."""
     fake.spec = replace(SPEC, placement=Placement(spread=True))
@@ -257,6 +263,7 @@ def empty_model(fake: Fake) -> None:
         (beyond_every_node, "resources", "yarn.nodemanager.resource.memory-mb"),
         (gpu_unknown, "gpu", "resource-types.xml"),
         (gpu_on_no_node, "gpu", "yarn.nodemanager.resource-plugins"),
+        (no_such_label, "label", "placement.node_label"),
         (no_handler, "placement", "yarn.resourcemanager.placement-constraints.handler"),
         (more_replicas_than_hosts, "hosts", "ports.per_replica"),
         (dead_node, "nodes", "yarn.nodemanager.webapp.address"),
@@ -326,6 +333,17 @@ def test_a_seeded_doubt_is_a_warning(sandbox: Sandbox, seed: Callable[[Fake], No
     assert found[name].outcome is Outcome.WARNING, found
     assert told in found[name].why + found[name].fix
     assert not [check for check in found.values() if check.outcome is Outcome.FAILED]
+
+
+def test_only_nodes_of_the_partition_count(sandbox: Sandbox) -> None:
+    """A node outside the wanted partition is no room for a replica."""
+    fake = Fake(spec=replace(SPEC, placement=Placement(node_label="gpu")))
+    outside = copy.deepcopy(fake.nodes[0])
+    fake.nodes[0] |= {"nodeLabels": ["gpu"], "usedMemoryMB": 100, "availMemoryMB": 100}
+    fake.nodes.append({**outside, "id": "other:1"})
+    found = checks(sandbox, fake)
+    assert found["label"].what == "1 nodes belong to gpu"
+    assert found["resources"].outcome is Outcome.FAILED
 
 
 def test_nobody(sandbox: Sandbox) -> None:

@@ -156,6 +156,23 @@ def am_room(found: Queue | None, wanted_mb: int = AM_MEMORY_MB) -> Check:
     )
 
 
+def label(name: str, nodes: Sequence[Node]) -> Check:
+    """Whether any node belongs to the partition *name*."""
+    if not name:
+        return skipped("label", "no node label is wanted")
+    having = [node for node in _usable(nodes) if name in node.labels]
+    if having:
+        return ok("label", f"{len(having)} nodes belong to {name}")
+    known = ", ".join(sorted({label for node in nodes for label in node.labels})[:10]) or "none"
+    return failed(
+        "label",
+        f"no node has the label {name}",
+        why=f"labels in use: {known}; YARN never places a replica",
+        fix=f"correct placement.node_label in service.yaml, or run yarn rmadmin -replaceLabelsOnNode <node>={name}; "
+        "yarn.node-labels.enabled in the ResourceManager's yarn-site.xml must be true",
+    )
+
+
 def resources(needs: Needs, scheduler: Scheduler, nodes: Sequence[Node]) -> Check:
     """Whether a container as large as *needs* may be asked for, and fits on a node."""
     for label, wanted, most, setting in (

@@ -31,7 +31,7 @@ class Needs:
     """What a service wants of a cluster; memory is MiB of one replica, as are *vcores* and *gpus*.
 
     *one_per_host*: two replicas cannot share a node, or must not. *constrained*: YARN is told where they may run,
-    which takes a placement constraint handler.
+    which takes a placement constraint handler. *node_label*: the partition they run in, empty for the default one.
     """
 
     queue: str
@@ -41,3 +41,4 @@ class Needs:
     gpus: int
     one_per_host: bool = False
     constrained: bool = False
+    node_label: str = ""

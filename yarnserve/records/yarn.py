@@ -195,7 +195,10 @@ class LogFile:
 
 @dataclass(frozen=True)
 class Node:
-    """A NodeManager: *memory_mb*, *vcores* and *gpus* are totals, used and available together."""
+    """A NodeManager: *memory_mb*, *vcores* and *gpus* are totals, used and available together.
+
+    *labels* are the partitions it belongs to, none for the default one.
+    """
 
     id: str
     host: str
@@ -205,6 +208,7 @@ class Node:
     vcores: int
     gpus: int
     health_report: str = ""
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ def examine(
         clock: monotonic seconds.
     """
     wanted = [name for name in CHECKS if _applies(name, spec) and (not only or name in only)]
-    running = [name for name in CHECKS if name in wanted or any(name in CHECKS[each].after for each in wanted)]
+    needed = {name for each in wanted for name in CHECKS[each].after if _applies(name, spec)}
+    running = [name for name in CHECKS if name in wanted or name in needed]
     look = _Look(connection, spec)
     started = {name: in_background(_maker(name, look)) for name in running}
     end = clock() + deadline
@@ -84,6 +85,7 @@ def needs_of(spec: ServiceSpec) -> Needs:
         gpus=spec.resources.gpus,
         one_per_host=one_a_node(spec),
         constrained=placement_policy(spec) is not None,
+        node_label=spec.placement.node_label or "",
     )
 
 
@@ -128,6 +130,11 @@ class _Look:
     def nodes(self) -> tuple[Node, ...]:
         """Return the nodes in use."""
         return self._nodes.result()
+
+    def candidates(self) -> tuple[Node, ...]:
+        """Return the nodes in use on which replicas may run."""
+        wanted = self.needs.node_label if self.needs else ""
+        return tuple(node for node in self.nodes() if not wanted or wanted in node.labels)
 
     def home(self) -> str:
         """Return our home directory."""
@@ -210,13 +217,18 @@ def _am_room(look: _Look) -> Check:
     return judge.am_room(look.scheduler().queue(look.needs.queue if look.needs else "default"), wanted)
 
 
+def _label(look: _Look) -> Check:
+    assert look.needs is not None
+    return judge.label(look.needs.node_label, look.nodes())
+
+
 def _resources(look: _Look) -> Check:
     assert look.needs is not None
-    return judge.resources(look.needs, look.scheduler(), look.nodes())
+    return judge.resources(look.needs, look.scheduler(), look.candidates())
 
 
 def _gpu(look: _Look) -> Check:
-    return judge.gpu(look.needs.gpus if look.needs else 0, look.scheduler(), look.nodes())
+    return judge.gpu(look.needs.gpus if look.needs else 0, look.scheduler(), look.candidates())
 
 
 def _placement(look: _Look) -> Check:
@@ -225,7 +237,7 @@ def _placement(look: _Look) -> Check:
 
 def _hosts(look: _Look) -> Check:
     assert look.needs is not None
-    return judge.hosts(look.needs, look.nodes())
+    return judge.hosts(look.needs, look.candidates())
 
 
 def _nodes(look: _Look) -> Check:
@@ -278,17 +290,18 @@ CHECKS: Mapping[str, _Step] = {
     "queue": _Step(_queue, ("resource-manager",)),
     "am-room": _Step(_am_room, ("resource-manager", "queue")),
     "nodes": _Step(_nodes, ("resource-manager",)),
-    "resources": _Step(_resources, ("resource-manager",)),
-    "gpu": _Step(_gpu, ("resource-manager",)),
+    "label": _Step(_label, ("resource-manager",)),
+    "resources": _Step(_resources, ("resource-manager", "label")),
+    "gpu": _Step(_gpu, ("resource-manager", "label")),
     "placement": _Step(_placement, ("resource-manager",)),
-    "hosts": _Step(_hosts, ("resource-manager",)),
+    "hosts": _Step(_hosts, ("resource-manager", "label")),
     "zookeeper": _Step(_zookeeper),
     "log-aggregation": _Step(_log_aggregation, ("resource-manager",)),
     "model": _Step(_model),
 }
 
 #: Checks that only a service gives sense to.
-OF_A_SERVICE = ("resources", "placement", "hosts", "model")
+OF_A_SERVICE = ("label", "resources", "placement", "hosts", "model")
 
 
 def _applies(name: str, spec: ServiceSpec | None) -> bool:

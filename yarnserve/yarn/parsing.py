@@ -57,6 +57,13 @@ class _Object:
             raise self._wrong(name, "a text", value)
         return value
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self._value.get(name)
+        items = [] if value is None else value if isinstance(value, list) else [value]
+        if not all(isinstance(item, str) for item in items):
+            raise self._wrong(name, "a list of texts", value)
+        return tuple(items)
+
     def number(self, name: str, default: int | None = None) -> int:
         value = self._value.get(name)
         if value is None and default is not None:
@@ -220,6 +227,7 @@ def _node(node: _Object) -> Node:
         vcores=node.number("usedVirtualCores") + node.number("availableVirtualCores"),
         gpus=_total_gpus(node),
         health_report=node.text("healthReport", ""),
+        labels=node.texts("nodeLabels"),
     )
 
 
