@@ -34,6 +34,7 @@ from yarnserve.records.yarn import (
     ServiceState,
 )
 from yarnserve.sandbox import Sandbox
+from yarnserve.sandbox.profile import HADOOP_3_3_6
 from yarnserve.service import actions as actions_module
 from yarnserve.service.actions import Actions
 from yarnserve.service.catalogue import catalogue
@@ -533,3 +534,20 @@ def test_a_restart_that_is_broken_off_names_the_command_that_mends_it(connection
         Actions(connection, narrate=narrate).restart(name, "serve-0")
     assert f"yarnserve scale {name} 1" in told[-1]
     assert Actions(connection).scale(name, 1).step is Step.SCALE
+
+
+def test_from_3_3_on_a_signal_replaces_the_container_under_the_same_name(name: str) -> None:
+    """The instance and the size stay, its container id is another: that proves it, not the signal's 200."""
+    with Sandbox(user="alice", profile=HADOOP_3_3_6) as running_cluster, connection_to(running_cluster) as later:
+        running_cluster.upload(REPOSITORY / "examples" / "digits" / "model", "/models/digits")
+        Actions(later).launch(spec(name))
+        wait_until(lambda: running(later, name), what="a replica")
+        component = later.services.get(name).component(COMPONENT)
+        assert component is not None
+        before = component.containers[0].id
+        assert Actions(later).restart(name, "0").instances == ("serve-0",)
+        component = later.services.get(name).component(COMPONENT)
+        assert component is not None
+        assert [each.instance for each in component.containers] == ["serve-0"]
+        assert component.containers[0].id != before
+        Actions(later).destroy(name)
