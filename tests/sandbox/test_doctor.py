@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -400,3 +401,15 @@ def test_the_page_for_admins_names_every_check_and_setting(sandbox: Sandbox) -> 
     assert listed == ["check", *CHECKS]
     for name in ("yarn.webapp.api-service.enable", "hadoop.registry.zk.quorum", "yarn.resource-types", *PROPERTIES):
         assert f"<name>{name}</name>" in page
+
+
+def test_the_sandbox_shows_its_configuration_as_xml(sandbox: Sandbox) -> None:
+    """Whoever does not ask for JSON gets /conf in the form that a real ResourceManager sent."""
+    real = next(exchange for exchange in golden("ha-3.3.6") if exchange.get("path") == "/conf")
+    with urllib.request.urlopen(f"{sandbox.resource_manager_url}/conf") as reply:
+        assert reply.headers["Content-Type"] == real["content_type"]
+        text = reply.read().decode()
+    start, _, _ = str(real["body"]).partition("\n")
+    assert text.startswith(start)
+    assert "<property><name>fs.defaultFS</name><value>hdfs://" in text
+    assert "</value><final>false</final><source>yarn-site.xml</source></property>" in text

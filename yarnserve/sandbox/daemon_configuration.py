@@ -16,6 +16,8 @@ from yarnserve.sandbox.cluster import Cluster
 from yarnserve.sandbox.node import Resource
 from yarnserve.sandbox.web_answers import answer, text
 
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="no"?>'
+
 #: CapacityScheduler's maximum-am-resource-percent. The shipped 0.1 leaves room for no second service in a cluster as
 #: small as this one.
 AM_SHARE = 0.8
@@ -48,7 +50,7 @@ def configuration(request: web.Request, properties: Mapping[str, str]) -> web.Re
         entry = ElementTree.SubElement(root, "property")
         for name, content in (("name", key), ("value", value), ("final", "false"), ("source", source)):
             ElementTree.SubElement(entry, name).text = content
-    return text(ElementTree.tostring(root, encoding="unicode"), content_type="text/xml;charset=utf-8")
+    return text(_DECLARATION + ElementTree.tostring(root, encoding="unicode"), content_type="text/xml;charset=utf-8")
 
 
 def scheduler(cluster: Cluster) -> dict[str, Any]:
