@@ -43,9 +43,11 @@ from yarnserve.spec.model import COMPONENT, ServiceSpec
 
 T = TypeVar("T")
 
-#: Seconds to wait for YARN to finish what it was told before (FLEXING, stopping), and between two looks.
+#: Seconds to wait for YARN to finish what it was told before (FLEXING, stopping), and between two looks: at first,
+#: and at most.
 SETTLE_PATIENCE = 120.0
 SETTLE_PAUSE = 0.5
+LONGEST_SETTLE_PAUSE = 3.0
 
 #: Seconds of waiting without a word.
 SETTLE_SILENCE = 2.0
@@ -143,10 +145,10 @@ class Actions:
             self._want(store, Wanted.STOPPED, seen.replicas or 0, "launch --replace")
         lease.check()
         try:
-            self._stop(name, store)
+            self._stop(name)
         except ConflictError:
             # It has ended meanwhile; its ApplicationMaster may take some seconds more.
-            self._settle(lambda: not self._see(name, store).runs, f"{name} to end")
+            self._settle(lambda: not self._unfinished(name), f"{name} to end")
 
     def _clear_refused(
         self, name: str, error: YarnserveError, store: ServiceStore, lease: Lease, *, known: bool
@@ -294,7 +296,7 @@ class Actions:
             if not seen.runs:
                 return Outcome(Step.NOTHING)
             lease.check()
-            self._stop(name, store)
+            self._stop(name)
             return Outcome(Step.STOP)
 
     def start(self, name: str) -> Outcome:
@@ -416,13 +418,13 @@ class Actions:
             self._settle(lambda: not self._exists(name), f"{name} to disappear")
         return True
 
-    def _stop(self, name: str, store: ServiceStore) -> None:
+    def _stop(self, name: str) -> None:
         """Send the stop and wait for it; Ctrl-C says how far it came."""
         sent = False
         try:
             self._heard(lambda: self.connection.services.stop(name), "the stop")
             sent = True
-            self._settle(lambda: not self._see(name, store).runs, f"{name} to stop")
+            self._settle(lambda: not self._unfinished(name), f"{name} to stop")
         except KeyboardInterrupt:
             said = "was told to YARN and goes on" if sent else "may or may not have been told to YARN"
             self._narrate(f"\nno longer waiting; the stop of {name} {said}. Look: yarnserve wait {name} --for stopped")
@@ -468,6 +470,7 @@ class Actions:
         """Ask *condition* until it is true; an ApplicationMaster that comes or goes may not answer meanwhile."""
         begun = self._clock()
         told = False
+        pause = SETTLE_PAUSE
         while True:
             why = ""
             try:
@@ -482,7 +485,8 @@ class Actions:
             if waited >= SETTLE_SILENCE and not told:
                 self._narrate(f"waiting for {what}")
                 told = True
-            self._pause(SETTLE_PAUSE)
+            self._pause(pause)
+            pause = min(LONGEST_SETTLE_PAUSE, pause * 1.2)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from yarnserve.records.replica import Endpoint, ModelState, Observation, Replica
 from yarnserve.records.yarn import Application, Component, Container, ContainerState, NodeContainer, Service
 from yarnserve.service.background import in_background
 from yarnserve.service.connection import Connection
+from yarnserve.service.reading import Reader
 from yarnserve.service.state import Desired, Revision, Sightings, Wanted
 from yarnserve.service.store import Saved, ServiceStore
 from yarnserve.spec.endpoints import endpoint, instance_number
@@ -87,8 +88,10 @@ class _Notes:
         return None
 
 
-def look(connection: Connection, name: str, *, deadline: float = PROBE_DEADLINE) -> Snapshot:
-    """Look at service *name*.
+def look(
+    connection: Connection, name: str, *, deadline: float = PROBE_DEADLINE, reader: Reader | None = None
+) -> Snapshot:
+    """Look at service *name*; whoever looks again and again brings the same *reader* each time.
 
     Raises:
         NotFoundError: neither YARN nor the saved state knows it.
@@ -97,12 +100,14 @@ def look(connection: Connection, name: str, *, deadline: float = PROBE_DEADLINE)
     """
     store = connection.glance(name)
     notes = _Notes()
-    service_read = in_background(lambda: connection.services.get(name))
+    # Where the services API is asked sparingly the application tells whether to ask at all; else both at once.
+    early_read = None if reader and reader.sparing else in_background(lambda: connection.services.get(name))
     revision_read = in_background(lambda: store.revisions.latest())
     desired_read = in_background(lambda: store.desired.latest())
     application = newest_application(connection, name)
     processes_read = in_background(lambda: _processes(connection, application))
-    service = notes.value(service_read, "services API")
+    service_read = in_background(partial(reader.read, application)) if reader and not early_read else early_read
+    service = notes.value(service_read, "services API") if service_read else None
     revision = notes.value(revision_read, "saved revision")
     desired = notes.value(desired_read, "saved wanted state")
     complete = not notes.texts

@@ -15,6 +15,7 @@ from yarnserve.judge.progress import Phase, Progress, judge_progress
 from yarnserve.records.replica import Replica
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import Snapshot, look, newest_application, require_known
+from yarnserve.service.reading import Reader
 
 #: Seconds between two looks; grows to the maximum while nothing changes, so that a long model load costs YARN little.
 FIRST_PAUSE = 0.25
@@ -90,9 +91,10 @@ def looks(
         NotFoundError: the service is not there, or not any more.
     """
     delay = WATCH_PAUSE
+    reader = Reader(connection, name)
     while True:
         try:
-            snapshot = look(connection, name)
+            snapshot = look(connection, name, reader=reader)
         except UnreachableError as error:
             on_trouble(error)
             delay = min(LONGEST_WATCH_PAUSE, delay * 2)
@@ -142,12 +144,13 @@ class _Watch:
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection = connection
         self._name = name
+        self._reader = Reader(connection, name)
         self._restarts_when_well: dict[str, int] = {}
 
     def glance(self) -> tuple[Snapshot | None, Progress]:
         """Look once; a cluster that cannot be asked for a moment is no verdict on the service."""
         try:
-            snapshot = look(self._connection, self._name)
+            snapshot = look(self._connection, self._name, reader=self._reader)
         except UnreachableError as error:
             return None, Progress(Phase.WAITING, f"{error.what}: {error.where or error.why}")
         progress = judge_progress(

@@ -12,6 +12,7 @@ from yarnserve.hadoop.session import HadoopSession, Reply
 from yarnserve.records.version import Version
 from yarnserve.records.yarn import Accepted, Service, ServiceState
 from yarnserve.yarn import parsing
+from yarnserve.yarn.polling import Turns
 from yarnserve.yarn.refusals import diagnostics_of, refusal
 from yarnserve.yarn.resource_managers import ResourceManagers
 
@@ -36,6 +37,7 @@ class ServicesApi:
         resource_managers: whom to ask.
         read_timeout: seconds to wait for the answer to a GET.
         write_timeout: seconds to wait for the answer to any other request.
+        turns: who may ask for a service, and when.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class ServicesApi:
         *,
         read_timeout: float = READ_TIMEOUT,
         write_timeout: float = WRITE_TIMEOUT,
+        turns: Turns | None = None,
     ) -> None:
         self._session = session
         self._resource_managers = resource_managers
         self._read_timeout = read_timeout
         self._write_timeout = write_timeout
+        self._turns = turns or Turns()
 
     def version(self) -> Version:
         """Return the Hadoop version that the services API states."""
@@ -67,12 +71,13 @@ class ServicesApi:
         return self._write("POST", "", f"cannot create service {document.get('name')}", document)
 
     def get(self, name: str) -> Service:
-        """Return service *name* as YARN sees it.
+        """Return service *name* as YARN sees it; one GET at a time, and none right after one that timed out.
 
         Raises:
             NotFoundError: there is no such service of this user.
         """
-        reply = self._read(_path(name))
+        with self._turns.turn(name):
+            reply = self._read(_path(name))
         if reply.status == 200:
             return parsing.parse_service(reply.document(), reply.url)
         diagnostics = diagnostics_of(reply)
