@@ -164,8 +164,8 @@ def test_second_attempt_is_the_last() -> None:
 
 
 def test_default_threshold_is_ten() -> None:
-    """Ten failures are borne, the eleventh ends the attempt."""
-    lab = running(NO_RETRY)
+    """Ten failures are borne, the eleventh ends the attempt, unless too few nodes are left to fail on before."""
+    lab = running({**NO_RETRY, "yarn.service.node-blacklist.threshold": "10"})
     fail(lab, 10)
     assert lab.states()[0] != "FAILED"
     last(lab).exit_code = 1
@@ -250,3 +250,25 @@ def test_setting_that_is_no_number_kills_the_master() -> None:
     lab.create(service(component(properties={f"{FAILURE}.retry.max": "often"})))
     lab.run(3)
     assert lab.states() == ("FAILED", {}, {})
+
+
+def test_nodes_where_it_fails_are_avoided_until_none_is_left() -> None:
+    """A node is blacklisted on the fourth failure there; with all of them gone nothing more is tried, or said."""
+    lab = Lab()
+    properties = {"yarn.service.container-failure.retry.max": "0"}
+    lab.create(service(component(properties=properties, launch_command="run web-0 ")))
+
+    def fail() -> None:
+        for script in lab.runtime.scripts:
+            script.exit_code = 7
+        lab.run(0.1)
+
+    for _ in range(100):
+        fail()
+    assert len(lab.runtime.scripts) == 8
+    application = next(iter(lab.cluster.applications.values()))
+    master = application.master
+    assert master is not None
+    assert master.blacklisted == {node.address.id for node in lab.nodes}
+    assert lab.get()["state"] == "STARTED"
+    assert not application.diagnostics

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from yarnserve.sandbox.application import Application
 from yarnserve.sandbox.definition import GPU, Document
@@ -68,9 +68,9 @@ class Cluster:
             key=lambda container: container.id.rpartition("_")[2],
         )
 
-    def allocate(self, resource: Resource) -> Node | None:
-        """Return the emptiest node with room for *resource*, or None."""
-        fitting = [node for node in self.nodes if resource.fits(node.available)]
+    def allocate(self, resource: Resource, avoided: Collection[str] = ()) -> Node | None:
+        """Return the emptiest node with room for *resource* whose id is not among *avoided*, or None."""
+        fitting = [node for node in self.nodes if node.address.id not in avoided and resource.fits(node.available)]
         return max(fitting, key=lambda node: node.available.memory_mb, default=None)
 
     def knows_gpus(self) -> bool:

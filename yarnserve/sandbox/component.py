@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import Future
 from itertools import count
 from typing import Any
 
 from yarnserve.sandbox import definition
 from yarnserve.sandbox.definition import Document
-from yarnserve.sandbox.node import NodeContainer
+from yarnserve.sandbox.node import KILLED_BY_MASTER, NodeContainer
 from yarnserve.sandbox.profile import Profile
 from yarnserve.sandbox.states import ComponentState, InstanceState
 
@@ -94,8 +95,15 @@ class Component:
         self.check = definition.check(spec)
         self.failures = 0
         self._threshold = definition.failure_threshold(spec, profile)
+        self._blacklist_threshold = definition.blacklist_threshold(spec, profile)
+        self._node_failures: Counter[str] = Counter()
         self.instances: list[Instance] = []
         self._add_missing(now)
+
+    @property
+    def blacklisted(self) -> set[str]:
+        """The ids of nodes where this component failed too often: the whole service avoids them."""
+        return {node for node, failures in self._node_failures.items() if failures > self._blacklist_threshold}
 
     @property
     def restart_policy(self) -> str:
@@ -129,6 +137,8 @@ class Component:
         for instance in self.instances:
             if instance.notice(now, self.profile) and instance.state is InstanceState.FAILED:
                 self.failures += self.restart_policy != "NEVER"
+                if instance.container is not None and instance.container.exit_code != KILLED_BY_MASTER:
+                    self._node_failures[instance.container.node.address.id] += 1
 
     def judge(self) -> None:
         """Set the state by what is known of the instances."""

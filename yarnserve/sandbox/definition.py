@@ -47,6 +47,11 @@ def failure_threshold(component: Document, profile: Profile) -> int:
     return int(properties(component).get(f"{_FAILURE}-per-component.threshold", profile.failure_threshold))
 
 
+def blacklist_threshold(component: Document, profile: Profile) -> int:
+    """Return how many failures of *component* on one node are borne; after one more the service avoids the node."""
+    return int(properties(component).get("yarn.service.node-blacklist.threshold", profile.blacklist_threshold))
+
+
 def readiness_interval(service: Document, profile: Profile) -> float:
     """Return the seconds between two readiness ticks."""
     return float(properties(service).get("yarn.service.readiness-check-interval.seconds", profile.readiness_interval))

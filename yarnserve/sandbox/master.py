@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,8 +23,8 @@ class Scheduler(Protocol):
 
     filesystem: str
 
-    def allocate(self, resource: Resource) -> Node | None:
-        """Return a node with room for *resource*, or None."""
+    def allocate(self, resource: Resource, avoided: Collection[str] = ()) -> Node | None:
+        """Return a node with room for *resource* whose id is not among *avoided*, or None."""
 
     def excess(self, resource: Resource) -> str:
         """Return why no node could ever hold *resource*, empty when one could."""
@@ -88,6 +89,11 @@ class ApplicationMaster:
             for instance in component.instances
             if instance.container is not None and not instance.container.completed
         ]
+
+    @property
+    def blacklisted(self) -> set[str]:
+        """The ids of the nodes that no container of the service is started on any more."""
+        return {node for component in self.components for node in component.blacklisted}
 
     def flex(self, counts: dict[str, int], now: float) -> None:
         """Change the number of instances of components that exist."""
@@ -190,7 +196,7 @@ class ApplicationMaster:
             self.exit = Exit(now, code=1)
             return False
         self.application.diagnostics = self.scheduler.excess(resource) or self.application.diagnostics
-        node = self.scheduler.allocate(resource)
+        node = self.scheduler.allocate(resource, self.blacklisted)
         if node is None:
             return False
         self._containers += 1

@@ -37,6 +37,7 @@ class Profile:
         retry_interval_floor: yarn.nodemanager.container-retry-minimum-interval-ms.
         retry_validity: default of yarn.service.container-failure.validity-interval-ms; negative is unlimited.
         failure_threshold: default of yarn.service.container-failure-per-component.threshold.
+        blacklist_threshold: default of yarn.service.node-blacklist.threshold; a node is avoided after one more.
     """
 
     version: str
@@ -59,6 +60,7 @@ class Profile:
     retry_interval_floor: float = 1.0
     retry_validity: float = -1.0
     failure_threshold: int = 10
+    blacklist_threshold: int = 3
 
     @property
     def release(self) -> tuple[int, ...]:

@@ -107,7 +107,8 @@ def attempt(one: Application, each: Attempt) -> Shape:
             "nodeId": container.node.address.id,
             "logsLink": logs_link(container),
         }
-    more = {"blacklistedNodes": "", "nodesBlacklistedBySystem": ""}
+    avoided = sorted(each.master.blacklisted) if each.master is not None else []
+    more = {"blacklistedNodes": ",".join(avoided), "nodesBlacklistedBySystem": ""}
     return {**shown, **more, "appAttemptId": one.attempt_id(each)}
 
 
