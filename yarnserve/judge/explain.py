@@ -179,7 +179,8 @@ _SERVER_RULES = (
     ),
     _rule(
         (*_SERVER, 127, 139),
-        r"libjvm\.so|libhdfs\.so|java_home|hadoop_hdfs_home|noclassdeffounderror|hdfsbuilderconnect|classnotfound",
+        r"lib(?:jvm|hdfs)\.so[^\n]{0,80}(?:cannot open|no such file|not found)|"
+        r"(?:java_home|hadoop_hdfs_home)[^\n]{0,40}not set|noclassdeffounderror|hdfsbuilderconnect[^\n]{0,200}error",
         Kind.IMAGE,
         "the server reads HDFS itself and lacks Java, libhdfs or Hadoop's jars",
         "set JAVA_HOME, HADOOP_HDFS_HOME, LD_LIBRARY_PATH (libjvm) and CLASSPATH (hadoop classpath --glob), or let "

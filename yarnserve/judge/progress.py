@@ -10,7 +10,7 @@ from itertools import groupby
 from yarnserve.errors import first_line
 from yarnserve.judge.explain import Explanation, explain_text
 from yarnserve.judge.verdict import impossible_request, refusal
-from yarnserve.records.replica import Health, Observation, Proof, Replica
+from yarnserve.records.replica import Health, LastExit, Observation, Proof, Replica
 from yarnserve.records.yarn import Application, ApplicationState, Service, ServiceState
 
 #: A replica that was started again this often since it was last live is in a crash loop, not out of luck.
@@ -45,6 +45,7 @@ def judge_progress(
     *,
     wanted: int,
     restarts: Mapping[str, int],
+    exits: Mapping[str, LastExit] | None = None,
 ) -> Progress:
     """Return where the start of a service stands.
 
@@ -55,6 +56,7 @@ def judge_progress(
         observations: what the replicas that could be asked said.
         wanted: how many replicas there should be.
         restarts: by instance, how often it was started again since it was last seen serving.
+        exits: by instance, how its process ended during this start, in this container or an earlier one.
     """
     told = explain_text(application.diagnostics) if application is not None else None
     if cause := _ended(service, application) or _impossible(application):
@@ -63,6 +65,8 @@ def judge_progress(
     if hopeless is not None:
         verdict = hopeless.verdict
         return Progress(Phase.FAILED, f"{hopeless.instance}: {verdict.reason}", verdict.fix)
+    if doomed := _doomed(replicas, exits or {}):
+        return doomed
     if looping := _loop(replicas, restarts):
         return looping
     if cause := _refused(observations):
@@ -123,6 +127,16 @@ def _ended(service: Service | None, application: Application | None) -> str:
 def _impossible(application: Application | None) -> str:
     words = impossible_request(application) if application is not None else ""
     return f"no node can ever hold a replica: {words}" if words else ""
+
+
+def _doomed(replicas: Sequence[Replica], exits: Mapping[str, LastExit]) -> Progress | None:
+    for replica in replicas:
+        died = exits.get(replica.instance)
+        if died is not None and died.certain and not replica.verdict.health.serving:
+            return Progress(
+                Phase.FAILED, f"{replica.instance} ended with exit code {died.code}: {died.cause}", died.fix
+            )
+    return None
 
 
 def _loop(replicas: Sequence[Replica], restarts: Mapping[str, int]) -> Progress | None:

@@ -11,8 +11,9 @@ from yarnserve.errors import (
     YarnserveError,
     first_line,
 )
+from yarnserve.judge.explain import Kind, explain_exit, explain_text
 from yarnserve.judge.progress import Phase, Progress, judge_progress
-from yarnserve.records.replica import Replica
+from yarnserve.records.replica import LastExit, Replica
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import Snapshot, look, newest_application, require_known
 from yarnserve.service.reading import Reader
@@ -67,7 +68,7 @@ def wait_until_live(
             raise WaitTimeoutError(
                 f"{name} is not live after {timeout:g} s",
                 why=_with_last_words(connection, snapshot, progress.reason),
-                fix="give it more time with --timeout, or read its logs",
+                fix=_fix_in_logs(connection, snapshot) or "give it more time with --timeout, or read its logs",
                 next=f"yarnserve logs {name}",
             )
         delay = FIRST_PAUSE if progress.reason != last_reason else min(LONGEST_PAUSE, delay * 1.5)
@@ -146,6 +147,7 @@ class _Watch:
         self._name = name
         self._reader = Reader(connection, name)
         self._restarts_when_well: dict[str, int] = {}
+        self._before: set[str] | None = None
 
     def glance(self) -> tuple[Snapshot | None, Progress]:
         """Look once; a cluster that cannot be asked for a moment is no verdict on the service."""
@@ -160,6 +162,7 @@ class _Watch:
             snapshot.observations,
             wanted=snapshot.wanted_replicas,
             restarts=self._restarts(snapshot),
+            exits=self._exits(snapshot),
         )
         if progress.phase is Phase.LIVE and not snapshot.complete:
             progress = Progress(Phase.WAITING, "; ".join(snapshot.notes))
@@ -174,6 +177,35 @@ class _Watch:
             replica.instance: replica.restarts - self._restarts_when_well[replica.instance]
             for replica in snapshot.replicas
         }
+
+    def _exits(self, snapshot: Snapshot) -> dict[str, LastExit]:
+        """By instance that does not serve, how it ended since this watch began.
+
+        What ended before, in another container than the one there was then, may have been mended since.
+        """
+        ended = [
+            (each, each.last_exit)
+            for each in snapshot.replicas
+            if each.last_exit is not None and not each.verdict.health.serving
+        ]
+        if self._before is None:
+            self._before = {died.container_id for each, died in ended if died.container_id != each.container_id}
+        news = [(each, died) for each, died in ended if died.container_id not in self._before]
+        exits = {each.instance: died for each, died in news}
+        unclear = next(((each, died) for each, died in news if not died.certain), None)
+        if unclear is not None and not any(died.certain for died in exits.values()):
+            # One log tells for all: replicas of one service fail alike.
+            exits[unclear[0].instance] = self._read_log(snapshot, *unclear)
+        return exits
+
+    def _read_log(self, snapshot: Snapshot, replica: Replica, died: LastExit) -> LastExit:
+        """Explain an exit once more, by the server's log: TF Serving says on stdout why it could not start."""
+        if died.code <= 0 or died.container_id != replica.container_id:
+            return died
+        found = explain_exit(died.code, last_words="\n".join(log_tails(self._connection, snapshot, replica)))
+        if found.kind is Kind.UNKNOWN:
+            return died
+        return LastExit(died.code, found.cause, found.fix, found.certain, died.container_id)
 
 
 def _with_last_words(connection: Connection, snapshot: Snapshot | None, reason: str) -> str:
@@ -190,8 +222,26 @@ def _first_lagging(snapshot: Snapshot | None) -> Replica | None:
 
 def last_words(connection: Connection, snapshot: Snapshot, replica: Replica) -> str:
     """Return the last non-empty line of *replica*'s stderr, else stdout, or nothing where neither can be read."""
-    if snapshot.application is None:
+    text = next(iter(log_tails(connection, snapshot, replica)), "")
+    return first_line("\n".join(reversed(text.splitlines())))
+
+
+def _fix_in_logs(connection: Connection, snapshot: Snapshot | None) -> str:
+    """What the log of the first lagging replica leads to; a server that waits for its model says so only there."""
+    lagging = _first_lagging(snapshot)
+    if snapshot is None or lagging is None:
         return ""
+    found = explain_text("\n".join(log_tails(connection, snapshot, lagging)))
+    # Much of what a server logs is harmless, such as a GPU that it looked for in vain.
+    telling = found is not None and (found.certain or found.kind is Kind.MODEL)
+    return f"{found.fix} ({found.cause})" if found is not None and telling else ""
+
+
+def log_tails(connection: Connection, snapshot: Snapshot, replica: Replica) -> list[str]:
+    """Return the ends of *replica*'s stderr and stdout, those that are there and can be read and are not empty."""
+    if snapshot.application is None:
+        return []
+    tails = []
     try:
         placed = connection.cluster.placed_containers(snapshot.application.id)
         address = next(container.node_http_address for container in placed if container.id == replica.container_id)
@@ -199,7 +249,7 @@ def last_words(connection: Connection, snapshot: Snapshot, replica: Replica) -> 
         for file in ("stderr.txt", "stdout.txt"):
             text = connection.nodes.log(address, replica.container_id, file, last_bytes=LAST_WORDS_BYTES)
             if text.strip():
-                return first_line("\n".join(reversed(text.splitlines())))
+                tails.append(text)
     except (YarnserveError, StopIteration):
         pass
-    return ""
+    return tails

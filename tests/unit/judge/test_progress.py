@@ -10,6 +10,7 @@ from yarnserve.records.replica import (
     Contact,
     Endpoint,
     Health,
+    LastExit,
     ModelObservation,
     Observation,
     Prediction,
@@ -104,6 +105,16 @@ def test_an_impossible_request_says_what_to_change() -> None:
     progress = judge_progress(STABLE, application(diagnostics=words), (), ())
     assert progress.phase is Phase.FAILED
     assert "fewer GPUs" in progress.fix
+
+
+def test_an_end_that_will_come_again_fails_the_start_unless_it_serves_now() -> None:
+    """The container may be replaced already: what ended the one before it will end this one too."""
+    died = {"serve-0": LastExit(7, "no image", "correct the tag", certain=True, container_id="c2")}
+    args = {"wanted": 1, "restarts": {}, "exits": died}
+    assert judge(STABLE, application(), (replica(Health.STARTING),), (), **args) == Progress(
+        Phase.FAILED, "serve-0 ended with exit code 7: no image", "correct the tag"
+    )
+    assert judge(STABLE, application(), (replica(Health.LIVE),), (), **args).phase is Phase.LIVE
 
 
 def test_live_needs_as_many_replicas_as_are_wanted() -> None:
