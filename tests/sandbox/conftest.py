@@ -22,10 +22,10 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-@pytest.fixture
-def hdfs(tmp_path: Path) -> Iterator[Hdfs]:
-    """A fresh HDFS."""
-    with running_hdfs(tmp_path / "hdfs") as running:
+@pytest.fixture(params=["webhdfs", "httpfs"])
+def hdfs(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Hdfs]:
+    """A fresh HDFS, behind a NameNode and behind HttpFS: what the storage promises holds over both."""
+    with running_hdfs(tmp_path / "hdfs", httpfs=request.param == "httpfs") as running:
         yield running
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from yarnserve.sandbox.hdfs_answers import RELEASE
 from yarnserve.sandbox.namespace import Namespace
-from yarnserve.sandbox.webhdfs import RELEASE, HdfsServers
+from yarnserve.sandbox.webhdfs import HdfsServers
 
 
 @dataclass(frozen=True)

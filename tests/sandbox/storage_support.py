@@ -33,7 +33,7 @@ class Clock:
 
 @dataclass
 class Hdfs:
-    """A running sandbox: *url* is its NameNode's."""
+    """A running sandbox: *url* is its NameNode's, or its HttpFS's."""
 
     namespace: Namespace
     url: str
@@ -50,14 +50,14 @@ class Hdfs:
 
 
 @contextmanager
-def running_hdfs(directory: Path) -> Iterator[Hdfs]:
-    """An HDFS with alice's home directory."""
+def running_hdfs(directory: Path, *, httpfs: bool = False) -> Iterator[Hdfs]:
+    """An HDFS with alice's home directory, reached through its NameNode or through HttpFS."""
     clock = Clock()
     namespace = Namespace(directory, clock=clock, superuser="hdfs")
     namespace.make_directories(HOME, user="hdfs")
     namespace.set_owner(HOME, user="hdfs", owner="alice")
     with serving(namespace) as servers:
-        yield Hdfs(namespace, servers.namenode_url, clock)
+        yield Hdfs(namespace, servers.httpfs_url if httpfs else servers.namenode_url, clock)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Storage against the sandbox's WebHDFS: every operation, and every way it is refused."""
+"""Storage against the sandbox's WebHDFS and HttpFS: every operation, and every way it is refused."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from yarnserve.errors import (
     YarnserveError,
 )
 from yarnserve.storage.client import Storage
+from yarnserve.storage.webhdfs import Data
 
 
 def test_home(storage: Storage) -> None:
@@ -65,12 +66,21 @@ BIG = bytes(range(256)) * 10_000  # more than two chunks
 
 
 @pytest.mark.parametrize(
-    "data",
-    [b"", b"abc", BIG, io.BytesIO(BIG), io.BytesIO(), [b"a", b"", b"c"], iter([BIG, BIG])],
+    "make",
+    [
+        lambda: b"",
+        lambda: b"abc",
+        lambda: BIG,
+        lambda: io.BytesIO(BIG),
+        io.BytesIO,
+        lambda: [b"a", b"", b"c"],
+        lambda: iter([BIG, BIG]),
+    ],
     ids=["empty", "bytes", "big", "file", "empty file", "list", "iterator"],
 )
-def test_create_and_read(hdfs: Hdfs, storage: Storage, data: bytes) -> None:
+def test_create_and_read(hdfs: Hdfs, storage: Storage, make: Callable[[], Data]) -> None:
     """Whatever kind of data, the file holds its bytes, and its parents are made."""
+    data = make()
     path = f"{HOME}/new/er/file"
     storage.create(path, data)
     stored = hdfs.content(path)

@@ -110,6 +110,7 @@ def _stay(running: Sandbox) -> None:
         with contextlib.suppress(KeyboardInterrupt):
             click.echo("\n".join(exports))
             narrate(f"ResourceManager {running.resource_manager_url}, NameNode {running.namenode_url}")
+            narrate(f"HttpFS, for --namenode: {running.httpfs_url}")
             narrate("running; put the lines above into another shell, and end this with Ctrl-C")
             threading.Event().wait()
     finally:

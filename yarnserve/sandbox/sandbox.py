@@ -52,6 +52,8 @@ class Sandbox:
         profile: the Hadoop release to imitate.
 
     Attributes:
+        namenode_url: base URL of WebHDFS.
+        httpfs_url: base URL of HttpFS, over the same files; good for ``--namenode`` too.
         environment: what a command needs in its environment to find the sandbox as it finds a cluster, and
             YARNSERVE_SANDBOX, the URL of the sandbox's own control paths (see :mod:`resourcemanager`).
 
@@ -74,6 +76,7 @@ class Sandbox:
         self.user = user or getpass.getuser()
         self.resource_manager_url = ""
         self.namenode_url = ""
+        self.httpfs_url = ""
         self.environment: dict[str, str] = {}
         self._nodes = nodes
         self._capacity = Resource(memory_mb, vcores, gpus)
@@ -153,6 +156,7 @@ class Sandbox:
             )
             stack.push_async_callback(yarn.stop)
             await yarn.start()
+            self.httpfs_url = hdfs.httpfs_url
             self._publish(directory, yarn.address, hdfs.namenode_url)
             self._ready.set()
             while not self._stopping.is_set():

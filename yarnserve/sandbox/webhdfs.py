@@ -6,7 +6,6 @@ does not have (APPEND, checksums, ACLs, delegation tokens, `doas`, ...) answers 
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
@@ -15,20 +14,18 @@ from urllib.parse import quote, unquote
 from aiohttp import web
 
 from yarnserve.errors import YarnserveError
+from yarnserve.sandbox.hdfs_answers import PREFIX, RELEASE, html_page, json_answer, stream
+from yarnserve.sandbox.httpfs import HttpFs
 from yarnserve.sandbox.inodes import NamespaceError, file_not_found
 from yarnserve.sandbox.namespace import BLOCK_SIZE, Namespace, Status
 from yarnserve.sandbox.webhdfs_parameters import Parameters
 
-_PREFIX = "/webhdfs/v1"
-_PIECE = 256 * 1024
 #: What a DataNode's message drags behind its first line: the NameNode's stack.
 _STACK = (
     "\n\tat org.apache.hadoop.ipc.ProtobufRpcEngine$Server$ProtoBufRpcInvoker.call(ProtobufRpcEngine.java:527)"
     "\n\tat org.apache.hadoop.ipc.RPC$Server.call(RPC.java:1036)"
     "\n\tat org.apache.hadoop.ipc.Server$Handler.run(Server.java:2943)\n"
 )
-#: The release whose answers are given unless another is asked for.
-RELEASE = (3, 1, 4)
 _BAD_REQUEST = {"IllegalArgumentException", "UnsupportedOperationException", "InvalidPathException"}
 
 Handler: TypeAlias = Callable[[str, Parameters], web.Response]
@@ -36,7 +33,7 @@ Transfer: TypeAlias = Callable[[web.Request, str, Parameters], Awaitable[web.Str
 
 
 class HdfsServers:
-    """A NameNode and a DataNode on free ports of *host*, in the running event loop.
+    """A NameNode, a DataNode and an HttpFS on free ports of *host*, in the running event loop.
 
     Args:
         namespace: what they serve.
@@ -50,9 +47,10 @@ class HdfsServers:
         self._host = host
         self._runners: list[web.AppRunner] = []
         self.namenode_url = ""
+        self.httpfs_url = ""
 
     async def start(self) -> None:
-        """Bind both sockets and fill `namenode_url` (``http://host:port``).
+        """Bind all sockets and fill `namenode_url` and `httpfs_url` (``http://host:port``).
 
         Raises:
             YarnserveError: *host* cannot be bound.
@@ -61,9 +59,10 @@ class HdfsServers:
         datanode = await self._serve(_DataNode(self._namespace, rpc_address, self._release).answer)
         namenode = _NameNode(self._namespace, rpc_address, datanode, self._release)
         self.namenode_url = await self._serve(namenode.answer)
+        self.httpfs_url = await self._serve(HttpFs(self._namespace, self._release).answer)
 
     async def stop(self) -> None:
-        """Close both sockets."""
+        """Close all sockets."""
         while self._runners:
             await self._runners.pop().cleanup()
 
@@ -114,28 +113,28 @@ class _NameNode:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         raw_path = request.rel_url.raw_path
-        if not all(f"{path}/".startswith(f"{_PREFIX}/") for path in (raw_path, posixpath.normpath(raw_path))):
-            return _html(404, "Not Found", raw_path)
+        if not all(f"{path}/".startswith(f"{PREFIX}/") for path in (raw_path, posixpath.normpath(raw_path))):
+            return html_page(404, "Not Found", raw_path)
         parameters = Parameters(request.rel_url.query)
         if parameters.has_empty_user:
-            return _html(500, "Server Error", raw_path)
+            return html_page(500, "Server Error", raw_path)
         method = "GET" if request.method == "HEAD" else request.method
         try:
             parameters.refuse("doas", "delegation")
             handler = parameters.operation(method, self._operations.get(method, {}))
-            return handler(unquote(raw_path[len(_PREFIX) :]) or "/", parameters)
+            return handler(unquote(raw_path[len(PREFIX) :]) or "/", parameters)
         except NamespaceError as error:
-            return _json(_remote_exception(error), status=_status_of(error))
+            return json_answer(_remote_exception(error), status=_status_of(error))
 
     def _get_file_status(self, path: str, parameters: Parameters) -> web.Response:
         document = _file_status(self._namespace.status(path, user=parameters.user), path_suffix="")
         if not path.strip("/"):
             document["snapshotEnabled"] = True
-        return _json({"FileStatus": dict(sorted(document.items()))})
+        return json_answer({"FileStatus": dict(sorted(document.items()))})
 
     def _list_status(self, path: str, parameters: Parameters) -> web.Response:
         entries = self._namespace.list(path, user=parameters.user)
-        return _json({"FileStatuses": {"FileStatus": [_file_status(entry, entry.name) for entry in entries]}})
+        return json_answer({"FileStatuses": {"FileStatus": [_file_status(entry, entry.name) for entry in entries]}})
 
     def _get_content_summary(self, path: str, parameters: Parameters) -> web.Response:
         summary = self._namespace.summary(path, user=parameters.user)
@@ -156,25 +155,25 @@ class _NameNode:
                 "snapshotLength": 0,
                 "snapshotSpaceConsumed": 0,
             }
-        return _json({"ContentSummary": dict(sorted(document.items()))})
+        return json_answer({"ContentSummary": dict(sorted(document.items()))})
 
     def _get_home_directory(self, _path: str, parameters: Parameters) -> web.Response:
-        return _json({"Path": self._namespace.home(parameters.user)})
+        return json_answer({"Path": self._namespace.home(parameters.user)})
 
     def _mkdirs(self, path: str, parameters: Parameters) -> web.Response:
         permission = parameters.permission(0o755)
         self._namespace.make_directories(path, user=parameters.user, permission=permission)
-        return _json({"boolean": True})
+        return json_answer({"boolean": True})
 
     def _rename(self, path: str, parameters: Parameters) -> web.Response:
         destination = parameters.destination()
         # Ignoring them, as HttpFS does, would turn a rename that a NameNode does into one that it does not.
         parameters.refuse("renameoptions")
-        return _json({"boolean": self._namespace.rename(path, destination, user=parameters.user)})
+        return json_answer({"boolean": self._namespace.rename(path, destination, user=parameters.user)})
 
     def _delete(self, path: str, parameters: Parameters) -> web.Response:
         recursive = parameters.boolean("recursive", default=False)
-        return _json({"boolean": self._namespace.delete(path, user=parameters.user, recursive=recursive)})
+        return json_answer({"boolean": self._namespace.delete(path, user=parameters.user, recursive=recursive)})
 
     def _set_permission(self, path: str, parameters: Parameters) -> web.Response:
         permission = parameters.permission(0o755)
@@ -221,9 +220,9 @@ class _NameNode:
             head["user.name"] = parameters.user
         head["namenoderpcaddress"] = self._rpc_address
         query = "&".join(f"{name}={quote(value, safe=':')}" for name, value in (*head.items(), *sorted(own.items())))
-        location = f"{self._datanode_url}{_PREFIX}{quote(path, safe='/+')}?{query}"
+        location = f"{self._datanode_url}{PREFIX}{quote(path, safe='/+')}?{query}"
         if parameters.boolean("noredirect", default=False):
-            return _json({"Location": location})
+            return json_answer({"Location": location})
         headers = {"Location": location, "Content-Type": "application/octet-stream"}
         return web.Response(status=307, headers=headers)
 
@@ -241,7 +240,7 @@ class _DataNode:
         }
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        path = unquote(request.rel_url.raw_path.removeprefix(_PREFIX)) or "/"
+        path = unquote(request.rel_url.raw_path.removeprefix(PREFIX)) or "/"
         parameters = Parameters(request.rel_url.query)
         try:
             transfer = parameters.operation(request.method, self._operations.get(request.method, {}))
@@ -257,18 +256,8 @@ class _DataNode:
     async def _open(self, request: web.Request, path: str, parameters: Parameters) -> web.StreamResponse:
         offset = parameters.integer("offset", 0, least=0)
         with self._namespace.open(path, user=parameters.user) as blob:
-            available = max(0, os.fstat(blob.fileno()).st_size - offset)
-            length = min(available, parameters.integer("length", available, least=0))
-            response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
-            response.content_length = length
-            response.force_close()
-            await response.prepare(request)
-            blob.seek(offset)
-            while length > 0:
-                piece = blob.read(min(length, _PIECE))
-                length -= len(piece)
-                await response.write(piece)
-            return response
+            length = parameters.integer("length", -1, least=0) if parameters.text("length") else None
+            return await stream(request, blob, offset, length, closing=True)
 
     async def _create(self, request: web.Request, path: str, parameters: Parameters) -> web.StreamResponse:
         writer = self._namespace.create(
@@ -317,23 +306,6 @@ def _status_of(error: NamespaceError) -> int:
     if error.exception == "FileNotFoundException":
         return 404
     return 400 if error.exception in _BAD_REQUEST else 403
-
-
-def _json(document: Any, status: int = 200) -> web.Response:
-    # Without a charset, and chunked: so a NameNode sends it.
-    response = web.json_response(document, status=status)
-    response.charset = None
-    response.enable_chunked_encoding()
-    return response
-
-
-def _html(status: int, reason: str, path: str) -> web.Response:
-    """Jetty's own page, for what never reaches WebHDFS."""
-    text = f"<html>\n<head>\n<title>Error {status} {reason}</title>\n</head>\n"
-    text += f"<body><h2>HTTP ERROR {status}</h2>\n<p>Problem accessing {quote(path)}. Reason:\n"
-    text += f"<pre>    {reason}</pre></p>\n</body>\n</html>\n"
-    headers = {"Content-Type": "text/html;charset=iso-8859-1"}
-    return web.Response(status=status, reason=reason, body=text.encode("iso-8859-1"), headers=headers)
 
 
 def _lower(value: bool) -> str:
