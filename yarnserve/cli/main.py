@@ -19,6 +19,8 @@ from yarnserve.errors import YarnserveError
 #: Every command in the order of a service's life: its module under yarnserve.cli, its function, its short help.
 #: A module is imported when its command runs, so that --help is quick.
 COMMANDS = {
+    "init": ("spec", "init", "Write a service.yaml to begin with."),
+    "spec": ("spec", "spec", "Check a service.yaml; its schema for editors."),
     "launch": ("launch", "launch", "Make YARN run what a service.yaml says."),
     "status": ("status", "status", "Show how a service is, and why."),
     "list": ("status", "list_services", "List your services."),

@@ -125,4 +125,9 @@ def _flag(text: str) -> tuple[str, Any]:
         raise click.UsageError(f"--flag {text}: not NAME=VALUE")
     if value in ("true", "false"):
         return name, value == "true"
-    return name, int(value) if value.isascii() and value.isdecimal() else value
+    for number in (int, float):
+        try:
+            return name, number(value)
+        except ValueError:
+            continue
+    return name, value

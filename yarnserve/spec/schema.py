@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, WithJsonSchema
 
 from yarnserve.records.policy import SupervisePolicy
 from yarnserve.spec import values
@@ -28,28 +28,38 @@ _POLICY = SupervisePolicy()
 _NO_PLACES = ("[key]", "[one]", "[several]")
 
 
+def _json(*types: str) -> WithJsonSchema:
+    """Tell editors the types that a validator of Any takes."""
+    return WithJsonSchema({"type": list(types)})
+
+
+def _enum(*words: str) -> WithJsonSchema:
+    """Tell editors the words that a validator takes."""
+    return WithJsonSchema({"enum": list(words)})
+
+
 _ServiceName = Annotated[str, AfterValidator(values.service_name)]
 _ModelName = Annotated[str, AfterValidator(values.model_name)]
 _BasePath = Annotated[str, AfterValidator(values.base_path)]
-_Delivery = Annotated[str, AfterValidator(values.one_of("native"))]
+_Delivery = Annotated[str, AfterValidator(values.one_of("native")), _enum("native")]
 _Image = Annotated[str, AfterValidator(values.image)]
-_Version = Annotated[Any, AfterValidator(values.serving_version)]
+_Version = Annotated[Any, AfterValidator(values.serving_version), _json("string", "number")]
 _FlagName = Annotated[str, AfterValidator(values.flag_name)]
-_FlagValue = Annotated[Any, AfterValidator(values.flag_value)]
-_Memory = Annotated[Any, AfterValidator(memory_mb)]
-_Network = Annotated[str, AfterValidator(values.one_of("host", "bridge"))]
-_Readiness = Annotated[str, AfterValidator(values.one_of("process", "port", "http"))]
+_FlagValue = Annotated[Any, AfterValidator(values.flag_value), _json("string", "number", "boolean")]
+_Memory = Annotated[Any, AfterValidator(memory_mb), _json("string", "integer")]
+_Network = Annotated[str, AfterValidator(values.one_of("host", "bridge")), _enum("host", "bridge")]
+_Readiness = Annotated[str, AfterValidator(values.one_of("process", "port", "http")), _enum("process", "port", "http")]
 _Queue = Annotated[str, AfterValidator(values.queue)]
 _EnvName = Annotated[str, AfterValidator(values.env_name)]
-_EnvValue = Annotated[Any, AfterValidator(values.env_value)]
-_Mount = Annotated[Any, AfterValidator(values.mount)]
+_EnvValue = Annotated[Any, AfterValidator(values.env_value), _json("string", "number")]
+_Mount = Annotated[Any, AfterValidator(values.mount), _json("string")]
 _NodeLabel = Annotated[str, AfterValidator(values.node_label)]
-_Lifetime = Annotated[Any, AfterValidator(seconds)]
+_Lifetime = Annotated[Any, AfterValidator(seconds), _json("string", "integer", "null")]
 _HdfsFile = Annotated[str, AfterValidator(values.hdfs_file)]
-_BatchSizes = Annotated[Any, AfterValidator(values.batch_sizes)]
+_BatchSizes = Annotated[Any, AfterValidator(values.batch_sizes), _json("array", "null")]
 _ThreadPool = Annotated[str, AfterValidator(values.thread_pool_name)]
 _Count = Annotated[int, Field(ge=1, le=_MAX_COUNT)]
-_Duration = Annotated[Any, AfterValidator(seconds)]
+_Duration = Annotated[Any, AfterValidator(seconds), _json("string", "integer")]
 
 
 class _Section(BaseModel):
@@ -162,6 +172,18 @@ class ServiceFile(_Section):
     readiness: _Readiness = Field(default="process", description="process, port or http")
     entrypoint: bool = Field(default=False, description="true or false")
     registry_credentials: _HdfsFile | None = Field(default=None, description="the path of a file on HDFS")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a service.yaml, for editors; it says less than the loader checks."""
+    schema = ServiceFile.model_json_schema()
+    schema["properties"]["model"].pop("default", None)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "service.yaml of yarnserve",
+        "required": ["name", "model", "resources"],
+    }
 
 
 def _tolerance(value: float) -> float:
