@@ -44,17 +44,27 @@ def schema() -> None:
 @click.command()
 @click.argument("name", metavar="[NAME]", required=False)
 @click.option(
-    "--file", "-f", metavar="FILE", default="service.yaml", show_default=True, type=click.Path(path_type=Path)
+    "--file",
+    "-f",
+    metavar="FILE",
+    default="service.yaml",
+    show_default=True,
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Where to write it; - is stdout.",
 )
 def init(name: str | None, file: Path) -> None:
     """Write a commented service.yaml for service NAME (else my-model), never over one that is there."""
     from yarnserve.errors import ConflictError, UsageError
     from yarnserve.spec.starter import starter
 
+    to_stdout = str(file) == "-"
     try:
-        text = starter(name or "my-model", file=str(file))
+        text = starter(name or "my-model", file="service.yaml" if to_stdout else str(file))
     except ValueError as error:
         raise UsageError(f"{name} cannot be a service's name", fix=f"use {error}") from error
+    if to_stdout:
+        click.echo(text, nl=False)
+        return
     try:
         with file.open("x", encoding="utf-8") as target:
             target.write(text)

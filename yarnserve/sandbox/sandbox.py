@@ -140,7 +140,7 @@ class Sandbox:
 
     async def _serve(self, directory: Path) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            hdfs = HdfsServers(self._namespace)
+            hdfs = HdfsServers(self._namespace, release=self._profile.release)
             await hdfs.start()
             stack.push_async_callback(hdfs.stop)
             runtime = stack.enter_context(contextlib.closing(ProcessRuntime(directory, _inherited(directory))))

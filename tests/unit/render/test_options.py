@@ -13,6 +13,7 @@ from yarnserve.errors import ConfigurationError
 from yarnserve.records.version import Version
 from yarnserve.render.service import ClusterFacts, render
 from yarnserve.sandbox.binding import bind_service, with_defaults
+from yarnserve.sandbox.profile import profile_of
 from yarnserve.sandbox.validation import validate
 from yarnserve.spec.model import ModelSpec, Mount, Network, Placement, Ports, Readiness, ServiceSpec
 
@@ -75,7 +76,8 @@ def test_yarn_takes_every_option(spec: ServiceSpec, version: str) -> None:
     assert only.get("readiness_check", {}).keys() <= {"type", "properties", "artifact"}
     for file in only["configuration"]["files"]:
         assert file.keys() == {"type", "dest_file", "properties"}
-    validate(with_defaults(bind_service(document)), EveryFile())
+    profile = profile_of(version)
+    validate(with_defaults(bind_service(document, profile), profile), EveryFile(), profile)
 
 
 def test_several_models_come_as_a_file() -> None:
