@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,14 +60,14 @@ class Shell:
         )
         return Ran(run.returncode, run.stdout, run.stderr)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command and leave it running."""
+    def start(self, *arguments: str, terminal: int | None = None) -> subprocess.Popen[str]:
+        """Start a command and leave it running; *terminal* is what it shows its output on, else it is piped."""
         return subprocess.Popen(
             [sys.executable, "-m", "yarnserve", *arguments],
             env={**_bare_environment(), **self.environment},
             cwd=self.directory,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE if terminal is None else terminal,
+            stderr=subprocess.PIPE if terminal is None else terminal,
             text=True,
         )
 
@@ -88,29 +89,35 @@ def yarnserve(cluster: Sandbox) -> Shell:
     return Shell(dict(cluster.environment))
 
 
-def free_ports() -> int:
-    """A base port above which three replicas' ports are free now."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            base = int(listener.getsockname()[1])
-        if base + 40 < 65536 and all(_free(base + 10 * replica + offset) for replica in range(3) for offset in (0, 1)):
-            return base
+#: Ports that the kernel gives nobody who asks for any (it begins at 32768), in blocks; the last of each is its claim.
+PORT_BLOCK = 64
+PORT_BLOCKS = range(12000, 32000, PORT_BLOCK)
 
 
-def _free(port: int) -> bool:
+@contextmanager
+def claimed_ports() -> Iterator[int]:
+    """A base port whose replicas' ports are free, and nobody else's who asks here, until the end of the block."""
+    with ExitStack() as claim:
+        yield next(base for base in random.sample(PORT_BLOCKS, len(PORT_BLOCKS)) if _claim(base, claim))
+
+
+def _claim(base: int, claim: ExitStack) -> bool:
     try:
-        with socket.create_server(("127.0.0.1", port)):
-            return True
+        claim.enter_context(socket.create_server(("127.0.0.1", base + PORT_BLOCK - 1)))
+        for replica in range(PORT_BLOCK // 10):
+            for offset in (0, 1):
+                socket.create_server(("127.0.0.1", base + 10 * replica + offset)).close()
     except OSError:
         return False
+    return True
 
 
 class SpecWriter:
-    """Writes service.yaml files of the digits model into *directory*, all with the same free ports."""
+    """Writes service.yaml files of the digits model into *directory*, all with the same ports from *base* on."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, base: int) -> None:
         self._directory = directory
-        self._base = free_ports()
+        self._base = base
         (directory / "example.json").write_text((DIGITS / "example.json").read_text())
 
     def __call__(self, name: str, **fields: Any) -> Path:
@@ -130,9 +137,10 @@ class SpecWriter:
 
 
 @pytest.fixture
-def write_spec(tmp_path: Path) -> SpecWriter:
+def write_spec(tmp_path: Path) -> Iterator[SpecWriter]:
     """Specs with ports of their own."""
-    return SpecWriter(tmp_path)
+    with claimed_ports() as base:
+        yield SpecWriter(tmp_path, base)
 
 
 @dataclass(frozen=True)
@@ -146,11 +154,12 @@ class Service:
 @contextmanager
 def launched(yarnserve: Shell, name: str, directory: Path) -> Iterator[Service]:
     """A service launched and live, destroyed at the end if it is still there."""
-    write_spec = SpecWriter(directory)
-    launch = yarnserve("launch", str(write_spec(name)), "--wait", "--timeout", "30")
-    assert launch.status == 0, launch.stderr
-    yield Service(name, write_spec)
-    assert yarnserve("destroy", name, "--yes").status in (0, 5)
+    with claimed_ports() as base:
+        write_spec = SpecWriter(directory, base)
+        launch = yarnserve("launch", str(write_spec(name)), "--wait", "--timeout", "30")
+        assert launch.status == 0, launch.stderr
+        yield Service(name, write_spec)
+        assert yarnserve("destroy", name, "--yes").status in (0, 5)
 
 
 @pytest.fixture(scope="session")

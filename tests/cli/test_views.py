@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 
 import pytest
 import yaml
@@ -48,6 +53,35 @@ def test_watch_prints_what_changes_and_ends_with_130(shared: Service, yarnserve:
     _, told = watching.communicate(timeout=20)
     assert watching.returncode == 130
     assert "Traceback" not in told
+
+
+def frames(terminal: int, count: int) -> list[list[str]]:
+    """Read *count* whole frames from a terminal, each as the rows that it draws, without colours."""
+    told = ""
+    while told.count("\x1b[J") < count:
+        told += os.read(terminal, 65536).decode()
+    drawn = [re.sub(r"\x1b\[[0-9;]*[mHK]", "", frame) for frame in told.split("\x1b[J")[:count]]
+    return [frame.splitlines() for frame in drawn]
+
+
+def test_watch_fits_the_window_as_it_is_now(shared: Service, yarnserve: Shell) -> None:
+    """The head stays in sight, nothing scrolls: rows are broken at the window's edge and left out below it."""
+    terminal, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    watching = yarnserve.start("status", shared.name, "--watch", terminal=inside)
+    [large] = frames(terminal, 1)
+    assert large[0].startswith(f"{shared.name}: ")
+    assert large[-1].startswith("serve-0  live")
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 5, 30, 0, 0))
+    *_, small = frames(terminal, 2)
+    assert small[0].startswith(f"{shared.name}: ")
+    assert len(small) == 4
+    assert "more rows" in small[-1]
+    assert all(len(row) <= 30 for row in small)
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(timeout=20) == 130
+    os.close(inside)
+    os.close(terminal)
 
 
 def test_watch_ends_when_the_service_is_gone(own: Service, yarnserve: Shell) -> None:

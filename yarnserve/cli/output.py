@@ -70,10 +70,15 @@ def print_error(error: YarnserveError) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print *rows* in aligned columns on stdout; nothing is ever cut, the last column may be as long as it is."""
+    for line in table_lines(columns, rows):
+        click.echo(line)
+
+
+def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines that ``print_table`` prints."""
     widths = [max(len(row[index]) for row in (columns, *rows)) for index in range(len(columns) - 1)]
-    click.echo(click.style(_line([column.upper() for column in columns], widths), bold=True))
-    for row in rows:
-        click.echo(_line(row, widths))
+    head = click.style(_line([column.upper() for column in columns], widths), bold=True)
+    return [head, *(_line(row, widths) for row in rows)]
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from yarnserve.cli.options import DOCUMENTS, OUTPUT, WIDE_OUTPUT, complete_service, with_connection
-from yarnserve.cli.output import ProgressLines, age, narrate, print_document, print_error, print_table, timestamp
+from yarnserve.cli.output import (
+    ProgressLines,
+    age,
+    narrate,
+    print_document,
+    print_error,
+    print_table,
+    table_lines,
+    timestamp,
+)
 from yarnserve.cli.table import COLUMNS, WIDE_COLUMNS, row
 from yarnserve.errors import first_line
 
@@ -47,15 +56,15 @@ def status(connection: Connection, name: str | None, output: str, exit_status: b
 
 def _watch(connection: Connection, name: str, output: str) -> NoReturn:
     """Show every look at *name*; ends with Ctrl-C, or when the service is gone."""
+    from yarnserve.cli.screen import draw, redrawable
     from yarnserve.service.waiting import looks
 
-    redraws = sys.stdout.isatty() and output not in DOCUMENTS
+    redraws = redrawable() and output not in DOCUMENTS
     last: Any = None
     progress = ProgressLines(click.echo)
     for snapshot in looks(connection, name, on_trouble=print_error):
         if redraws:
-            click.clear()
-            _print_snapshot(snapshot, output)
+            draw([*_lines(snapshot, output), *_remarks(snapshot)])
         elif output not in DOCUMENTS:
             progress(snapshot)
         elif (document := status_document(snapshot)) != last:
@@ -131,6 +140,16 @@ def _print_snapshot(snapshot: Snapshot, output: str) -> None:
     if output in DOCUMENTS:
         print_document(output, "ServiceStatus", status_document(snapshot))
         return
+    for line in _lines(snapshot, output):
+        click.echo(line)
+    for remark in _remarks(snapshot):
+        narrate(remark)
+
+
+def _lines(snapshot: Snapshot, output: str) -> list[str]:
+    """What is the result: the service in one line, and its replicas in a table."""
+    from yarnserve.judge.progress import folded
+
     live = sum(replica.verdict.health.serving for replica in snapshot.replicas)
     state = snapshot.service.state.value if snapshot.service else "not reported by YARN"
     parts = [f"{snapshot.name}: {state}", f"{live} of {snapshot.wanted_replicas} replicas serving"]
@@ -138,24 +157,25 @@ def _print_snapshot(snapshot: Snapshot, output: str) -> None:
         parts.append(f"{snapshot.application.id} in queue {snapshot.application.queue}")
     if snapshot.revision:
         parts.append(f"revision {snapshot.revision.number}")
-    click.echo(", ".join(parts))
-    if snapshot.replicas:
-        from yarnserve.judge.progress import folded
+    head = ", ".join(parts)
+    if not snapshot.replicas:
+        return [head]
+    wide = output == "wide"
+    rows = [row(group, wide=wide) for group in folded(snapshot.replicas)]
+    return [head, "", *table_lines(WIDE_COLUMNS if wide else COLUMNS, rows)]
 
-        click.echo()
-        wide = output == "wide"
-        print_table(WIDE_COLUMNS if wide else COLUMNS, [row(group, wide=wide) for group in folded(snapshot.replicas)])
+
+def _remarks(snapshot: Snapshot) -> list[str]:
+    """What is said beside it: YARN's words, what to mend, what could not be read."""
+    remarks = []
     if snapshot.application and snapshot.application.diagnostics and not snapshot.well:
-        narrate(f"YARN says: {first_line(snapshot.application.diagnostics)}")
-    for fix in dict.fromkeys(replica.verdict.fix for replica in snapshot.replicas if replica.verdict.fix):
-        narrate(f"fix: {fix}")
-    for note in snapshot.notes:
-        narrate(f"note: {note}")
+        remarks.append(f"YARN says: {first_line(snapshot.application.diagnostics)}")
+    fixes = dict.fromkeys(replica.verdict.fix for replica in snapshot.replicas if replica.verdict.fix)
+    remarks += [f"fix: {fix}" for fix in fixes]
+    return remarks + [f"note: {note}" for note in snapshot.notes]
 
 
-@click.command(
-    "list",
-)
+@click.command("list")
 @OUTPUT
 @with_connection
 def list_services(connection: Connection, output: str) -> None:
