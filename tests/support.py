@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +32,29 @@ def wait_until(condition: Callable[[], T], deadline: float = 20.0, what: str = "
             return value
         assert time.monotonic() < ends, f"not within {deadline} s: {what or condition}"
         pause.wait(0.02)
+
+
+#: Ports that the kernel gives nobody who asks for any (those begin at 32768), in blocks; the last of each is its claim.
+PORT_BLOCK = 64
+PORT_BLOCKS = range(12000, 32000, PORT_BLOCK)
+
+
+@contextmanager
+def claimed_ports() -> Iterator[int]:
+    """A base port whose replicas' ports are free, and nobody else's who asks here, until the end of the block."""
+    with ExitStack() as claim:
+        yield next(base for base in random.sample(PORT_BLOCKS, len(PORT_BLOCKS)) if _claim(base, claim))
+
+
+def _claim(base: int, claim: ExitStack) -> bool:
+    try:
+        claim.enter_context(socket.create_server(("127.0.0.1", base + PORT_BLOCK - 1)))
+        for replica in range(PORT_BLOCK // 10):
+            for offset in (0, 1):
+                socket.create_server(("127.0.0.1", base + 10 * replica + offset)).close()
+    except OSError:
+        return False
+    return True
 
 
 def golden(name: str) -> Iterator[dict[str, Any]]:

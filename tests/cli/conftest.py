@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import REPOSITORY
+from tests.support import REPOSITORY, claimed_ports
 from yarnserve.sandbox import Sandbox
 
 DIGITS = REPOSITORY / "examples" / "digits"
@@ -87,29 +85,6 @@ def cluster() -> Iterator[Sandbox]:
 def yarnserve(cluster: Sandbox) -> Shell:
     """The command line of somebody whose environment names the sandbox."""
     return Shell(dict(cluster.environment))
-
-
-#: Ports that the kernel gives nobody who asks for any (it begins at 32768), in blocks; the last of each is its claim.
-PORT_BLOCK = 64
-PORT_BLOCKS = range(12000, 32000, PORT_BLOCK)
-
-
-@contextmanager
-def claimed_ports() -> Iterator[int]:
-    """A base port whose replicas' ports are free, and nobody else's who asks here, until the end of the block."""
-    with ExitStack() as claim:
-        yield next(base for base in random.sample(PORT_BLOCKS, len(PORT_BLOCKS)) if _claim(base, claim))
-
-
-def _claim(base: int, claim: ExitStack) -> bool:
-    try:
-        claim.enter_context(socket.create_server(("127.0.0.1", base + PORT_BLOCK - 1)))
-        for replica in range(PORT_BLOCK // 10):
-            for offset in (0, 1):
-                socket.create_server(("127.0.0.1", base + 10 * replica + offset)).close()
-    except OSError:
-        return False
-    return True
 
 
 class SpecWriter:

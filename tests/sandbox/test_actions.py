@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -16,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox.yarn_support import connection_to, relaying_yarn
-from tests.support import REPOSITORY, wait_until
+from tests.support import REPOSITORY, claimed_ports, wait_until
 from yarnserve.errors import (
     ConflictError,
     LeaseLostError,
@@ -40,7 +42,7 @@ from yarnserve.service.actions import Actions
 from yarnserve.service.catalogue import catalogue
 from yarnserve.service.connection import Connection
 from yarnserve.service.lease import Lease
-from yarnserve.service.look import look
+from yarnserve.service.look import Snapshot, look
 from yarnserve.service.state import Wanted
 from yarnserve.spec.loader import parse_spec
 from yarnserve.spec.model import COMPONENT, ServiceSpec
@@ -76,9 +78,19 @@ class FastClock:
         self.now += seconds
 
 
+@functools.cache
+def base_port(name: str) -> int:
+    """A port for the service *name*, claimed until the tests end."""
+    return _CLAIMS.enter_context(claimed_ports())
+
+
+_CLAIMS = contextlib.ExitStack()
+atexit.register(_CLAIMS.close)
+
+
 def spec_text(name: str, replicas: int = 1, memory: str = "512m") -> str:
-    """The service.yaml of a service of the digits model, on ports that depend on its name."""
-    port = 20000 + 100 * (sum(map(ord, name)) % 300)
+    """The service.yaml of a service of the digits model, on ports of its own."""
+    port = base_port(name)
     return f"""
 name: {name}
 model: {{base_path: /models/digits}}
@@ -471,6 +483,12 @@ def test_an_example_with_infinity_is_launched_and_compared(connection: Connectio
     assert revision.number == 1
 
 
+def found_dead(connection: Connection, name: str) -> Snapshot | None:
+    """A look that finds the replica's process dead, or nothing."""
+    seen = look(connection, name)
+    return seen if "has ended with exit code 255" in seen.replicas[0].verdict.reason else None
+
+
 def test_another_servers_answers_are_not_taken_for_ours(connection: Connection, name: str) -> None:
     """Two services on the same ports of one host: the second's processes die, and it is not called live."""
     Actions(connection).launch(spec(name))
@@ -480,11 +498,9 @@ def test_another_servers_answers_are_not_taken_for_ours(connection: Connection, 
     )
     try:
         Actions(connection).launch(second)
-        wait_until(
-            lambda: "has ended with exit code 255" in look(connection, "squatter").replicas[0].verdict.reason,
-            what="the dead process behind the port",
-        )
-        assert not look(connection, "squatter").well
+        # Between its ends the process runs for a moment, and only that one look counts which saw it dead.
+        seen = wait_until(lambda: found_dead(connection, "squatter"), what="the dead process behind the port")
+        assert not seen.well
     finally:
         Actions(connection).destroy("squatter")
 

@@ -18,6 +18,7 @@ from yarnserve.sandbox import Sandbox
 from yarnserve.service.actions import Actions
 from yarnserve.service.catalogue import catalogue
 from yarnserve.service.connection import Connection
+from yarnserve.service.look import look
 from yarnserve.service.state import Wanted
 
 
@@ -66,6 +67,11 @@ def in_yarn(connection: Connection, name: str) -> bool:
     return True
 
 
+def live_replicas(connection: Connection, name: str) -> int:
+    """How many replicas look well."""
+    return sum(replica.verdict.health.serving for replica in look(connection, name).replicas)
+
+
 def listed(connection: Connection) -> list[str]:
     """What ``list`` shows."""
     return [entry.name for entry in catalogue(connection)[0]]
@@ -95,6 +101,31 @@ def test_a_refused_replacement_leaves_no_name_taken(connection: Connection, name
     assert desired is not None
     assert desired.record.state is Wanted.STOPPED
     assert Actions(connection).launch(spec(name)).step is Step.CREATE
+
+
+def test_a_refused_replacement_of_what_runs_is_undone(connection: Connection, name: str) -> None:
+    """The service that was stopped for it runs again, in the size that it had, and is the newest revision."""
+    Actions(connection).launch(spec(name))
+    wait_until(lambda: running(connection, name), what="a replica")
+    Actions(connection).scale(name, 2)
+    told: list[str] = []
+    with pytest.raises(RefusedError):
+        Actions(connection, narrate=told.append).launch(spec(name, memory="9999g"), replace=True)
+    assert any("bringing back revision 1" in text for text in told)
+    wait_until(lambda: live_replicas(connection, name) == 2, what="both replicas again")
+    newest = connection.store(name).revisions.latest()
+    assert newest is not None
+    assert newest.record.same_spec(spec(name))
+    assert Actions(connection).launch(spec(name, replicas=2)).step is Step.NOTHING
+
+
+def test_start_brings_back_what_yarn_has_lost(connection: Connection, name: str) -> None:
+    """A stopped service whose definition somebody removed from YARN is launched from our own record of it."""
+    Actions(connection).launch(spec(name))
+    Actions(connection).stop(name)
+    connection.services.destroy(name)
+    assert Actions(connection).start(name).application_id
+    wait_until(lambda: running(connection, name), what="the replica again")
 
 
 def test_a_name_taken_meanwhile_is_left_to_its_owner(cluster: Sandbox, connection: Connection, name: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from yarnserve.config import hdfs_path
@@ -37,7 +37,7 @@ from yarnserve.service.lease import Lease
 from yarnserve.service.look import newest_application, no_service, require_instance
 from yarnserve.service.means import Decision, Means, means_for
 from yarnserve.service.state import Desired, Revision, Wanted
-from yarnserve.service.store import ServiceStore
+from yarnserve.service.store import Saved, ServiceStore
 from yarnserve.spec.endpoints import instance_number, most_replicas
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 
@@ -136,7 +136,31 @@ class Actions:
             except YarnserveError as error:
                 if plan.step in (Step.CREATE, Step.REPLACE):
                     self._clear_refused(spec.name, error, store, lease, known=saved is not None)
+                if plan.step is Step.REPLACE and seen.runs and saved is not None:
+                    self._bring_back(saved, error, seen, store, lease)
                 raise
+
+    def _bring_back(
+        self, before: Saved[Revision], error: YarnserveError, seen: _Seen, store: ServiceStore, lease: Lease
+    ) -> None:
+        """Run again what ran before YARN refused its replacement: a mistake in a file must end no service."""
+        if isinstance(error, (LeaseLostError, *OUTCOME_UNKNOWN)):
+            return
+        name = before.record.spec.name
+        self._narrate(f"YARN refused it: bringing back revision {before.number} of {name}, which ran before")
+        try:
+            newest = store.revisions.latest()
+            again = replace(before.record, by=self.connection.actor, at=self._now())
+            store.revisions.append(again, after=newest.number if newest else 0)
+            self._create_again(again, seen.replicas or before.record.spec.replicas, "launch --replace", store, lease)
+        except YarnserveError as failure:
+            self._narrate(f"it could not be brought back: {failure.what}; launch its file again")
+
+    def _create_again(self, revision: Revision, replicas: int, why: str, store: ServiceStore, lease: Lease) -> str:
+        """Give YARN the definition of *revision* anew, with *replicas*; return the application's id."""
+        document = _resized(revision.rendered, replicas)
+        self._want(store, Wanted.RUNNING, replicas, why)
+        return self._submit(revision.spec.name, lease, lambda: self.connection.services.create(document))
 
     def _end(self, name: str, seen: _Seen, store: ServiceStore, lease: Lease, *, known: bool) -> None:
         """Stop the running service *name* that is to be replaced; *known* when yarnserve launched it."""
@@ -300,10 +324,18 @@ class Actions:
             return Outcome(Step.STOP)
 
     def start(self, name: str) -> Outcome:
-        """Start the stopped service *name* with the size it had."""
+        """Start the stopped service *name* with the size it had, from our own record where YARN has lost it."""
         with self._leased(name, "start") as (store, lease):
-            _require_ours(store, name, self.connection)
+            revision = _require_ours(store, name, self.connection)
             seen = self._see(name, store)
+            if seen.service is None and not seen.runs:
+                self._narrate(f"YARN has no definition of {name} any more: launching what was saved of it")
+                replicas = seen.replicas or revision.spec.replicas
+                try:
+                    return Outcome(Step.START, self._create_again(revision, replicas, "start", store, lease))
+                except YarnserveError as error:
+                    self._clear_refused(name, error, store, lease, known=True)
+                    raise
             self._want(store, Wanted.RUNNING, seen.replicas or 0, "start")
             if seen.runs:
                 return Outcome(Step.NOTHING)
@@ -519,6 +551,15 @@ def _require_ours(store: ServiceStore, name: str, connection: Connection) -> Rev
 def _next_number(component: Component) -> int:
     """The least number that a replica made now may get: YARN gives no number twice to the decommissioned."""
     return max((instance_number(each.instance) for each in component.containers), default=-1) + 1
+
+
+def _resized(document: Mapping[str, Any], replicas: int) -> dict[str, Any]:
+    """Return the rendered *document* with another number of replicas."""
+    components = [
+        {**each, "number_of_containers": replicas} if each["name"] == COMPONENT else each
+        for each in document["components"]
+    ]
+    return {**document, "components": components}
 
 
 def _discard(store: ServiceStore, lease: Lease) -> None:
