@@ -90,13 +90,67 @@ def test_flex_down_removes_the_highest_and_reuses_its_index() -> None:
     assert lab.container("web-1") != first
 
 
-def test_flex_while_flexing_is_ignored() -> None:
-    """A second FLEX while the first is not satisfied changes nothing."""
+def test_another_count_while_flexing_is_taken() -> None:
+    """A second FLEX to another count works, even before the first is satisfied."""
     lab = stable()
     flex(lab, 2)
-    flex(lab, 5)
+    flex(lab, 4)
     lab.run(3)
+    assert lab.states()[0] == "STABLE"
+    assert len(lab.states()[2]) == 4
+
+
+def test_the_same_flex_twice_breaks_the_component() -> None:
+    """FLEX to the count that is being reached: the container runs and never appears; another count heals it."""
+    lab = stable()
+    flex(lab, 2)
+    flex(lab, 2)
+    lab.run(5)
+    assert lab.states() == ("STARTED", {"web": "FLEXING"}, {"web-0": "READY"})
     assert lab.get()["components"][0]["number_of_containers"] == 2
+    assert len(lab.runtime.of("web-1")) == 1
+    flex(lab, 1)
+    assert lab.states() == ("STABLE", {"web": "STABLE"}, {"web-0": "READY"})
+    flex(lab, 2)
+    lab.run(3)
+    assert lab.states()[2] == {"web-0": "READY", "web-1": "READY"}
+
+
+def test_the_same_count_harms_nothing_once_it_is_reached() -> None:
+    """A FLEX that is repeated after the component is STABLE changes nothing."""
+    lab = stable(2)
+    flex(lab, 2)
+    flex(lab, 3)
+    lab.run(3)
+    assert lab.states()[0] == "STABLE"
+    assert len(lab.states()[2]) == 3
+
+
+def test_a_lost_container_ends_with_its_master() -> None:
+    """The attempt that follows knows nothing of a container that was lost: it is released, and another started."""
+    lab = stable()
+    flex(lab, 2)
+    flex(lab, 2)
+    lab.run(3)
+    (lost,) = lab.runtime.of("web-1")
+    master = lab.cluster.applications[lab.get()["id"]].attempts[0].container
+    assert master is not None
+    master.signal(9, lab.now)
+    lab.run(5)
+    assert lab.states()[0] == "STABLE"
+    assert signal.SIGTERM in lost.signals
+    assert len(lab.runtime.of("web-1")) == 2
+
+
+def test_a_service_that_may_end_stays_started_until_it_is_flexed() -> None:
+    """With restart policy NEVER alone, READY replicas do not make the service STABLE: only a flex does."""
+    lab = Lab()
+    lab.create(service(component(restart_policy="NEVER")))
+    lab.run(3)
+    assert lab.states() == ("STARTED", {"web": "STABLE"}, {"web-0": "READY"})
+    flex(lab, 2)
+    lab.run(3)
+    assert lab.states()[0] == "STABLE"
 
 
 def test_flex_of_a_stopped_service_is_refused_but_stored() -> None:
@@ -119,6 +173,20 @@ def test_decommissioned_index_is_never_used_again() -> None:
     flex(lab, 3)
     lab.run(2)
     assert set(lab.states()[2]) == {"web-0", "web-2", "web-3"}
+
+
+def test_decommissioning_what_is_not_there_lowers_the_stored_count() -> None:
+    """An instance that does not exist is taken all the same: nothing ends now, and one fewer starts the next time."""
+    lab = stable(2)
+    lab.services.decommission("alice", "svc", {"web": ["web-9"]}, lab.now)
+    lab.services.decommission("alice", "svc", {"web": ["web-9"]}, lab.now)
+    assert set(lab.states()[2]) == {"web-0", "web-1"}
+    assert lab.get()["components"][0]["decommissioned_instances"] == ["web-9"]
+    lab.services.stop("alice", "svc", lab.now)
+    lab.run(1)
+    lab.services.start("alice", "svc", lab.now)
+    lab.run(3)
+    assert set(lab.states()[2]) == {"web-0"}
 
 
 def test_stop_keeps_the_definition() -> None:

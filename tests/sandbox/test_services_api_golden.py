@@ -42,20 +42,6 @@ LEFT_OUT = {
     "nm-log-am": "the ApplicationMaster is no process and has no log files",
     "nm-log-octet": "no format parameter",
     "post-service-artifact-missing": "artifacts of type SERVICE are refused with other words",
-    **dict.fromkeys(
-        ("put-lifetime-get", "signal-graceful-poll", "signal-forceful-poll", "signal-forceful-nm", "stop-get-at-once"),
-        "recorded of the same broken component",
-    ),
-    **dict.fromkeys(
-        (
-            "flex-body-name-differs",
-            "component-flex",
-            "component-flex-zero",
-            "component-flex-zero-poll",
-            "component-flex-poll",
-        ),
-        "recorded while the component was broken by two FLEX at once; the sandbox ignores the second",
-    ),
 }
 
 #: Steps that are sent, because later ones build on them, and whose answers are not compared; and why.

@@ -158,11 +158,17 @@ class Application:
             container.complete(1, f"java.lang.NumberFormatException: {error}\n", now)
             return
         self.state = AppState.RUNNING
+        if self._previous is not None:
+            for unrecorded in self._previous.unrecorded_containers():
+                unrecorded.kill(now)
+
+    @property
+    def _previous(self) -> ApplicationMaster | None:
+        return self.attempts[-2].master if len(self.attempts) > 1 else None
 
     def _kept(self) -> list[tuple[str, int, NodeContainer]]:
         # containers outlive their ApplicationMaster and are handed to the next attempt (yarn-services.md 4.2)
-        previous = self.attempts[-2].master if len(self.attempts) > 1 else None
-        return previous.live_containers() if previous is not None else []
+        return self._previous.live_containers() if self._previous is not None else []
 
     def _take_exit(self, attempt: Attempt, master: ApplicationMaster, now: float) -> None:
         leaving = master.exit

@@ -17,7 +17,8 @@ from yarnserve.sandbox.states import ComponentState, InstanceState
 class Instance:
     """One component instance, ``serve-0``: the container that is shown for it, and the one on its way.
 
-    A container that has ended is shown until its replacement runs (yarn-services.md 2, state dynamics).
+    A container that has ended is shown until its replacement runs (yarn-services.md 2, state dynamics). A lost one
+    runs and is never shown: the component did not listen when it started.
     """
 
     def __init__(self, component: str, index: int, now: float) -> None:
@@ -25,6 +26,7 @@ class Instance:
         self.name = f"{component}-{index}"
         self.container: NodeContainer | None = None
         self.launching: NodeContainer | None = None
+        self.is_lost = False
         self.state = InstanceState.RUNNING_BUT_UNREADY
         self.address: tuple[str, str] | None = None
         self.requested_at = now
@@ -45,11 +47,17 @@ class Instance:
         self.container, self.launching = container, None
         self.state, self.address, self.probe = InstanceState.RUNNING_BUT_UNREADY, None, None
 
-    def notice(self, now: float, profile: Profile) -> bool:
-        """Take in what the node reports; return whether the container is now known to have ended."""
+    def notice(self, now: float, profile: Profile, *, hears: bool = True) -> bool:
+        """Take in what the node reports; return whether the container is now known to have ended.
+
+        Without *hears* the start of a container is not taken in, and it is lost.
+        """
         launching = self.launching
-        if launching is not None and (launching.started_at is not None or launching.completed):
-            self.adopt(launching)
+        if launching is not None and not self.is_lost and (launching.started_at is not None or launching.completed):
+            if hears:
+                self.adopt(launching)
+            else:
+                self.is_lost = True
         container = self.container
         if container is None or self.state.ended or container.completed_at is None:
             return False
@@ -97,6 +105,8 @@ class Component:
         self._threshold = definition.failure_threshold(spec, profile)
         self._blacklist_threshold = definition.blacklist_threshold(spec, profile)
         self._node_failures: Counter[str] = Counter()
+        self._hears = True
+        self._was_flexed = False
         self.instances: list[Instance] = []
         self._add_missing(now)
 
@@ -118,6 +128,11 @@ class Component:
         return len(settled) >= self.desired
 
     @property
+    def reports_stable(self) -> bool:
+        """Whether its being STABLE makes the service STABLE: without ALWAYS only after a flex (item 14)."""
+        return self.restart_policy == "ALWAYS" or self._was_flexed
+
+    @property
     def finished(self) -> bool:
         """Whether every instance has ended and none will be restarted."""
         return self.desired > 0 and all(self._is_over(instance) for instance in self.instances)
@@ -135,7 +150,7 @@ class Component:
     def notice(self, now: float) -> None:
         """Take in what the nodes report."""
         for instance in self.instances:
-            if instance.notice(now, self.profile) and instance.state is InstanceState.FAILED:
+            if instance.notice(now, self.profile, hears=self._hears) and instance.state is InstanceState.FAILED:
                 self.failures += self.restart_policy != "NEVER"
                 if instance.container is not None and instance.container.exit_code != KILLED_BY_MASTER:
                     self._node_failures[instance.container.node.address.id] += 1
@@ -162,11 +177,14 @@ class Component:
     def flex(self, wanted: int, now: float) -> None:
         """Change the number of instances; the highest go first, and a new one takes the lowest free index.
 
-        A negative count leaves one (real-hadoop.md 7, item 11). While the component is FLEXING nothing happens at all
-        (item 10: repeating FLEX does worse on a real cluster, it breaks the component).
+        A negative count leaves one (real-hadoop.md 7, item 11). The count it has already is "ignored", and breaks a
+        component that is FLEXING: it takes itself for STABLE and no longer hears of containers that start, so that
+        they run, are never shown, and it stays FLEXING short of its count (item 10) until another count comes.
         """
-        if self.state is ComponentState.FLEXING:
+        if wanted == self.desired:
+            self._hears = self._hears and self.state is not ComponentState.FLEXING
             return
+        self._hears, self._was_flexed = True, True
         self.desired = wanted if wanted >= 0 else 1
         for instance in self.instances[self.desired :]:
             self._stop(instance, now)

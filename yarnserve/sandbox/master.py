@@ -90,6 +90,11 @@ class ApplicationMaster:
             if instance.container is not None and not instance.container.completed
         ]
 
+    def unrecorded_containers(self) -> list[NodeContainer]:
+        """Return the containers that the next attempt will not know of, and release."""
+        instances = [instance for component in self.components for instance in component.instances]
+        return [instance.launching for instance in instances if instance.launching is not None]
+
     @property
     def blacklisted(self) -> set[str]:
         """The ids of the nodes that no container of the service is started on any more."""
@@ -98,7 +103,7 @@ class ApplicationMaster:
     def flex(self, counts: dict[str, int], now: float) -> None:
         """Change the number of instances of components that exist."""
         for component in self.components:
-            if component.name in counts and component.desired != counts[component.name]:
+            if component.name in counts:
                 component.flex(counts[component.name], now)
         self._judge(now)
 
@@ -144,6 +149,7 @@ class ApplicationMaster:
             self.exit = Exit(now + self.profile.finished_linger, self.state.value)
             return
         stable = all(component.state is not ComponentState.FLEXING for component in self.components)
+        stable = stable and any(component.reports_stable for component in self.components)
         self.state = ServiceState.STABLE if stable else ServiceState.STARTED
 
     def _check_readiness(self, now: float) -> None:

@@ -137,7 +137,10 @@ class Services:
             spec = component_of(stored.document, component)
             if spec is None:
                 raise refuse(500, f"{names[0]} does not exist !")
-            spec["decommissioned_instances"] += names
+            fresh = [each for each in names if each not in spec["decommissioned_instances"]]
+            spec["decommissioned_instances"] += fresh
+            # each lowers the stored count, whether there is such an instance or not (real-hadoop.md 7, item 11)
+            spec["number_of_containers"] -= len(fresh)
         self._running(name, stored).decommission(instances, now)
         return {"diagnostics": f"Service {name} has successfully decommissioned instances.", "state": "ACCEPTED"}
 
