@@ -55,6 +55,7 @@ class Settings:
         default_authority: authority of fs.defaultFS (``prod``, ``host:8020``), empty when unknown.
         nameservices: base URLs by nameservice, for every one in dfs.nameservices.
         hdfs_client: what a program in a container has to know to read HDFS, properties by file.
+        log_servers: base URLs of who keeps the logs of ended containers, where Hadoop's configuration names any.
     """
 
     resource_managers: tuple[str, ...]
@@ -66,6 +67,7 @@ class Settings:
     default_authority: str = ""
     nameservices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hdfs_client: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    log_servers: tuple[str, ...] = ()
 
     def namenodes_for(self, uri: str) -> tuple[str, ...]:
         """Return the WebHDFS base URLs that serve ``/path``, ``hdfs:///path`` or ``hdfs://authority/path``.
@@ -162,6 +164,7 @@ def resolve(
         default_authority=file_system.authority,
         nameservices=file_system.nameservices,
         hdfs_client=client_files(hadoop),
+        log_servers=addresses.log_servers(hadoop),
     )
 
 

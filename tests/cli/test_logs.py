@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ import pytest
 
 from tests.cli.conftest import Ran, Service, Shell
 from tests.support import wait_until
+from tests.unit.hadoop.wire import serving
+from tests.unit.yarn.test_nodes import AGGREGATED, log_server
 from yarnserve.config import Flags, resolve
 from yarnserve.service.connection import connect
 from yarnserve.service.logs import MOST_BYTES, USUAL_BYTES
@@ -230,6 +233,35 @@ def test_previous_is_found_on_any_node_or_told_where_it_would_be(own: Service, y
     wait_until(lambda: yarnserve("logs", own.name, "--previous").status == 5, what="logs that are gone")
     gone = yarnserve("logs", own.name, "--previous")
     assert "yarn logs -applicationId application_" in gone.stderr
+
+
+def test_previous_reads_aggregated_logs(own: Service, yarnserve: Shell, tmp_path: Path) -> None:
+    """What no NodeManager has any more comes from the log server that yarn-site.xml names."""
+    remember_as_previous(yarnserve, own.name, AGGREGATED, listed(yarnserve, own.name)[0][1])
+    with serving(log_server) as wire:
+        conf = tmp_path / "conf"
+        shutil.copytree(yarnserve.environment["HADOOP_CONF_DIR"], conf)
+        site = conf / "yarn-site.xml"
+        name, value = "yarn.log.server.web-service.url", f"{wire.url}/ws/v1/applicationhistory"
+        entry = f"<property><name>{name}</name><value>{value}</value></property></configuration>"
+        site.write_text(site.read_text().replace("</configuration>", entry))
+        found = yarnserve("logs", own.name, "--previous", "--file", "stdout.txt", HADOOP_CONF_DIR=str(conf))
+    assert (found.status, found.stdout) == (0, "out\n"), found.stderr
+
+
+def test_previous_of_a_stopped_service_is_its_last_container(own: Service, yarnserve: Shell) -> None:
+    """The containers that a stop has ended are those before; where they would be is said for each of them."""
+    container = listed(yarnserve, own.name)[0][1]
+    assert yarnserve("status", own.name).status == 0
+    assert yarnserve("stop", own.name).status == 0
+    gone = wait_until(lambda: ended_logs(yarnserve, own.name), what="logs that are gone")
+    assert container in gone
+
+
+def ended_logs(yarnserve: Shell, name: str) -> str:
+    """What ``logs --previous`` says once no NodeManager has them any more."""
+    ran = yarnserve("logs", name, "--previous")
+    return ran.stderr if ran.status == 5 else ""
 
 
 def remember_as_previous(yarnserve: Shell, name: str, earlier: str, now: str) -> None:

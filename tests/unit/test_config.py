@@ -189,6 +189,29 @@ def test_the_directory_of_hadoops_configuration(tmp_path: Path) -> None:
     assert found == [tmp_path / name for name in names]
 
 
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({}, ()),
+        (
+            {"yarn.log.server.web-service.url": "http://ahs:8188/ws/v1/applicationhistory/"},
+            ("http://ahs:8188/ws/v1/applicationhistory",),
+        ),
+        ({"yarn.log.server.url": "https://jhs:19890/jobhistory/logs"}, ("https://jhs:19890/ws/v1/history",)),
+        (
+            {"yarn.log.server.url": "http://ahs:8188/applicationhistory/logs"},
+            ("http://ahs:8188/ws/v1/applicationhistory",),
+        ),
+        ({"yarn.log.server.url": "http://elsewhere/page", "yarn.log.server.web-service.url": "none"}, ()),
+    ],
+)
+def test_the_log_server_of_either_property(
+    tmp_path: Path, properties: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    """Web services are named for programs, or lie beside the page that is named for people."""
+    assert resolved(tmp_path, ONE | properties).log_servers == expected
+
+
 def test_nothing_names_a_resource_manager(tmp_path: Path) -> None:
     """The error says what to set and offers the sandbox."""
     for environ in ({}, {"HADOOP_CONF_DIR": str(tmp_path)}):

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     help="Only the last LINES of each file, of 48 MiB at most. Else its last 16 MiB.",
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on, until Ctrl-C.")
-@click.option("--previous", is_flag=True, help="The logs of the container that each replica had before.")
+@click.option(
+    "--previous",
+    is_flag=True,
+    help="The logs of the container that each replica had before; of a stopped service, its last.",
+)
 @click.option("--list", "list_only", is_flag=True, help="Name the files and their sizes, do not print them.")
 @with_connection
 def logs(

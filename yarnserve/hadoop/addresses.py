@@ -67,6 +67,21 @@ def resource_managers(hadoop: HadoopConfiguration) -> Found:
     return _found(scheme, [address for address in addresses if address], RESOURCE_MANAGER_PORTS)
 
 
+def log_servers(hadoop: HadoopConfiguration) -> tuple[str, ...]:
+    """Return the base URLs, before ``/containers/{id}/logs``, of who keeps aggregated logs; none where none is named.
+
+    Two properties may name it: one for programs, one with the page for people of the JobHistoryServer
+    (``http://host:19888/jobhistory/logs``) or of the ApplicationHistoryServer (``http://host:8188/applicationhistory``),
+    whose web services lie beside that page (yarn-services.md 6).
+    """
+    found = []
+    if service := _value(hadoop, "yarn.log.server.web-service.url"):
+        found.append(service.rstrip("/"))
+    if page := re.match(r"(https?://[^/]+)/(jobhistory|applicationhistory)\b", _value(hadoop, "yarn.log.server.url")):
+        found.append(f"{page[1]}/ws/v1/{'history' if page[2] == 'jobhistory' else page[2]}")
+    return tuple(dict.fromkeys(url for url in found if re.match("https?://[^/]", url)))
+
+
 def file_system(hadoop: HadoopConfiguration) -> FileSystem:
     """Return the default file system's NameNodes and those of all nameservices.
 

@@ -1,4 +1,4 @@
-"""The log files of a service's running containers, found through the ResourceManager, read from the NodeManagers."""
+"""The log files of a service's containers: of running ones from their NodeManagers, of ended ones wherever they are."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BYTES_A_LINE = 256
 class ReplicaLogs:
     """The log files of one replica's container; *address* is its NodeManager's, empty when no node is known.
 
-    *ended* says that it is a container of the past.
+    *ended* says that it is a container of the past, and *address* may be the base URL of a log server then.
     """
 
     connection: Connection
@@ -45,7 +45,7 @@ class ReplicaLogs:
             UnreachableError: its NodeManager does not answer.
         """
         if not self.address and self.ended:
-            raise aggregated(self.instance, self.container_id)
+            raise aggregated(self.instance, self.container_id, self.connection.settings.log_servers)
         if not self.address:
             raise NotFoundError(
                 f"{self.container_id} runs on no node",
@@ -93,23 +93,23 @@ def replica_logs(connection: Connection, name: str, replica: str | None = None) 
 def previous_logs(connection: Connection, name: str, replica: str | None = None) -> tuple[ReplicaLogs, ...]:
     """Return where the logs of the containers are that the replicas of service *name* had before.
 
-    Replicas that were never seen to be replaced are left out. A NodeManager removes the logs of a container soon
-    after its end, so each one is asked; where none has them, the logs' *address* is empty.
+    Of a replica that has none now, as those of a stopped service, that is its last. Replicas that were never seen to
+    be replaced are left out. A NodeManager removes the logs of a container soon after its end, so each one is asked,
+    and then the log servers; where none has them, the logs' *address* is empty.
 
     Raises:
-        NotFoundError: no such service or replica, or none was replaced as far as yarnserve has seen.
+        NotFoundError: no such service, or no replica was replaced as far as yarnserve has seen.
     """
-    containers = _containers(connection, name, replica)
+    now = {each.instance: each.id for each in _containers(connection, name)}
     sightings = connection.glance(name).sightings.latest()
     seen = sightings.record.containers if sightings else {}
-    before = {each.instance: [id for id in seen.get(each.instance, ()) if id != each.id] for each in containers}
-    addresses = [node.http_address for node in connection.cluster.nodes()]
-    found = tuple(
-        ReplicaLogs(connection, instance, ids[-1], _holder(connection, addresses, ids[-1]), ended=True)
-        for instance, ids in before.items()
-        if ids
-    )
-    if not found:
+    before = {
+        instance: ids[-1]
+        for instance in seen
+        if replica in (None, instance, instance.rpartition("-")[2])
+        and (ids := [id for id in seen[instance] if id != now.get(instance)])
+    }
+    if not before:
         raise NotFoundError(
             f"no replica of {name} was replaced"
             if replica is None
@@ -117,11 +117,15 @@ def previous_logs(connection: Connection, name: str, replica: str | None = None)
             why="as far as yarnserve has seen, each has its first container",
             next=f"yarnserve logs {name}",
         )
-    return found
+    holders = [*(node.http_address for node in connection.cluster.nodes()), *connection.settings.log_servers]
+    return tuple(
+        ReplicaLogs(connection, instance, id, _holder(connection, holders, id), ended=True)
+        for instance, id in before.items()
+    )
 
 
 def _holder(connection: Connection, addresses: list[str], container_id: str) -> str:
-    """The NodeManager that still has the logs of *container_id*, empty where none says so."""
+    """The NodeManager or log server that has the logs of *container_id*, empty where none says so."""
     for address in addresses:
         with suppress(YarnserveError):
             if connection.nodes.log_files(address, container_id):
@@ -134,25 +138,28 @@ def no_logs(name: str, file_name: str | None) -> NotFoundError:
     return NotFoundError(
         f"no running replica of {name} has a log {file_name}" if file_name else f"no replica of {name} has logs yet",
         why="the logs of ended containers are with log aggregation, where the cluster has it on",
-        next=f"yarnserve status {name}",
+        next=f"yarnserve logs {name} --previous",
     )
 
 
-def aggregated(instance: str, container_id: str) -> NotFoundError:
-    """Return the error for an ended container that no NodeManager has logs of, saying where they would be."""
+def aggregated(instance: str, container_id: str, log_servers: tuple[str, ...]) -> NotFoundError:
+    """Return the error for an ended container whose logs neither a NodeManager nor any of *log_servers* has."""
     # container_<timestamp>_<application>_<attempt>_<number>, from 2.6 on with e<epoch> in front (golden).
     parts = [part for part in container_id.split("_")[1:] if not part.startswith("e")]
     application = "application_" + "_".join(parts[:2])
+    elsewhere = f", and the log server {', '.join(log_servers)} does not have them (yet)" if log_servers else ""
     return NotFoundError(
         f"no NodeManager has the logs of {container_id} any more",
-        why=f"it was the previous container of {instance}; NodeManagers remove logs when a container has ended",
+        why=f"it was the previous container of {instance}; NodeManagers remove logs when a container has ended"
+        + elsewhere,
         fix="where yarn.log-aggregation-enable is true, read them from there: "
-        f"yarn logs -applicationId {application} -containerId {container_id}; else keep them longer with "
+        f"yarn logs -applicationId {application} -containerId {container_id} (or name the log server: "
+        "yarn.log.server.web-service.url in yarn-site.xml); else keep them longer with "
         "yarn.nodemanager.delete.debug-delay-sec",
     )
 
 
-def _containers(connection: Connection, name: str, replica: str | None) -> tuple[Container, ...]:
+def _containers(connection: Connection, name: str, replica: str | None = None) -> tuple[Container, ...]:
     try:
         component = connection.services.get(name).component(COMPONENT)
     except NotFoundError:

@@ -16,9 +16,16 @@ _CONTAINERS = "/ws/v1/node/containers"
 _LOG_HEAD = re.compile(rb"\AContainer: (?:[^\n]*\n){1,8}?LogLength:(?P<length>[0-9]{1,18})\nLogContents:\n")
 _LOG_END = b"End of LogType:"
 
+#: What a log server says of a file that it does not have, with status 200; and, of a whole application, with 500.
+_LOG_SERVER_HAS_NONE = b"Can not find logs for container:"
+_LOG_SERVER_KNOWS_NONE = "Can not find remote application directory"
+
 
 class NodeManagerApi:
     """Typed reads from any NodeManager; *address* is its web server's ``host:port``.
+
+    A log server answers for the logs of ended containers as a NodeManager does for its own (real-hadoop.md 7, item
+    19): for logs *address* may also be the base URL of one, such as ``http://host:19888/ws/v1/history``.
 
     Every method raises UnreachableError when the NodeManager does not answer usably, AccessError when it does not
     let us ask.
@@ -74,6 +81,8 @@ class NodeManagerApi:
         reply = self._session.get(url, params=None if last_bytes is None else {"size": -last_bytes})
         if reply.status != 200:
             raise _logs_error(reply, f"cannot read {file} of {container_id}")
+        if reply.body.startswith(_LOG_SERVER_HAS_NONE):
+            raise NotFoundError(f"there is no log {file} of {container_id}", where=reply.url)
         return reply.body
 
 
@@ -88,7 +97,8 @@ def unframe(body: bytes, last_bytes: int | None = None) -> bytes:
         return b"" if body.startswith(_LOG_END) else body
     length = int(head["length"])
     end = head.end() + (length if last_bytes is None else min(length, last_bytes))
-    if body.startswith(_LOG_END, end):
+    # A log server adds a line end of its own.
+    if body.startswith((_LOG_END, b"\n" + _LOG_END), end):
         return body[head.end() : end]
     # The file grew or shrank while it was read: the last end line is the frame's.
     found = body.rfind(_LOG_END, head.end())
@@ -98,6 +108,8 @@ def unframe(body: bytes, last_bytes: int | None = None) -> bytes:
 def _logs_error(reply: Reply, what: str) -> YarnserveError:
     # An unknown container is 500 on 3.1 and 3.3, 503 on 3.4 (real-hadoop.md 7, item 19), or a redirect to the
     # log server where one is configured.
+    if _LOG_SERVER_KNOWS_NONE in reply.text:
+        return NotFoundError(what, where=reply.url, why="no logs of its application were aggregated (yet)")
     if 300 <= reply.status < 400 or "Unknown container" in reply.text:
         return NotFoundError(
             what,
@@ -109,4 +121,5 @@ def _logs_error(reply: Reply, what: str) -> YarnserveError:
 
 
 def _logs_url(address: str, container_id: str) -> str:
-    return f"http://{address}{_CONTAINERS}/{quote(container_id, safe='')}/logs"
+    containers = f"{address}/containers" if "://" in address else f"http://{address}{_CONTAINERS}"
+    return f"{containers}/{quote(container_id, safe='')}/logs"

@@ -312,9 +312,11 @@ def parse_node_containers(document: Any, url: str) -> tuple[NodeContainer, ...]:
 
 
 def parse_log_files(document: Any, url: str) -> tuple[LogFile, ...]:
-    """Read a NodeManager's ``/ws/v1/node/containers/{id}/logs``, by name; a file listed twice counts once."""
+    """Read ``.../containers/{id}/logs`` of a NodeManager or a log server, by name; a file listed twice counts once."""
     sizes: dict[str, int] = {}
-    for kind in _Object(document, "", url).objects("containerLogsInfo"):
+    # A log server sends what stands inside a NodeManager's object (real-hadoop.md 7, item 19).
+    whole = {"containerLogsInfo": document} if isinstance(document, list) else document
+    for kind in _Object(whole, "", url).objects("containerLogsInfo"):
         for each in kind.objects("containerLogInfo"):
             sizes.setdefault(each.text("fileName"), each.number("fileSize"))
     return tuple(LogFile(name, sizes[name]) for name in sorted(sizes))

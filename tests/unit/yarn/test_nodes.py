@@ -168,3 +168,33 @@ def test_a_page_in_place_of_a_list(nodes: NodeManagerApi) -> None:
     """HTML with status 200 is a malformed answer where JSON is due."""
     with serving(lambda asked: answer(200, "<html>", "text/html")) as wire, pytest.raises(MalformedAnswerError):
         nodes.containers(address(wire))
+
+
+def log_server(asked: Asked) -> bytes:
+    """Answer as the recorded ApplicationHistoryServer of 3.3.6 did."""
+    for exchange in golden("3.3.6"):
+        if (exchange["section"], exchange["path"], exchange["query"]) == ("logs_aggregated", asked.path, ""):
+            body = exchange.get("body_text") or exchange["body"]
+            return answer(exchange["status"], body, exchange["content_type"])
+    return answer(404, f"not recorded: {asked.target}")
+
+
+AGGREGATED = "container_1795408204278_0014_01_000002"
+
+
+def test_a_log_server_is_read_as_a_node_manager_is(nodes: NodeManagerApi) -> None:
+    """The recorded list of files, which is an array, and the recorded log of an ended container."""
+    with serving(log_server) as wire:
+        base = f"{wire.url}/ws/v1/applicationhistory"
+        assert LogFile("stdout.txt", 4) in nodes.log_files(base, AGGREGATED)
+        assert nodes.log(base, AGGREGATED, "stdout.txt") == "out\n"
+
+
+def test_what_a_log_server_does_not_have_is_not_found(nodes: NodeManagerApi) -> None:
+    """It says so with 200 for a file and with 500 for an application; neither is a log, or a broken server."""
+    with serving(log_server) as wire:
+        base = f"{wire.url}/ws/v1/applicationhistory"
+        with pytest.raises(NotFoundError):
+            nodes.log(base, AGGREGATED, "nosuch.txt")
+        with pytest.raises(NotFoundError, match="cannot list the logs"):
+            nodes.log_files(base, "container_1_0001_01_000001")
