@@ -136,7 +136,7 @@ def test_threshold_ends_the_attempt_and_keeps_the_other_containers() -> None:
     last(lab).exit_code = 1
     lab.run(0.3)
     assert lab.states()[:2] == ("FAILED", {"web": "FAILED", "side": "STABLE"})
-    lab.run(1)
+    lab.run(1.2)
     assert lab.states() == ("ACCEPTED", {}, {})
     lab.run(0.7)
     assert lab.get()["id"] == application

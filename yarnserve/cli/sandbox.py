@@ -34,8 +34,16 @@ GRACE = 5.0
 @click.option("--nodes", type=click.IntRange(min=1), default=2, show_default=True, help="NodeManagers.")
 @click.option("--gpus", type=click.IntRange(min=0), default=0, show_default=True, help="GPUs of each NodeManager.")
 @click.option("--hadoop-version", default="3.1.4", show_default=True, help="Release to imitate; vendor's too.")
+@click.option("--fault", "faults", multiple=True, metavar="NAME", help="What is wrong with it; several may be.")
 @click.argument("command", metavar="[-- CMD...]", nargs=-1, type=click.UNPROCESSED)
-def sandbox(uploads: tuple[str, ...], nodes: int, gpus: int, hadoop_version: str, command: tuple[str, ...]) -> int:
+def sandbox(
+    uploads: tuple[str, ...],
+    nodes: int,
+    gpus: int,
+    hadoop_version: str,
+    faults: tuple[str, ...],
+    command: tuple[str, ...],
+) -> int:
     """Run a ResourceManager, NodeManagers and HDFS that behave like Hadoop's, without Java and root.
 
     Services run as real local processes; tensorflow_model_server is a stand-in that really infers. Without CMD it
@@ -47,7 +55,7 @@ def sandbox(uploads: tuple[str, ...], nodes: int, gpus: int, hadoop_version: str
     profile = profile_of(hadoop_version)
     pairs = [_upload(text) for text in uploads]
     signal.signal(signal.SIGTERM, _end)
-    with Sandbox(nodes=nodes, gpus=gpus, uploads=pairs, profile=profile) as running:
+    with Sandbox(nodes=nodes, gpus=gpus, uploads=pairs, profile=profile, faults=faults) as running:
         if command:
             return _run(running, command)
         _stay(running)

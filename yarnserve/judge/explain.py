@@ -306,6 +306,14 @@ _WAITING_RULES = (
     ),
     _rule(
         (),
+        r"cluster resource is empty",
+        Kind.CAPACITY,
+        "no NodeManager is registered with the ResourceManager",
+        "start the NodeManagers; yarn node -list shows those that are there",
+        _WAITING,
+    ),
+    _rule(
+        (),
         r"user's am resource limit exceeded",
         Kind.CAPACITY,
         "the user's share of the queue for ApplicationMasters is full",
@@ -318,14 +326,6 @@ _WAITING_RULES = (
         Kind.CAPACITY,
         "there is no room in the queue for another ApplicationMaster (1024 MB and 1 vcore each)",
         "stop a service in the queue, or raise yarn.scheduler.capacity.maximum-am-resource-percent (shipped: 0.1)",
-        _WAITING,
-    ),
-    _rule(
-        (),
-        r"cluster resource is empty",
-        Kind.CAPACITY,
-        "no NodeManager is registered with the ResourceManager",
-        "start the NodeManagers; yarn node -list shows those that are there",
         _WAITING,
     ),
     _rule(

@@ -8,13 +8,19 @@ from typing import Protocol
 from yarnserve.sandbox import definition
 from yarnserve.sandbox.definition import Document
 from yarnserve.sandbox.master import ApplicationMaster, Scheduler
-from yarnserve.sandbox.node import NodeContainer
+from yarnserve.sandbox.node import NodeContainer, Resource
 from yarnserve.sandbox.profile import Profile
 from yarnserve.sandbox.states import AppState
+
+_NO_ROOM = "Application is Activated, waiting for resources to be assigned for AM. "
+_LAUNCHED = "AM container is launched, waiting for AM container to Register with RM"
 
 
 class Resources(Scheduler, Protocol):
     """What an application needs of its cluster."""
+
+    def activation(self, application: Application) -> str:
+        """Return why an application has to wait before its ApplicationMaster is placed, empty when it need not."""
 
     def release_application(self, application_id: str, now: float) -> None:
         """Kill every container the application still has."""
@@ -64,6 +70,22 @@ class Application:
         self.attempts = [Attempt(1, now)]
         self._kill_at = 0.0
         self.set_lifetime(service["lifetime"], now)
+
+    @property
+    def am_resource(self) -> Resource:
+        """What its ApplicationMaster asks for."""
+        return definition.am_resource(self.service, self.profile)
+
+    @property
+    def am_used(self) -> Resource:
+        """What its ApplicationMaster takes now."""
+        container = self.attempts[-1].container
+        return container.resource if container is not None and not container.completed else Resource()
+
+    @property
+    def is_between_attempts(self) -> bool:
+        """Whether it counts as RUNNING although its ApplicationMaster has just died (real-hadoop.md 7, item 7)."""
+        return self.state is AppState.RUNNING and self.master is None
 
     @property
     def master(self) -> ApplicationMaster | None:
@@ -132,7 +154,9 @@ class Application:
 
     def _advance_attempt(self, attempt: Attempt, now: float) -> None:
         if attempt.container is None:
-            self._place_master(attempt, now)
+            if now >= attempt.started_at + self.profile.restart_gap or attempt.number == 1:
+                self.state = AppState.ACCEPTED
+                self._place_master(attempt, now)
         elif attempt.container.completed:
             self._attempt_died(attempt, attempt.container.exit_code, now)
         elif attempt.master is None:
@@ -143,10 +167,13 @@ class Application:
             self._take_exit(attempt, attempt.master, now)
 
     def _place_master(self, attempt: Attempt, now: float) -> None:
-        resource = definition.am_resource(self.service, self.profile)
-        node = self.cluster.allocate(resource)
+        resource = self.am_resource
+        self.diagnostics = self.cluster.activation(self)
+        node = None if self.diagnostics else self.cluster.allocate(resource)
         if node is None:
+            self.diagnostics = self.diagnostics or _NO_ROOM
             return
+        self.diagnostics = _LAUNCHED
         container_id = self.container_id(attempt.number, 1)
         attempt.container = node.place_master(container_id, resource, self.user, self.id, now)
         self.launched_at = self.launched_at or now
@@ -157,7 +184,7 @@ class Application:
         except ValueError as error:
             container.complete(1, f"java.lang.NumberFormatException: {error}\n", now)
             return
-        self.state = AppState.RUNNING
+        self.state, self.diagnostics = AppState.RUNNING, ""
         if self._previous is not None:
             for unrecorded in self._previous.unrecorded_containers():
                 unrecorded.kill(now)
@@ -184,7 +211,6 @@ class Application:
         attempt.finished_at = now
         if len(self.attempts) < self.profile.am_max_attempts:
             self.attempts.append(Attempt(attempt.number + 1, now))
-            self.state = AppState.ACCEPTED
             return
         diagnostics = (
             f"Application {self.id} failed {len(self.attempts)} times due to AM Container for "

@@ -6,15 +6,21 @@ from collections.abc import Collection, Iterator, Sequence
 
 from yarnserve.sandbox.application import Application
 from yarnserve.sandbox.definition import GPU, Document
+from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.node import Node, NodeContainer, Resource, total
 from yarnserve.sandbox.profile import Profile
 
 
 class Cluster:
-    """A ResourceManager with its nodes; *filesystem* is fs.defaultFS, *now* its start and the ids' time stamp."""
+    """A ResourceManager with its nodes; *filesystem* is fs.defaultFS, *now* its start and the ids' time stamp.
+
+    Attributes:
+        faults: what is wrong with it now; may be changed at any time.
+    """
 
     def __init__(self, nodes: Sequence[Node], profile: Profile, *, filesystem: str, now: float) -> None:
-        self.nodes = tuple(nodes)
+        self._nodes = tuple(nodes)
+        self.faults: set[Fault] = set()
         self.profile = profile
         self.filesystem = filesystem
         self.started_at = now
@@ -22,9 +28,23 @@ class Cluster:
         self.applications: dict[str, Application] = {}
 
     @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes that are registered."""
+        return () if Fault.NO_NODES in self.faults else self._nodes
+
+    @property
+    def usable_nodes(self) -> tuple[Node, ...]:
+        """The nodes that containers may be started on."""
+        return tuple(node for node in self.nodes if not self.ails(node))
+
+    def ails(self, node: Node) -> bool:
+        """Whether *node* is UNHEALTHY."""
+        return Fault.NODE_UNHEALTHY in self.faults and node is self._nodes[0]
+
+    @property
     def capacity(self) -> Resource:
         """What all nodes have together."""
-        return total(node.capacity for node in self.nodes)
+        return total(node.capacity for node in self.usable_nodes)
 
     @property
     def used(self) -> Resource:
@@ -34,7 +54,7 @@ class Cluster:
     @property
     def largest(self) -> Resource:
         """The most that one container may ask for: of each resource, what the best node has."""
-        capacities = [node.capacity for node in self.nodes]
+        capacities = [node.capacity for node in self._nodes]
         return Resource(
             max(capacity.memory_mb for capacity in capacities),
             max(capacity.vcores for capacity in capacities),
@@ -50,14 +70,16 @@ class Cluster:
 
     def advance(self, now: float) -> None:
         """Do everything that is due by *now*."""
-        for node in self.nodes:
+        for node in self._nodes:
+            if self.ails(node):
+                node.lose_containers(now)
             node.advance(now)
         for application in self.applications.values():
             application.advance(now)
 
     def containers(self) -> Iterator[NodeContainer]:
         """Yield every container that a node still remembers."""
-        for node in self.nodes:
+        for node in self._nodes:
             yield from node.containers.values()
 
     def containers_of(self, application_id: str) -> list[NodeContainer]:
@@ -70,8 +92,44 @@ class Cluster:
 
     def allocate(self, resource: Resource, avoided: Collection[str] = ()) -> Node | None:
         """Return the emptiest node with room for *resource* whose id is not among *avoided*, or None."""
-        fitting = [node for node in self.nodes if node.address.id not in avoided and resource.fits(node.available)]
+        fitting = [
+            node for node in self.usable_nodes if node.address.id not in avoided and resource.fits(node.available)
+        ]
         return max(fitting, key=lambda node: node.available.memory_mb, default=None)
+
+    @property
+    def am_limit(self) -> Resource:
+        """What the queue's ApplicationMasters may take together."""
+        share, capacity = self.profile.am_share, self.capacity
+        return Resource(int(capacity.memory_mb * share), int(capacity.vcores * share))
+
+    @property
+    def am_used(self) -> Resource:
+        """What they take."""
+        if Fault.QUEUE_FULL in self.faults:
+            return self.am_limit
+        return total(one.am_used for one in self.applications.values())
+
+    def activation(self, application: Application) -> str:
+        """Return why *application* has to wait before its ApplicationMaster is placed, empty when it need not.
+
+        The words are CapacityScheduler's; the first ApplicationMaster is let through whatever it takes.
+        """
+        if not self.nodes:
+            return (
+                "Application is added to the scheduler and is not yet activated. "
+                "Skipping AM assignment as cluster resource is empty. "
+            )
+        wanted, used, limit = application.am_resource, self.am_used, self.am_limit
+        if used.memory_mb == 0 or used.memory_mb + wanted.memory_mb <= limit.memory_mb:
+            return ""
+        most = self._words(limit)
+        return (
+            "Application is added to the scheduler and is not yet activated. Queue's AM resource limit exceeded.  "
+            f"Details : AM Partition = <DEFAULT_PARTITION>; AM Resource Request = {self._words(wanted)}; "
+            f"Queue Resource Limit for AM = {most}; User AM Resource Limit of the queue = {most}; "
+            f"Queue AM Resource Usage = {self._words(used)}; "
+        )
 
     def knows_gpus(self) -> bool:
         """Whether yarn.io/gpu is a resource type here."""

@@ -9,9 +9,11 @@ from typing import Any
 
 from yarnserve.sandbox import definition
 from yarnserve.sandbox.definition import Document
-from yarnserve.sandbox.node import KILLED_BY_MASTER, NodeContainer
+from yarnserve.sandbox.node import KILLED_BY_MASTER, NODE_LOST, NodeContainer
 from yarnserve.sandbox.profile import Profile
 from yarnserve.sandbox.states import ComponentState, InstanceState
+
+_NO_FAULT_OF_THE_NODE = (KILLED_BY_MASTER, NODE_LOST)
 
 
 class Instance:
@@ -152,7 +154,7 @@ class Component:
         for instance in self.instances:
             if instance.notice(now, self.profile, hears=self._hears) and instance.state is InstanceState.FAILED:
                 self.failures += self.restart_policy != "NEVER"
-                if instance.container is not None and instance.container.exit_code != KILLED_BY_MASTER:
+                if instance.container is not None and instance.container.exit_code not in _NO_FAULT_OF_THE_NODE:
                     self._node_failures[instance.container.node.address.id] += 1
 
     def judge(self) -> None:

@@ -13,22 +13,21 @@ from aiohttp import web
 
 from yarnserve.sandbox import shapes
 from yarnserve.sandbox.cluster import Cluster
-from yarnserve.sandbox.node import Resource
+from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.web_answers import answer, text
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="no"?>'
-
-#: CapacityScheduler's maximum-am-resource-percent. The shipped 0.1 leaves room for no second service in a cluster as
-#: small as this one.
-AM_SHARE = 0.8
 
 
 def resource_manager(cluster: Cluster) -> dict[str, str]:
     """Return the properties of *cluster*'s ResourceManager that matter to clients."""
     most = cluster.largest
+    # Nobody listens on the port of a ZooKeeper that is down; otherwise there is none, and nothing names one.
+    registry = {"hadoop.registry.zk.quorum": "localhost:1"} if Fault.ZOOKEEPER_DOWN in cluster.faults else {}
     return {
+        **registry,
         "fs.defaultFS": cluster.filesystem,
-        "yarn.webapp.api-service.enable": "true",
+        "yarn.webapp.api-service.enable": str(Fault.API_OFF not in cluster.faults).lower(),
         "yarn.resourcemanager.placement-constraints.handler": "disabled",
         "yarn.log-aggregation-enable": "false",
         "yarn.scheduler.maximum-allocation-mb": str(most.memory_mb),
@@ -57,14 +56,11 @@ def scheduler(cluster: Cluster) -> dict[str, Any]:
     """Return ``/scheduler`` with the limits of containers and ApplicationMasters (golden 3.1.4)."""
     document = shapes.scheduler(cluster)
     info = document["schedulerInfo"]
-    limit = Resource(int(cluster.capacity.memory_mb * AM_SHARE), int(cluster.capacity.vcores * AM_SHARE))
-    masters = [one for one in cluster.applications.values() if not one.state.ended]
-    used = Resource(cluster.profile.am_memory_mb * len(masters), len(masters))
     largest = shapes.resource(cluster.largest, cluster)
     info["maximumAllocation"] = largest
     for queue in info["queues"]["queue"]:
         queue["maximumAllocation"] = largest
-        queue["configuredMaxAMResourceLimit"] = AM_SHARE
-        queue["AMResourceLimit"] = shapes.resource(limit, cluster)
-        queue["usedAMResource"] = shapes.resource(used, cluster)
+        queue["configuredMaxAMResourceLimit"] = cluster.profile.am_share
+        queue["AMResourceLimit"] = shapes.resource(cluster.am_limit, cluster)
+        queue["usedAMResource"] = shapes.resource(cluster.am_used, cluster)
     return document

@@ -18,6 +18,8 @@ from yarnserve.sandbox.states import NodeContainerState
 
 #: Exit code of a container that has not ended once yet.
 NOT_EXITED = -1000
+#: Exit code of a container whose node was lost or became unhealthy.
+NODE_LOST = -100
 #: Exit code of a container that the ApplicationMaster or the end of its application has killed.
 KILLED_BY_MASTER = -105
 #: These are not retried in place: success, and death by KILL and TERM.
@@ -110,16 +112,23 @@ class NodeContainer:
 
     def kill(self, now: float) -> None:
         """End the container for good: TERM now, KILL after the profile's delay."""
+        self._end(KILLED_BY_MASTER, "Container killed by the ApplicationMaster.", signal.SIGTERM, now)
+
+    def lose(self, now: float) -> None:
+        """End the container at once because its node is not to be used any more."""
+        self._end(NODE_LOST, "Container released on a *lost* node", signal.SIGKILL, now)
+
+    def _end(self, code: int, words: str, number: int, now: float) -> None:
         if self.completed or self.state is NodeContainerState.KILLING:
             return
-        self.diagnostics += f"{_stamp(now)}Container killed by the ApplicationMaster.\n"
-        self.exit_code = KILLED_BY_MASTER
+        self.diagnostics += f"{_stamp(now)}{words}\n"
+        self.exit_code = code
         if self.state is not NodeContainerState.RUNNING or self.launch is None:
             self._complete(now)
             return
         self.state = NodeContainerState.KILLING
         self._due = now + self.node.profile.kill_delay
-        self.node.runtime.kill(self.handle, signal.SIGTERM)
+        self.node.runtime.kill(self.handle, number)
 
     def signal(self, number: int, now: float) -> None:
         """Send signal *number* from outside; an ApplicationMaster, a JVM, dies of any but QUIT."""
@@ -222,6 +231,11 @@ class Node:
         container.user, container.application_id = user, application_id
         container.state, container.started_at = NodeContainerState.RUNNING, now
         return container
+
+    def lose_containers(self, now: float) -> None:
+        """End every container that is not over."""
+        for container in self.containers.values():
+            container.lose(now)
 
     def advance(self, now: float) -> None:
         """Advance every container and forget those whose end is old news."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 
 from aiohttp import web
 
 from yarnserve.sandbox import shapes
+from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.node import Node, NodeContainer
-from yarnserve.sandbox.web_answers import answer, bad_request, not_found, text, wrapped
+from yarnserve.sandbox.web_answers import Handler, answer, bad_request, not_found, text, wrapped
 
 _NODE = "/ws/v1/node"
 _UNKNOWN = (
@@ -20,22 +21,30 @@ _UNKNOWN = (
 
 
 class NodeApi:
-    """Handlers for *node*."""
+    """Handlers for *node*; *faults* are its cluster's."""
 
-    def __init__(self, node: Node, started_at: float, clock: Callable[[], float]) -> None:
+    def __init__(self, node: Node, faults: Set[Fault], started_at: float, clock: Callable[[], float]) -> None:
         self._node = node
+        self._faults = faults
         self._started_at = started_at
         self._clock = clock
 
     def add_to(self, application: web.Application) -> None:
         """Route the API's paths."""
         router = application.router
+        application.middlewares.append(self._switch)
         router.add_get(f"{_NODE}/info", self._info)
         router.add_get(f"{_NODE}/containers", self._containers)
         router.add_get(f"{_NODE}/containers/{{id}}", self._container)
         router.add_get(f"{_NODE}/containers/{{id}}/logs", self._log_files)
         router.add_get(f"{_NODE}/containers/{{id}}/logs/{{file}}", self._log)
         router.add_get(f"{_NODE}/containerlogs/{{id}}/{{file}}", self._log)
+
+    @web.middleware
+    async def _switch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if Fault.NODES_SILENT in self._faults and request.transport is not None:
+            request.transport.close()
+        return await handler(request)
 
     async def _info(self, request: web.Request) -> web.Response:
         profile, capacity = self._node.profile, self._node.capacity

@@ -2,7 +2,9 @@
 
 Outside Hadoop's paths there is ``POST /sandbox/containers/{id}/kill?signal=9``: send a signal (default 9) to all
 processes of a container, as an out-of-memory killer or an admin on the node would. It answers 204, or 404 for a
-container that does not run. An ApplicationMaster's container dies of any signal.
+container that does not run. An ApplicationMaster's container dies of any signal. ``PUT`` and ``DELETE
+/sandbox/faults/{name}`` turn a fault of :mod:`faults` on and off (204, or 404 for a name that is none), and ``GET
+/sandbox/faults`` lists those that are on.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from yarnserve.errors import UsageError
 from yarnserve.sandbox import daemon_configuration, shapes
 from yarnserve.sandbox.answers import JSON, Refusal
 from yarnserve.sandbox.application import Application
 from yarnserve.sandbox.cluster import Cluster
+from yarnserve.sandbox.faults import faults_of
 from yarnserve.sandbox.states import NodeContainerState
 from yarnserve.sandbox.web_answers import answer, bad_request, not_found, text, user_of, wrapped
 
@@ -55,6 +59,9 @@ class ClusterApi:
         if self._cluster.profile.has_signals:
             router.add_post(f"{_CLUSTER}/containers/{{id}}/signal/{{command}}", self._command)
         router.add_post("/sandbox/containers/{id}/kill", self._signal)
+        router.add_get("/sandbox/faults", self._faults)
+        router.add_put("/sandbox/faults/{name}", self._switch_fault)
+        router.add_delete("/sandbox/faults/{name}", self._switch_fault)
 
     async def _info(self, request: web.Request) -> web.Response:
         profile, timestamp = self._cluster.profile, self._cluster.timestamp
@@ -89,10 +96,10 @@ class ClusterApi:
         for state in states - set(_NODE_STATES):
             words = f"No enum constant org.apache.hadoop.yarn.api.records.NodeState.{state}"
             raise wrapped(400, "java.lang.IllegalArgumentException", words)
-        if states and "RUNNING" not in states:
-            return answer({"nodes": {}})
         now = self._clock()
-        return answer({"nodes": {"node": [shapes.node(node, self._cluster, now) for node in self._cluster.nodes]}})
+        shown = [shapes.node(node, self._cluster, now) for node in self._cluster.nodes]
+        chosen = [node for node in shown if not states or node["state"] in states]
+        return answer({"nodes": {"node": chosen} if chosen else {}})
 
     async def _applications(self, request: web.Request) -> web.Response:
         states = _listed(request, "states") | _listed(request, "state")
@@ -154,6 +161,20 @@ class ClusterApi:
         if container is None or container.state is not NodeContainerState.RUNNING:
             raise Refusal(404, {"error": f"{wanted} does not run"})
         container.signal(int(number), self._clock())
+        return web.Response(status=204)
+
+    async def _faults(self, request: web.Request) -> web.Response:
+        return answer(sorted(fault.value for fault in self._cluster.faults))
+
+    async def _switch_fault(self, request: web.Request) -> web.Response:
+        try:
+            chosen = faults_of([request.match_info["name"]])
+        except UsageError as error:
+            raise Refusal(404, {"error": f"{error.what}; {error.fix}"}) from error
+        if request.method == "PUT":
+            self._cluster.faults |= chosen
+        else:
+            self._cluster.faults -= chosen
         return web.Response(status=204)
 
     async def _command(self, request: web.Request) -> web.Response:

@@ -19,6 +19,7 @@ from types import TracebackType
 
 from yarnserve.errors import YarnserveError
 from yarnserve.sandbox.configuration import client_configuration, write_configuration
+from yarnserve.sandbox.faults import faults_of
 from yarnserve.sandbox.home import NamespaceHome, Uploader
 from yarnserve.sandbox.inodes import NamespaceError
 from yarnserve.sandbox.namespace import Namespace
@@ -50,6 +51,7 @@ class Sandbox:
         uploads: (local directory or file, HDFS path) to put into HDFS at the start.
         directory: where everything is kept, and left at the end; None is a temporary directory that is removed.
         profile: the Hadoop release to imitate.
+        faults: names of what is wrong from the start (see :mod:`faults`).
 
     Attributes:
         namenode_url: base URL of WebHDFS.
@@ -58,6 +60,7 @@ class Sandbox:
             YARNSERVE_SANDBOX, the URL of the sandbox's own control paths (see :mod:`resourcemanager`).
 
     Raises:
+        UsageError: there is no such fault.
         YarnserveError: it cannot start, or it broke down while it was used.
     """
 
@@ -72,6 +75,7 @@ class Sandbox:
         uploads: Iterable[tuple[Path, str]] = (),
         directory: Path | None = None,
         profile: Profile = HADOOP_3_1_4,
+        faults: Iterable[str] = (),
     ) -> None:
         self.user = user or getpass.getuser()
         self.resource_manager_url = ""
@@ -84,6 +88,7 @@ class Sandbox:
         self._is_temporary = directory is None
         self._directory = directory
         self._profile = profile
+        self._faults = faults_of(faults)
         self.hadoop_version = profile.version
         self._breakdown: Exception | None = None
 
@@ -148,6 +153,7 @@ class Sandbox:
                 nodes=self._nodes,
                 capacity=self._capacity,
                 profile=self._profile,
+                faults=self._faults,
                 runtime=runtime,
                 home=NamespaceHome(self._namespace),
                 filesystem=_FILESYSTEM,

@@ -15,6 +15,7 @@ from yarnserve.sandbox.answers import Refusal, refuse
 from yarnserve.sandbox.application import Application
 from yarnserve.sandbox.cluster import Cluster
 from yarnserve.sandbox.definition import Document, component_of
+from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.master import ApplicationMaster
 from yarnserve.sandbox.node import Resource
 from yarnserve.sandbox.states import AppState, ServiceState
@@ -22,6 +23,8 @@ from yarnserve.sandbox.validation import Files, validate, validate_name
 
 #: ``code`` of a GET that finds nothing.
 NOT_FOUND = 404004
+#: What the services API says of an ApplicationMaster that is not up yet.
+NO_PORT = "port out of range:-1"
 _ENDED = ("SUCCEEDED", "FAILED")
 _JAVA_OPTIONS = "yarn.service.am.java.opts"
 _FORBIDDEN_IN_JAVA_OPTIONS = frozenset('!~#?@*&%${}()<>[]|",;`/\\')
@@ -81,6 +84,9 @@ class Services:
         if stored is None:
             raise refuse(404, f"Service {name} not found", code=NOT_FOUND)
         application = self._application(stored)
+        if application is not None and application.is_between_attempts:
+            # its port is not known yet (real-hadoop.md 7, item 7)
+            raise refuse(404, NO_PORT, code=NOT_FOUND)
         return (application and application.document(now)) or self._minimal(name, application, now)
 
     def stop(self, user: str, name: str, now: float) -> Document:
@@ -167,6 +173,8 @@ class Services:
             if not application.state.ended:
                 return None
         del self._definitions[user, name]
+        if Fault.ZOOKEEPER_DOWN in self.cluster.faults:
+            raise refuse(500, f"Could not delete zk node for {name}")
         return {"diagnostics": f"Successfully destroyed service {name}"}
 
     def instances(self, user: str, name: str, now: float) -> Instances:
@@ -179,14 +187,25 @@ class Services:
             raise refuse(500, "Invalid application id: null")
         document = application.document(now)
         if document is None:
-            words = "failed on connection exception: java.net.ConnectException: Connection refused"
-            raise refuse(500, f"Call From localhost/127.0.0.1 to localhost:0 {words}")
+            raise no_answer()
         components = sorted(document["components"], key=lambda component: str(component["name"]))
         live = {
             component["name"]: [each for each in component["containers"] if each["state"] not in _ENDED]
             for component in components
         }
         return Instances(document["version"], live)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the ResourceManager was started without the services API."""
+        return Fault.API_OFF in self.cluster.faults
+
+    def awaits_master(self, user: str, name: str) -> bool:
+        """Whether a call that needs the service's ApplicationMaster has to wait, because it is up and silent."""
+        stored = self._definitions.get((user, name))
+        application = self._application(stored) if stored is not None else None
+        is_up = application is not None and application.master is not None
+        return is_up and Fault.MASTERS_SILENT in self.cluster.faults
 
     def _minimal(self, name: str, application: Application | None, now: float) -> Document:
         """Return what GET still tells of a service without a running master."""
@@ -212,13 +231,23 @@ class Services:
         self._check_submission(user, stored.document, refusal)
         application = self.cluster.submit(user, stored.document, now)
         stored.application_id = application.id
-        if application.queue != "default":
-            reason = f"Application {application.id} submitted by user {user} to unknown queue: {application.queue}"
+        reason = self._rejection(application)
+        if reason:
             application.reject(reason, now)
             stored.application_id = ""
             self._clear_refused(user, stored.document)
             raise refuse(refusal, f"Failed to submit {application.id} to YARN : {reason}")
         return application
+
+    def _rejection(self, application: Application) -> str:
+        """Return why the scheduler does not take *application*, empty when it does."""
+        if application.queue != "default":
+            user, queue = application.user, application.queue
+            return f"Application {application.id} submitted by user {user} to unknown queue: {queue}"
+        if Fault.QUEUE_STOPPED in self.cluster.faults:
+            words = f"Queue root.default is STOPPED. Cannot accept submission of application: {application.id}"
+            return f"org.apache.hadoop.security.AccessControlException: {words}"
+        return ""
 
     def _clear_refused(self, user: str, document: Document) -> None:
         if self.cluster.profile.clears_refused:
@@ -253,6 +282,8 @@ class Services:
         application = self._application(stored)
         if application is None:
             raise refuse(400, f"{name} appId is null, may be not submitted to YARN yet")
+        if application.is_between_attempts:
+            raise refuse(500, NO_PORT)
         if application.master is None:
             state = application.state.value
             raise refuse(400, f"{name} is at {state} state, flex can only be invoked when service is running")
@@ -267,6 +298,12 @@ class Services:
             validate_name(name)
         except Refusal as refusal:
             raise refuse(status, refusal.body["diagnostics"], **more) from refusal
+
+
+def no_answer() -> Refusal:
+    """Build what the services API says once it has waited for an ApplicationMaster in vain."""
+    words = "failed on connection exception: java.net.ConnectException: Connection refused"
+    return refuse(500, f"Call From localhost/127.0.0.1 to localhost:0 {words}")
 
 
 def _missing_file(user: str, name: str) -> str:

@@ -11,8 +11,8 @@ from aiohttp import web
 from yarnserve.sandbox import binding
 from yarnserve.sandbox.answers import Refusal, refuse, remote_exception
 from yarnserve.sandbox.profile import Profile
-from yarnserve.sandbox.services import Services
-from yarnserve.sandbox.web_answers import answer, user_of
+from yarnserve.sandbox.services import Services, no_answer
+from yarnserve.sandbox.web_answers import Handler, answer, error_page, user_of
 
 _NULL = 'Cannot invoke "org.apache.hadoop.yarn.service.api.records.Service.{method}" because "{name}" is null'
 _BARE = "application/json;charset=null"
@@ -34,6 +34,7 @@ class ServicesApi:
         self._services = services
         self._profile = profile
         self._clock = clock
+        self._asked_while_off = False
 
     def add_to(self, application: web.Application) -> None:
         """Route the API's paths; a method that a path does not have answers 500 (real-hadoop.md 7, item 2)."""
@@ -41,6 +42,7 @@ class ServicesApi:
         if self._profile.has_instances:
             application.router.add_get(f"{_ROUTE}/{{name}}/component-instances", self._instances)
         router = application.router
+        application.middlewares.append(self._switch)
         router.add_get(f"{_ROUTE}/version", self._version)
         router.add_post(_ROUTE, self._create)
         router.add_get(name, self._get)
@@ -49,6 +51,27 @@ class ServicesApi:
         router.add_put(f"{_ROUTE}/{{name}}/components/{{component}}", self._put_component)
         router.add_route("*", _ROUTE, self._undefined)
         router.add_route("*", name, self._undefined)
+
+    @web.middleware
+    async def _switch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer as a web server does whose services API is switched off (real-hadoop.md 7, item 4)."""
+        if not request.path.startswith("/app"):
+            return await handler(request)
+        if not self._services.is_off:
+            self._asked_while_off = False
+            return await handler(request)
+        is_first, self._asked_while_off = not self._asked_while_off, True
+        later = 404 if self._profile.release >= (3, 3) else 503
+        return error_page(500 if is_first else later)
+
+    async def _reach_master(self, request: web.Request) -> None:
+        """Wait while the service's ApplicationMaster is silent, as long as YARN waits (yarn-services.md 1.5)."""
+        user, name = user_of(request), request.match_info["name"]
+        ends = self._clock() + self._profile.master_wait
+        while self._services.awaits_master(user, name):
+            if self._clock() >= ends:
+                raise no_answer()
+            await asyncio.sleep(_PAUSE)
 
     async def _version(self, request: web.Request) -> web.Response:
         return answer({"hadoop_version": self._profile.build_version})
@@ -63,6 +86,7 @@ class ServicesApi:
         return answer(self._services.create(user_of(request), service, self._clock()), 202)
 
     async def _get(self, request: web.Request) -> web.Response:
+        await self._reach_master(request)
         return answer(self._services.get(user_of(request), request.match_info["name"], self._clock()))
 
     async def _delete(self, request: web.Request) -> web.Response:
@@ -78,9 +102,9 @@ class ServicesApi:
         document = binding.parse(await request.read())
         if document is None:
             raise refuse(500, _NULL.format(method="setName(String)", name="updateServiceData"))
-        status, body = self._update(
-            user_of(request), request.match_info["name"], binding.bind_service(document, self._profile)
-        )
+        change = binding.bind_service(document, self._profile)
+        await self._reach_master(request)
+        status, body = self._update(user_of(request), request.match_info["name"], change)
         return answer(body, status) if body else _no_content()
 
     def _update(self, user: str, name: str, change: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -124,6 +148,7 @@ class ServicesApi:
             raise refuse(400, "No container count provided")
         if count < 0:
             raise refuse(400, f"Invalid number of containers specified {count}")
+        await self._reach_master(request)
         return answer(self._services.resize(user_of(request), name, component, count, self._clock()))
 
     async def _instances(self, request: web.Request) -> web.Response:
@@ -131,6 +156,7 @@ class ServicesApi:
         states = query.getall("containerState", [])
         if any(state not in _CONTAINER_STATES for state in states):
             raise refuse(400, f"valid container states are: [{', '.join(_CONTAINER_STATES)}]")
+        await self._reach_master(request)
         found = self._services.instances(user_of(request), request.match_info["name"], self._clock())
         names, version = query.getall("componentName", []), query.get("version", found.version)
         groups = [

@@ -7,10 +7,12 @@ from typing import Any
 from yarnserve.sandbox.application import Application, Attempt
 from yarnserve.sandbox.cluster import Cluster
 from yarnserve.sandbox.definition import GPU
+from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.node import Node, NodeContainer, Resource
 from yarnserve.sandbox.states import AppState
 
 Shape = dict[str, Any]
+_FULL_DISKS = "1/1 local-dirs have errors: [ /tmp/nm-local-dir : used space above threshold of 90.0% ] "
 _LONG_MAX = 9223372036854775807
 
 
@@ -47,13 +49,13 @@ def node(one: Node, cluster: Cluster, now: float) -> Shape:
     live = [container for container in one.containers.values() if not container.completed]
     return {
         "rack": "/default-rack",
-        "state": "RUNNING",
+        "state": "UNHEALTHY" if cluster.ails(one) else "RUNNING",
         "id": one.address.id,
         "nodeHostName": one.address.host,
         "nodeHTTPAddress": one.address.http,
         "lastHealthUpdate": milliseconds(now),
         "version": cluster.profile.version,
-        "healthReport": "",
+        "healthReport": _FULL_DISKS if cluster.ails(one) else "",
         "numContainers": len(live),
         "usedMemoryMB": used.memory_mb,
         "availMemoryMB": available.memory_mb,
@@ -158,8 +160,8 @@ def metrics(cluster: Cluster) -> Shape:
         "totalVirtualCores": capacity.vcores,
         "totalNodes": len(cluster.nodes),
         "lostNodes": 0,
-        "unhealthyNodes": 0,
-        "activeNodes": len(cluster.nodes),
+        "unhealthyNodes": len(cluster.nodes) - len(cluster.usable_nodes),
+        "activeNodes": len(cluster.usable_nodes),
         "totalUsedResourcesAcrossPartition": resource(used, cluster),
         "totalClusterResourcesAcrossPartition": resource(capacity, cluster),
     }
@@ -168,7 +170,7 @@ def metrics(cluster: Cluster) -> Shape:
 def scheduler(cluster: Cluster) -> Shape:
     """Return ``/scheduler``: a CapacityScheduler with the one queue default."""
     used, capacity = cluster.used, cluster.capacity
-    share = 100.0 * used.memory_mb / capacity.memory_mb
+    share = 100.0 * used.memory_mb / capacity.memory_mb if capacity.memory_mb else 0.0
     queue = {
         "type": "capacitySchedulerLeafQueueInfo",
         "capacity": 100.0,
@@ -179,7 +181,7 @@ def scheduler(cluster: Cluster) -> Shape:
         "absoluteUsedCapacity": share,
         "numApplications": sum(not one.state.ended for one in cluster.applications.values()),
         "queueName": "default",
-        "state": "RUNNING",
+        "state": "STOPPED" if Fault.QUEUE_STOPPED in cluster.faults else "RUNNING",
         "resourcesUsed": resource(used, cluster),
     }
     root = {"type": "capacityScheduler", "capacity": 100.0, "usedCapacity": share, "maxCapacity": 100.0}

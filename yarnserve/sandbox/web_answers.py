@@ -55,6 +55,12 @@ def html_not_found() -> web.Response:
     return text(page, 404, "text/html;charset=utf-8")
 
 
+def error_page(status: int) -> web.Response:
+    """Answer as Jetty does for a servlet that is not there or does not start."""
+    page = f"<html>\n<head><title>Error {status}</title></head>\n<body><h2>HTTP ERROR {status}</h2></body>\n</html>\n"
+    return text(page, status, "text/html;charset=iso-8859-1")
+
+
 class Server:
     """A web server on a free port of *host*, known at once; *on_breakdown* hears of what no handler expected.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from yarnserve.sandbox.cluster import Cluster
+from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.node import Node, Resource
 from yarnserve.sandbox.nodemanager import NodeApi
 from yarnserve.sandbox.profile import Profile
@@ -26,6 +27,7 @@ class YarnServers:
         nodes: how many.
         capacity: what each has.
         profile: the Hadoop release.
+        faults: what is wrong from the start.
         runtime: what runs the containers.
         home: the services API's view of HDFS.
         filesystem: fs.defaultFS.
@@ -42,6 +44,7 @@ class YarnServers:
         nodes: int,
         capacity: Resource,
         profile: Profile,
+        faults: Set[Fault],
         runtime: Runtime,
         home: Home,
         filesystem: str,
@@ -55,11 +58,12 @@ class YarnServers:
         ]
         members = [Node(address, capacity, profile, runtime) for address in addresses]
         self.cluster = Cluster(members, profile, filesystem=filesystem, now=clock())
+        self.cluster.faults |= faults
         self.address = f"{_HOST}:{self._manager.port}"
         ServicesApi(Services(self.cluster, home), profile, clock).add_to(self._manager.application)
         ClusterApi(self.cluster, clock, f"http://{self.address}").add_to(self._manager.application)
         for node, server in zip(members, self._node_managers, strict=True):
-            NodeApi(node, self.cluster.started_at, clock).add_to(server.application)
+            NodeApi(node, self.cluster.faults, self.cluster.started_at, clock).add_to(server.application)
 
     async def start(self) -> None:
         """Begin to answer."""
