@@ -117,3 +117,14 @@ def test_a_foreground_sandbox_ends_cleanly(tmp_path: Path, number: signal.Signal
     assert "Traceback" not in told
     assert told.rstrip().endswith("stopping")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_is_there_from_the_start() -> None:
+    """--fault seeds what is wrong, and doctor finds it; a name that is none is refused with those that are."""
+    code = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-m', 'yarnserve', 'doctor']))"
+    ran = Shell()("sandbox", "--fault", "queue-stopped", *python(code))
+    assert ran.status == 9, ran.stderr
+    assert "root.default is STOPPED" in ran.stdout
+    refused = Shell()("sandbox", "--fault", "rain", *python("pass"))
+    assert refused.status == 2
+    assert "queue-stopped" in refused.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from tests.sandbox.cluster_support import Lab, component, send, service, wait_for_state
 from tests.sandbox.yarn_support import connection_to
-from tests.support import wait_until
+from tests.support import REPOSITORY, wait_until
 from yarnserve.errors import NotFoundError, RefusedError, RequestTimeoutError, UnreachableError, UsageError
 from yarnserve.judge.explain import Kind, explain_text
 from yarnserve.records.yarn import ServiceState
@@ -60,8 +60,11 @@ def launch(sandbox: Sandbox, **more: object) -> str:
 
 
 def test_every_fault_has_a_meaning() -> None:
-    """The table that docs and help are written from names each fault once."""
+    """docs/sandbox.md has each fault with what it means."""
     assert set(MEANINGS) == set(Fault)
+    page = (REPOSITORY / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    for fault, meaning in MEANINGS.items():
+        assert f"| `{fault.value}` | {meaning} |" in page
 
 
 def test_faults_are_listed_and_unknown_ones_refused() -> None:
