@@ -7,8 +7,10 @@ first load (tf-serving.md 5.3), so a refused connection means starting or dead, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from yarnserve.errors import first_line
-from yarnserve.judge.explain import Explanation, explain_exit, explain_text
+from yarnserve.judge.explain import Explanation, Kind, explain_exit, explain_text
 from yarnserve.records.replica import (
     Contact,
     Health,
@@ -19,7 +21,7 @@ from yarnserve.records.replica import (
     Proof,
     Verdict,
 )
-from yarnserve.records.yarn import NOT_EXITED, Application, Container, ContainerState, NodeContainer, Service
+from yarnserve.records.yarn import NOT_EXITED, Application, Container, ContainerState, Node, NodeContainer, Service
 
 _ENDED = (ContainerState.STOPPED, ContainerState.SUCCEEDED, ContainerState.FAILED, ContainerState.FAILED_UPGRADE)
 
@@ -31,7 +33,12 @@ _ORDER = list(Health)
 
 
 def judge_replica(
-    container: Container, observation: Observation | None, process: NodeContainer | None, *, unobserved: str = ""
+    container: Container,
+    observation: Observation | None,
+    process: NodeContainer | None,
+    *,
+    unobserved: str = "",
+    silence: Explanation | None = None,
 ) -> Verdict:
     """Return the verdict on a component instance that YARN has placed.
 
@@ -42,7 +49,10 @@ def judge_replica(
             a process has ended while the services API says READY; whoever answers on the replica's port then is
             somebody else.
         unobserved: why there is no observation, for a container that has an address.
+        silence: why YARN may replace nothing, by :func:`judge_silence`.
     """
+    if container.state in _ENDED and silence is not None and silence.certain:
+        return _because(Health.GONE, f"its container has ended ({container.state.value})", silence)
     if container.state in _ENDED:
         return _because(
             Health.GONE, f"its container has ended ({container.state.value}); YARN replaces it", exit_of(process)
@@ -60,12 +70,15 @@ def judge_replica(
     return max(verdicts, key=lambda verdict: _ORDER.index(verdict.health))
 
 
-def judge_missing(service: Service | None, application: Application | None) -> Verdict:
+def judge_missing(
+    service: Service | None, application: Application | None, *, silence: Explanation | None = None
+) -> Verdict:
     """Return the verdict on a wanted instance for which YARN reports no container.
 
     Args:
         service: what the services API says, None when it could not be asked.
         application: the service's newest application, None while there is none.
+        silence: why YARN may place nothing, by :func:`judge_silence`.
     """
     if application is not None and application.state.ended:
         told = first_line(application.diagnostics) or "YARN gives no diagnostics"
@@ -79,7 +92,28 @@ def judge_missing(service: Service | None, application: Application | None) -> V
         # Only the ResourceManager knows what an application waits for (yarn-services.md 8 item 16).
         waits_for = explain_text(application.diagnostics) if application is not None else None
         return _because(Health.PENDING, "the service's ApplicationMaster has not started yet", waits_for)
-    return Verdict(Health.PENDING, "YARN has not placed a container for it")
+    return _because(Health.PENDING, "YARN has not placed a container for it", silence)
+
+
+def judge_silence(avoided: Sequence[str], nodes: Sequence[Node]) -> Explanation | None:
+    """Explain why YARN places no container and says nothing of it: it avoids nodes where the service has failed.
+
+    Args:
+        avoided: the nodes, by host or id, that YARN avoids for this service (docker-on-yarn-observed.md).
+        nodes: the nodes of the cluster, as far as they are known. When all that run are avoided it is certain.
+    """
+    if not avoided:
+        return None
+    usable = [node for node in nodes if node.state == "RUNNING"]
+    everywhere = bool(usable) and all(node.id in avoided or node.host in avoided for node in usable)
+    where = "every node" if everywhere else ", ".join(avoided)
+    return Explanation(
+        Kind.NODE,
+        f"it has failed so often that YARN avoids {where} for this service",
+        "mend what made it fail, then stop and launch the service again: YARN forgets failures only after 6 hours",
+        "docker-on-yarn-observed.md",
+        everywhere,
+    )
 
 
 def exit_of(process: NodeContainer | None) -> Explanation | None:

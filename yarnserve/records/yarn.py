@@ -155,11 +155,12 @@ class Application:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt of an application's ApplicationMaster."""
+    """One attempt of an application's ApplicationMaster; *avoided* are the nodes (hosts or ids) it asks nothing of."""
 
     id: str
     am_container_id: str
     node_http_address: str
+    avoided: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future, TimeoutError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
 from yarnserve import probe
 from yarnserve.errors import NotFoundError, YarnserveError
-from yarnserve.judge.verdict import judge_missing, judge_replica
+from yarnserve.judge.explain import Explanation
+from yarnserve.judge.verdict import judge_missing, judge_replica, judge_silence
 from yarnserve.records.replica import Endpoint, ModelState, Observation, Replica, Target, Verdict
 from yarnserve.records.yarn import Application, Component, Container, ContainerState, NodeContainer, Service
 from yarnserve.service.background import in_background
@@ -119,6 +121,11 @@ def look(
     observations = _observe(containers, revision, deadline)
     processes = notes.value(processes_read, "NodeManagers") or {}
     sightings = _sightings(store, application, service, processes, notes)
+    wanted = desired.record.replicas if desired and desired.record.state is Wanted.RUNNING else 0
+    unplaced = _missing(containers, wanted)
+    # Asked only when something is not there: almost always this costs nothing.
+    lacking = unplaced or any(container.state in _ENDED for container in containers.values())
+    silence = _silence(connection, application) if lacking else None
     seen = _Seen(
         {observation.instance: observation for observation in observations},
         processes,
@@ -127,11 +134,11 @@ def look(
         "its ports are not known: the saved revision cannot be read"
         if not complete
         else "not launched by yarnserve: nothing is known of its ports and models",
+        silence,
     )
     replicas = [seen.replica(container) for container in containers.values()]
-    wanted = desired.record.replicas if desired and desired.record.state is Wanted.RUNNING else 0
-    missing = judge_missing(service, application)
-    replicas += [seen.missing(instance, missing) for instance in _missing(containers, wanted)]
+    missing = judge_missing(service, application, silence=silence)
+    replicas += [seen.missing(instance, missing) for instance in unplaced]
     return Snapshot(
         name,
         service,
@@ -221,6 +228,16 @@ def _processes(connection: Connection, application: Application | None) -> dict[
     return {container.id: container for container in told if mark in container.id}
 
 
+def _silence(connection: Connection, application: Application | None) -> Explanation | None:
+    """Why YARN may place nothing more for *application*; only the ResourceManager's own API tells."""
+    if application is None or application.state.ended:
+        return None
+    with suppress(YarnserveError):
+        avoided = [name for attempt in connection.cluster.attempts(application.id)[-1:] for name in attempt.avoided]
+        return judge_silence(avoided, connection.cluster.nodes() if avoided else ())
+    return None
+
+
 def _observe(
     containers: Mapping[str, Container], revision: Saved[Revision] | None, deadline: float
 ) -> tuple[Observation, ...]:
@@ -261,13 +278,14 @@ class _Seen:
     sightings: Sightings
     revision: Saved[Revision] | None
     unobserved: str
+    silence: Explanation | None
 
     def replica(self, container: Container) -> Replica:
         observation = self.observations.get(container.instance)
         process = self.processes.get(container.id)
         return Replica(
             container.instance,
-            judge_replica(container, observation, process, unobserved=self.unobserved),
+            judge_replica(container, observation, process, unobserved=self.unobserved, silence=self.silence),
             container_id=container.id,
             node=container.bare_host,
             endpoint=endpoint_of(container, self.revision),

@@ -192,6 +192,7 @@ def parse_attempts(document: Any, url: str) -> tuple[Attempt, ...]:
             id=each.text("appAttemptId"),
             am_container_id=each.text("containerId", ""),
             node_http_address=_host_and_port(each.text("nodeHttpAddress", "")),
+            avoided=tuple(sorted(filter(None, map(str.strip, each.text("blacklistedNodes", "").split(","))))),
         )
         for each in sorted(found, key=lambda each: each.number("id"))
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yarnserve.judge.verdict import judge_missing, judge_replica
+from yarnserve.judge.verdict import judge_missing, judge_replica, judge_silence
 from yarnserve.records.replica import (
     Contact,
     Endpoint,
@@ -26,6 +26,7 @@ from yarnserve.records.yarn import (
     ComponentState,
     Container,
     ContainerState,
+    Node,
     NodeContainer,
     Service,
     ServiceState,
@@ -148,6 +149,38 @@ def test_a_missing_container_has_yarns_own_reason(
     verdict = judge_missing(service, app)
     assert verdict.health is health
     assert reason in verdict.reason
+
+
+def node(host: str, state: str = "RUNNING") -> Node:
+    """A NodeManager."""
+    return Node(f"{host}:45454", host, f"{host}:8042", state, 8192, 8, 0)
+
+
+@pytest.mark.parametrize(
+    ("avoided", "nodes", "reason", "certain"),
+    [
+        (("n1",), (node("n1"), node("n2")), "avoids n1 for", False),
+        (("n1", "n2:45454"), (node("n1"), node("n2"), node("n3", "LOST")), "avoids every node for", True),
+        (("n1",), (), "avoids n1 for", False),
+    ],
+    ids=["one of two", "all that run", "nodes unknown"],
+)
+def test_nodes_that_yarn_avoids_are_told(
+    avoided: tuple[str, ...], nodes: tuple[Node, ...], reason: str, certain: bool
+) -> None:
+    """YARN goes silent when a service has failed too often everywhere; only then is it certain that nothing comes."""
+    silence = judge_silence(avoided, nodes)
+    missing = judge_missing(SERVING, application(ApplicationState.RUNNING), silence=silence)
+    assert reason in missing.reason
+    assert missing.fix
+    assert missing.certain is certain
+    ended = judge_replica(Container("c", "serve-0", ContainerState.FAILED), None, None, silence=silence)
+    assert (reason in ended.reason, "YARN replaces it" in ended.reason) == (certain, not certain)
+
+
+def test_without_avoided_nodes_there_is_no_silence() -> None:
+    """A replica that waits for its container for another reason is not told of failures."""
+    assert judge_silence((), (node("n1"),)) is None
 
 
 def test_an_ended_container_is_gone_whoever_answers_on_its_port() -> None:
