@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.sandbox.cluster_support import Lab, component, service
 from yarnserve.sandbox.answers import Refusal
 from yarnserve.sandbox.node import Resource
+from yarnserve.sandbox.profile import HADOOP_3_1_4
 
 
 def flex(lab: Lab, count: int, name: str = "web") -> None:
@@ -346,6 +349,27 @@ def test_placement_constraints_get_no_containers() -> None:
     lab.create(service(component(placement_policy={"constraints": [constraint]})))
     lab.run(5)
     assert lab.states() == ("STARTED", {"web": "FLEXING"}, {})
+
+
+@pytest.mark.parametrize(
+    ("constraint", "placed"),
+    [
+        ({"type": "ANTI_AFFINITY", "scope": "NODE"}, 2),
+        ({"type": "ANTI_AFFINITY", "scope": "RACK"}, 1),
+        ({"type": "AFFINITY", "scope": "NODE"}, 0),
+        ({"type": "AFFINITY_WITH_CARDINALITY", "scope": "NODE", "max_cardinality": 0}, 2),
+        ({"type": "AFFINITY_WITH_CARDINALITY", "scope": "NODE", "min_cardinality": 0, "max_cardinality": 9}, 3),
+        ({"type": "ANTI_AFFINITY", "scope": "NODE", "node_partitions": ["gpu"]}, 0),
+    ],
+)
+def test_placement_constraints_are_obeyed_where_there_is_a_handler(constraint: dict[str, Any], placed: int) -> None:
+    """Of three replicas on two nodes as many start as the constraint allows; the service waits for the others."""
+    lab = Lab(profile=replace(HADOOP_3_1_4, placement_handler="scheduler"))
+    constraint = {**constraint, "target_tags": ["web"]}
+    lab.create(service(component(count=3, placement_policy={"constraints": [constraint]})))
+    lab.run(5)
+    assert len(lab.states()[2]) == placed
+    assert lab.states()[0] == ("STABLE" if placed == 3 else "STARTED")
 
 
 def test_readiness_check_decides() -> None:

@@ -1,7 +1,7 @@
 """Each fault that doctor knows, seeded alone into a cluster that is well: it is found, with the setting to change.
 
-The ResourceManager and the NodeManager are real answers of a 3.3.6 cluster, with one of them spoilt; HDFS is the
-sandbox's.
+What the sandbox can have wrong with it is seeded there. For the rest the ResourceManager and the NodeManager are real
+answers of a 3.3.6 cluster, with one of them spoilt, and HDFS is the sandbox's.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 
+from tests.sandbox.cluster_support import send
 from tests.support import REPOSITORY, golden
-from tests.unit.hadoop.wire import Asked, answer, free_port, serving
+from tests.unit.hadoop.wire import Asked, answer, serving
 from yarnserve.config import Flags, resolve
 from yarnserve.records.doctor import Check, Outcome
 from yarnserve.sandbox import Sandbox
+from yarnserve.sandbox.profile import HADOOP_3_3_6
 from yarnserve.service.connection import connect
 from yarnserve.service.examine import CHECKS, examine
 from yarnserve.spec.model import ModelSpec, Placement, Ports, Resources, ServiceSpec, ServingSpec
@@ -98,7 +100,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     model = tmp_path_factory.mktemp("model")
     (model / "1").mkdir()
     (model / "1" / "saved_model.pb").write_bytes(b"")
-    with Sandbox(user="alice", uploads=[(model, "/models/digits")]) as running:
+    profile = replace(HADOOP_3_3_6, placement_handler="scheduler")
+    with Sandbox(user="alice", profile=profile, uploads=[(model, "/models/digits")]) as running:
         yield running
 
 
@@ -120,18 +123,109 @@ def test_a_good_cluster(sandbox: Sandbox) -> None:
     assert outcomes == {"label": Outcome.SKIPPED, "placement": Outcome.SKIPPED, "zookeeper": Outcome.SKIPPED}, found
 
 
+def sandbox_checks(
+    sandbox: Sandbox, fault: str = "", spec: ServiceSpec = SPEC, user: str | None = None
+) -> dict[str, Check]:
+    """Every check of the sandbox while *fault* is on, by name."""
+    url = f"{sandbox.environment['YARNSERVE_SANDBOX']}/faults/{fault}"
+    if fault:
+        assert send("PUT", url).status == 204
+    try:
+        settings = resolve(Flags(user=user), sandbox.environment, directory=Path("/"))
+        with connect(settings) as connection:
+            return {check.name: check for check in examine(connection, spec)}
+    finally:
+        if fault:
+            send("DELETE", url)
+
+
+def test_a_good_sandbox(sandbox: Sandbox) -> None:
+    """Nothing fails; as in Hadoop as it is shipped, logs are not collected."""
+    found = sandbox_checks(sandbox)
+    assert list(found) == list(CHECKS)
+    outcomes = {name: check.outcome for name, check in found.items() if check.outcome is not Outcome.OK}
+    skipped = dict.fromkeys(("label", "placement", "zookeeper"), Outcome.SKIPPED)
+    assert outcomes == {**skipped, "log-aggregation": Outcome.WARNING}, found
+    assert "yarn.log-aggregation-enable" in found["log-aggregation"].fix
+
+
+def wants(memory_mb: int = 512, cpus: int = 1, gpus: int = 0) -> ServiceSpec:
+    """A service whose replicas ask for that much."""
+    resources = Resources(cpus=cpus, memory_mb=memory_mb, gpus=gpus)
+    return replace(SPEC, image="r/i:1" if gpus else None, resources=resources)
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "fix"),
+    [
+        ("api-off", "services-api", "yarn.webapp.api-service.enable"),
+        ("queue-stopped", "queue", "yarn.scheduler.capacity.root.default.state"),
+        ("queue-full", "am-room", "maximum-am-resource-percent"),
+        ("nodes-silent", "nodes", "yarn.nodemanager.webapp.address"),
+        ("no-nodes", "nodes", "yarn.resourcemanager.hostname"),
+        ("zookeeper-down", "zookeeper", "hadoop.registry.zk.quorum"),
+    ],
+)
+def test_a_fault_of_the_sandbox_is_found(sandbox: Sandbox, fault: str, name: str, fix: str) -> None:
+    """The fault's own check fails and says what to change; of the others only those that see it too."""
+    found = sandbox_checks(sandbox, fault)
+    assert found[name].outcome is Outcome.FAILED, found
+    assert fix in found[name].fix
+    failed = {each for each, check in found.items() if check.outcome is Outcome.FAILED}
+    assert failed - {name} <= {"no-nodes": {"resources", "hosts", "am-room"}}.get(fault, set())
+
+
+def test_placement_without_a_handler_is_found() -> None:
+    """Hadoop as it is shipped refuses constraints without a word."""
+    with Sandbox(user="alice") as shipped:
+        found = sandbox_checks(shipped, spec=replace(SPEC, placement=Placement(spread=True)))
+    assert found["placement"].outcome is Outcome.FAILED
+    assert "yarn.resourcemanager.placement-constraints.handler" in found["placement"].fix
+
+
+def test_an_unhealthy_node_of_the_sandbox_is_a_warning(sandbox: Sandbox) -> None:
+    """With another node left nothing fails, and the NodeManager's own report is told."""
+    found = sandbox_checks(sandbox, "node-unhealthy")
+    assert found["nodes"].outcome is Outcome.WARNING, found
+    assert "local-dirs have errors" in found["nodes"].why + found["nodes"].fix
+
+
+@pytest.mark.parametrize(
+    ("spec", "user", "name", "fix"),
+    [
+        (SPEC, "stranger", "hdfs", "hdfs dfs -mkdir -p /user/stranger"),
+        (replace(SPEC, queue="nowhere"), None, "queue", "capacity-scheduler.xml"),
+        (wants(memory_mb=9000), None, "resources", "yarn.scheduler.maximum-allocation-mb"),
+        (wants(cpus=99), None, "resources", "yarn.scheduler.maximum-allocation-vcores"),
+        (wants(gpus=1), None, "gpu", "resource-types.xml"),
+        (replace(SPEC, placement=Placement(node_label="gpu")), None, "label", "placement.node_label"),
+        (replace(SPEC, replicas=3, ports=Ports(per_replica=False)), None, "hosts", "ports.per_replica"),
+        (
+            replace(SPEC, models=(ModelSpec("digits", "hdfs:///models/none"),)),
+            None,
+            "model",
+            "directory above the version numbers",
+        ),
+        (
+            replace(SPEC, models=(ModelSpec("digits", "hdfs:///models/digits/1"),)),
+            None,
+            "model",
+            "yarnserve models publish",
+        ),
+    ],
+    ids=["home", "queue", "memory", "vcores", "gpu", "label", "hosts", "no model", "empty model"],
+)
+def test_what_the_sandbox_does_not_have_is_found(
+    sandbox: Sandbox, spec: ServiceSpec, user: str | None, name: str, fix: str
+) -> None:
+    """A service that wants more than there is: the one check that fails says what to change."""
+    found = sandbox_checks(sandbox, spec=spec, user=user)
+    assert [each for each, check in found.items() if check.outcome is Outcome.FAILED] == [name], found
+    assert fix in found[name].fix
+
+
 def _html(status: int) -> bytes:
     return answer(status, "<html>HTTP ERROR</html>", "text/html")
-
-
-def api_off(fake: Fake) -> None:
-    """The services API is switched off: 503."""
-    fake.raw["/app/v1/services/version"] = _html(503)
-
-
-def api_not_there(fake: Fake) -> None:
-    """The services API is not there: a page with 404."""
-    fake.raw["/app/v1/services/version"] = _html(404)
 
 
 def standby(fake: Fake) -> None:
@@ -154,37 +248,6 @@ def no_version(fake: Fake) -> None:
     fake.info["hadoopVersion"] = "nightly"
 
 
-def no_home(fake: Fake) -> None:
-    """A user without a home directory."""
-    fake.user = "stranger"
-
-
-def other_queue(fake: Fake) -> None:
-    """The file names a queue that does not exist."""
-    fake.spec = replace(SPEC, queue="nowhere")
-
-
-def stopped_queue(fake: Fake) -> None:
-    """The queue is stopped."""
-    fake.queue["state"] = "STOPPED"
-
-
-def masters_everywhere(fake: Fake) -> None:
-    """ApplicationMasters fill their share of the queue."""
-    fake.queue["AMResourceLimit"]["memory"] = 1024
-    fake.queue["usedAMResource"]["memory"] = 1024
-
-
-def beyond_the_maximum(fake: Fake) -> None:
-    """A replica wants more memory than a container may have."""
-    fake.spec = replace(SPEC, resources=Resources(cpus=1, memory_mb=5000))
-
-
-def vcores_beyond_the_maximum(fake: Fake) -> None:
-    """A replica wants more vcores than a container may have."""
-    fake.spec = replace(SPEC, resources=Resources(cpus=9, memory_mb=512))
-
-
 def beyond_every_node(fake: Fake) -> None:
     """A replica wants more than any node has."""
     for node in fake.nodes:
@@ -204,74 +267,16 @@ def gpu_on_no_node(fake: Fake) -> None:
     kinds.append({**kinds[0], "name": "yarn.io/gpu"})
 
 
-def no_such_label(fake: Fake) -> None:
-    """The file names a partition that no node belongs to."""
-    fake.spec = replace(SPEC, placement=Placement(node_label="gpu"))
-    fake.nodes[0]["nodeLabels"] = ["ssd"]
-
-
-def no_handler(fake: Fake) -> None:
-    """Replicas are to spread, and YARN ignores constraints."""
-    fake.spec = replace(SPEC, placement=Placement(spread=True))
-    fake.properties["yarn.resourcemanager.placement-constraints.handler"] = "disabled"
-
-
-def more_replicas_than_hosts(fake: Fake) -> None:
-    """Fixed ports, and fewer hosts than replicas."""
-    fake.spec = replace(SPEC, replicas=2, ports=Ports(per_replica=False))
-
-
-def dead_node(fake: Fake) -> None:
-    """A NodeManager's web server does not answer."""
-    fake.node = f"127.0.0.1:{free_port()}"
-
-
-def no_nodes(fake: Fake) -> None:
-    """No NodeManager has registered."""
-    fake.documents["/ws/v1/cluster/nodes"] = {"nodes": {"node": []}}
-
-
-def dead_zookeeper(fake: Fake) -> None:
-    """Nobody listens where ZooKeeper should."""
-    fake.properties["hadoop.registry.zk.quorum"] = f"127.0.0.1:{free_port()}"
-
-
-def no_model(fake: Fake) -> None:
-    """The base path does not exist."""
-    fake.spec = replace(SPEC, models=(ModelSpec("digits", "hdfs:///models/none"),))
-
-
-def empty_model(fake: Fake) -> None:
-    """The base path holds no version."""
-    fake.spec = replace(SPEC, models=(ModelSpec("digits", "hdfs:///models/digits/1"),))
-
-
 @pytest.mark.parametrize(
     ("seed", "name", "fix"),
     [
-        (api_off, "services-api", "yarn.webapp.api-service.enable"),
-        (api_not_there, "services-api", "yarn.webapp.api-service.enable"),
         (standby, "resource-manager", "wait"),
         (not_hadoop, "resource-manager", "check that the address"),
         (too_old, "version", "upgrade"),
         (no_version, "version", "--hadoop-version"),
-        (no_home, "hdfs", "hdfs dfs -mkdir -p /user/stranger"),
-        (other_queue, "queue", "capacity-scheduler.xml"),
-        (stopped_queue, "queue", "yarn.scheduler.capacity.root.default.state"),
-        (masters_everywhere, "am-room", "maximum-am-resource-percent"),
-        (beyond_the_maximum, "resources", "yarn.scheduler.maximum-allocation-mb"),
-        (vcores_beyond_the_maximum, "resources", "yarn.scheduler.maximum-allocation-vcores"),
         (beyond_every_node, "resources", "yarn.nodemanager.resource.memory-mb"),
         (gpu_unknown, "gpu", "resource-types.xml"),
         (gpu_on_no_node, "gpu", "yarn.nodemanager.resource-plugins"),
-        (no_such_label, "label", "placement.node_label"),
-        (no_handler, "placement", "yarn.resourcemanager.placement-constraints.handler"),
-        (more_replicas_than_hosts, "hosts", "ports.per_replica"),
-        (dead_node, "nodes", "yarn.nodemanager.webapp.address"),
-        (no_nodes, "nodes", "yarn.resourcemanager.hostname"),
-        (dead_zookeeper, "zookeeper", "hadoop.registry.zk.quorum"),
-        (no_model, "model", "directory above the version numbers"),
-        (empty_model, "model", "yarnserve models publish"),
     ],
 )
 def test_a_seeded_fault_is_found(sandbox: Sandbox, seed: Callable[[Fake], None], name: str, fix: str) -> None:
@@ -281,8 +286,7 @@ def test_a_seeded_fault_is_found(sandbox: Sandbox, seed: Callable[[Fake], None],
     found = checks(sandbox, fake)
     assert found[name].outcome is Outcome.FAILED, found
     assert fix in found[name].fix
-    failed = {each for each, check in found.items() if check.outcome is Outcome.FAILED}
-    assert failed - {name} <= {"no_nodes": {"resources", "hosts"}}.get(seed.__name__, set())
+    assert [each for each, check in found.items() if check.outcome is Outcome.FAILED] == [name]
 
 
 def test_what_hangs_on_a_dead_resource_manager_is_skipped(sandbox: Sandbox) -> None:
@@ -293,17 +297,6 @@ def test_what_hangs_on_a_dead_resource_manager_is_skipped(sandbox: Sandbox) -> N
     assert [name for name, check in found.items() if check.outcome is Outcome.FAILED] == ["resource-manager"]
     assert found["queue"] == Check("queue", Outcome.SKIPPED, "resource-manager comes first")
     assert found["hdfs"].outcome is Outcome.OK
-
-
-def unhealthy_node(fake: Fake) -> None:
-    """A node's disks are full."""
-    fake.nodes[0]["state"] = "UNHEALTHY"
-    fake.nodes[0]["healthReport"] = "1/1 local-dirs have errors"
-
-
-def logs_vanish(fake: Fake) -> None:
-    """Logs are not aggregated."""
-    fake.properties["yarn.log-aggregation-enable"] = "false"
 
 
 def logs_come_at_the_end(fake: Fake) -> None:
@@ -320,8 +313,6 @@ def secret_configuration(fake: Fake) -> None:
 @pytest.mark.parametrize(
     ("seed", "name", "told"),
     [
-        (unhealthy_node, "nodes", "local-dirs have errors"),
-        (logs_vanish, "log-aggregation", "yarn.log-aggregation-enable"),
         (logs_come_at_the_end, "log-aggregation", "roll-monitoring-interval-seconds"),
         (secret_configuration, "placement", "ask the admin"),
     ],

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ GRACE = 5.0
 @click.option("--nodes", type=click.IntRange(min=1), default=2, show_default=True, help="NodeManagers.")
 @click.option("--gpus", type=click.IntRange(min=0), default=0, show_default=True, help="GPUs of each NodeManager.")
 @click.option("--hadoop-version", default="3.1.4", show_default=True, help="Release to imitate; vendor's too.")
+@click.option("--placement", is_flag=True, help="Obey placement constraints, as Hadoop does when told to.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME", help="What is wrong with it; several may be.")
 @click.argument("command", metavar="[-- CMD...]", nargs=-1, type=click.UNPROCESSED)
 def sandbox(
@@ -41,6 +43,7 @@ def sandbox(
     nodes: int,
     gpus: int,
     hadoop_version: str,
+    placement: bool,
     faults: tuple[str, ...],
     command: tuple[str, ...],
 ) -> int:
@@ -53,6 +56,8 @@ def sandbox(
     from yarnserve.sandbox.profile import profile_of
 
     profile = profile_of(hadoop_version)
+    if placement:
+        profile = replace(profile, placement_handler="scheduler")
     pairs = [_upload(text) for text in uploads]
     signal.signal(signal.SIGTERM, _end)
     with Sandbox(nodes=nodes, gpus=gpus, uploads=pairs, profile=profile, faults=faults) as running:

@@ -28,7 +28,7 @@ def resource_manager(cluster: Cluster) -> dict[str, str]:
         **registry,
         "fs.defaultFS": cluster.filesystem,
         "yarn.webapp.api-service.enable": str(Fault.API_OFF not in cluster.faults).lower(),
-        "yarn.resourcemanager.placement-constraints.handler": "disabled",
+        "yarn.resourcemanager.placement-constraints.handler": cluster.profile.placement_handler,
         "yarn.log-aggregation-enable": "false",
         "yarn.scheduler.maximum-allocation-mb": str(most.memory_mb),
         "yarn.scheduler.maximum-allocation-vcores": str(most.vcores),

@@ -73,10 +73,16 @@ def check(component: Document) -> Check | None:
 def is_constrained(service: Document) -> bool:
     """Whether any component has placement constraints.
 
-    No placement handler is configured, as by default: the ApplicationMaster's requests are then refused and
+    Where no placement handler is configured, as by default, the ApplicationMaster's requests are then refused and
     nothing but its log says so (yarn-services.md 8, item 10).
     """
-    return any(component.get("placement_policy", {}).get("constraints") for component in service["components"])
+    return any(constraints(component) for component in service["components"])
+
+
+def constraints(component: Document) -> list[Document]:
+    """Return the placement constraints of *component*."""
+    found: list[Document] = component.get("placement_policy", {}).get("constraints", [])
+    return found
 
 
 def component_of(service: Document, name: str) -> Document | None:

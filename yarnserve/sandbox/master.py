@@ -11,6 +11,7 @@ from yarnserve.sandbox.component import Component, Instance
 from yarnserve.sandbox.definition import Document
 from yarnserve.sandbox.launching import address_tokens, build_launch, instance_tokens, service_tokens, shown_address
 from yarnserve.sandbox.node import Node, NodeContainer, Resource
+from yarnserve.sandbox.placement import unfit_nodes
 from yarnserve.sandbox.states import ComponentState, InstanceState, ServiceState
 from yarnserve.sandbox.tokens import SubstitutionError
 
@@ -22,6 +23,10 @@ class Scheduler(Protocol):
     """What an ApplicationMaster needs of the ResourceManager."""
 
     filesystem: str
+
+    @property
+    def usable_nodes(self) -> tuple[Node, ...]:
+        """The nodes that containers may be started on."""
 
     def allocate(self, resource: Resource, avoided: Collection[str] = ()) -> Node | None:
         """Return a node with room for *resource* whose id is not among *avoided*, or None."""
@@ -182,7 +187,7 @@ class ApplicationMaster:
             instance.probe = instance.container.node.runtime.probe(component.check, instance.address[0])
 
     def _request(self, now: float) -> None:
-        if definition.is_constrained(self.service):
+        if definition.is_constrained(self.service) and self.profile.placement_handler == "disabled":
             return
         for component in self.components:
             if not self._may_start(component):
@@ -202,13 +207,27 @@ class ApplicationMaster:
             self.exit = Exit(now, code=1)
             return False
         self.application.diagnostics = self.scheduler.excess(resource) or self.application.diagnostics
-        node = self.scheduler.allocate(resource, self.blacklisted)
+        node = self.scheduler.allocate(resource, self.blacklisted | self._unfit_nodes(component))
         if node is None:
             return False
         self._containers += 1
         container_id = self.application.container_id(self.attempt, self._containers)
         instance.launching = self._place(component, instance, node, container_id, now)
         return True
+
+    def _unfit_nodes(self, component: Component) -> set[str]:
+        """Return the ids of the nodes that *component*'s placement constraints rule out."""
+        constraints = definition.constraints(component.spec)
+        if not constraints:
+            return set()
+        standing = [
+            (container.node.address.id, each.name)
+            for each in self.components
+            for instance in each.instances
+            for container in (instance.container, instance.launching)
+            if container is not None and not container.completed
+        ]
+        return unfit_nodes(constraints, standing, [node.address.id for node in self.scheduler.usable_nodes])
 
     def _place(
         self, component: Component, instance: Instance, node: Node, container_id: str, now: float

@@ -30,6 +30,7 @@ class Profile:
         restart_gap: from the death of an ApplicationMaster until its application is ACCEPTED again; GET is 404 then.
         master_wait: yarn.service.client-am.retry.max-wait-ms: how long the services API waits for a silent master.
         am_share: maximum-am-resource-percent. The shipped 0.1 leaves room for no second service in a small cluster.
+        placement_handler: yarn.resourcemanager.placement-constraints.handler; unless it is disabled, constraints hold.
         stop_delay: from PUT STOPPED to the end of the application.
         failed_linger: how long an ApplicationMaster answers as FAILED before it exits (real-hadoop.md 7, item 8).
         finished_linger: the same for SUCCEEDED, and for FAILED of components that are never restarted.
@@ -56,6 +57,7 @@ class Profile:
     restart_gap: float = 0.2
     master_wait: float = 900.0
     am_share: float = 0.8
+    placement_handler: str = "disabled"
     stop_delay: float = 0.3
     failed_linger: float = 1.0
     finished_linger: float = 0.5
