@@ -56,6 +56,7 @@ class Settings:
         nameservices: base URLs by nameservice, for every one in dfs.nameservices.
         hdfs_client: what a program in a container has to know to read HDFS, properties by file.
         log_servers: base URLs of who keeps the logs of ended containers, where Hadoop's configuration names any.
+        registry_domain: hadoop.registry.dns.domain-name, the end of every Docker host name; empty when not set.
     """
 
     resource_managers: tuple[str, ...]
@@ -68,6 +69,7 @@ class Settings:
     nameservices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hdfs_client: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     log_servers: tuple[str, ...] = ()
+    registry_domain: str = ""
 
     def namenodes_for(self, uri: str) -> tuple[str, ...]:
         """Return the WebHDFS base URLs that serve ``/path``, ``hdfs:///path`` or ``hdfs://authority/path``.
@@ -165,6 +167,7 @@ def resolve(
         nameservices=file_system.nameservices,
         hdfs_client=client_files(hadoop),
         log_servers=addresses.log_servers(hadoop),
+        registry_domain=addresses.registry_domain(hadoop),
     )
 
 

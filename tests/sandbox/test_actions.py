@@ -13,6 +13,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ import pytest
 from tests.sandbox.yarn_support import connection_to, relaying_yarn
 from tests.support import REPOSITORY, claimed_ports, wait_until
 from yarnserve.errors import (
+    ConfigurationError,
     ConflictError,
     LeaseLostError,
     NotFoundError,
@@ -444,6 +446,19 @@ def test_more_replicas_than_ports_are_refused(connection: Connection, name: str)
     Actions(connection).launch(spec(name))
     with pytest.raises(UsageError, match="at most"):
         Actions(connection).scale(name, 60000)
+
+
+def test_a_host_name_that_docker_refuses_is_refused_before_yarn_hears_of_it(connection: Connection) -> None:
+    """With the cluster's DNS domain at its end the name passes 64 characters; without, the same name is launched."""
+    named = replace(spec("a" * 29), image="registry.example.org/tfserving-hdfs:2.6")
+    assert len("serve-0." + "a" * 29 + ".alice.ml.hadoop.example.org") == 65
+    domain = replace(connection.settings, registry_domain="ml.hadoop.example.org")
+    with pytest.raises(ConfigurationError, match="of 65 characters") as caught:
+        Actions(replace(connection, settings=domain)).launch(named)
+    assert "at most 28" in caught.value.fix
+    assert applications(connection, named.name) == []
+    Actions(connection).launch(named)
+    Actions(connection).destroy(named.name)
 
 
 def test_looking_does_not_bring_a_destroyed_service_back(connection: Connection, name: str) -> None:

@@ -82,6 +82,11 @@ def log_servers(hadoop: HadoopConfiguration) -> tuple[str, ...]:
     return tuple(dict.fromkeys(url for url in found if re.match("https?://[^/]", url)))
 
 
+def registry_domain(hadoop: HadoopConfiguration) -> str:
+    """Return the domain at the end of Docker's host names, empty where none is set (yarn-services.md 5.1)."""
+    return _value(hadoop, "hadoop.registry.dns.domain-name")
+
+
 def file_system(hadoop: HadoopConfiguration) -> FileSystem:
     """Return the default file system's NameNodes and those of all nameservices.
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from yarnserve.config import hdfs_path
 from yarnserve.errors import (
     AccessError,
+    ConfigurationError,
     ConflictError,
     LeaseLostError,
     MalformedAnswerError,
@@ -39,6 +40,7 @@ from yarnserve.service.means import Decision, Means, means_for
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.service.store import Saved, ServiceStore
 from yarnserve.spec.endpoints import instance_number, most_replicas
+from yarnserve.spec.hostname import MAX_HOSTNAME, hostname_excess, longest_hostname
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 
 T = TypeVar("T")
@@ -101,10 +103,12 @@ class Actions:
         its size, is stopped and removed first.
 
         Raises:
+            ConfigurationError: a replica's host name would be longer than Docker takes.
             NotFoundError: a model has no version on HDFS; TF Serving would wait for one for ever, ports closed.
             ConflictError: without *replace*: the name is another service's or that of a leftover definition, or the
                 running service differs in more than its size.
         """
+        self._require_hostname(spec, spec.replicas)
         for model in spec.models:
             require_version(self.connection.storage_at(model.base_path), hdfs_path(model.base_path))
         rendered = render(spec, ClusterFacts(self.connection.hadoop_version(), self.connection.settings.hdfs_client))
@@ -139,6 +143,20 @@ class Actions:
                 if plan.step is Step.REPLACE and seen.runs and saved is not None:
                     self._bring_back(saved, error, seen, store, lease)
                 raise
+
+    def _require_hostname(self, spec: ServiceSpec, replicas: int) -> None:
+        """What YARN does not check, and every NodeManager refuses (yarn-services.md 5.1)."""
+        settings = self.connection.settings
+        excess = hostname_excess(spec.name, replicas, user=settings.user, domain=settings.registry_domain)
+        if spec.image is None or not excess:
+            return
+        longest = longest_hostname(spec.name, replicas, user=settings.user, domain=settings.registry_domain)
+        raise ConfigurationError(
+            f"{longest} would be a host name of {len(longest)} characters",
+            where="name",
+            why=f"Docker's host names may have {MAX_HOSTNAME}: YARN takes the service, and then every container fails",
+            fix=f"use a name of at most {max(len(spec.name) - excess, 1)} characters",
+        )
 
     def _bring_back(
         self, before: Saved[Revision], error: YarnserveError, seen: _Seen, store: ServiceStore, lease: Lease
@@ -218,6 +236,7 @@ class Actions:
 
         Raises:
             UsageError: the ports of that many replicas do not fit.
+            ConfigurationError: nor does the host name of the last one.
         """
         with self._leased(name, "scale") as (store, lease):
             revision = _require_ours(store, name, self.connection)
@@ -225,6 +244,7 @@ class Actions:
             most = most_replicas(ports.rest, ports.grpc)
             if ports.per_replica and replicas > most:
                 raise UsageError(f"{name} can have at most {most} replicas", why="their ports would pass 65535")
+            self._require_hostname(revision.spec, replicas)
             seen = self._see(name, store)
             if not seen.runs:
                 raise ConflictError(f"{name} is not running", next=f"yarnserve start {name}")
