@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import json
 import os
 import signal
@@ -27,6 +26,7 @@ from yarnserve.errors import (
     NotFoundError,
     UnreachableError,
     UsageError,
+    WaitTimeoutError,
     YarnserveError,
 )
 from yarnserve.judge.plan import Step
@@ -46,6 +46,7 @@ from yarnserve.service.connection import Connection
 from yarnserve.service.lease import Lease
 from yarnserve.service.look import Snapshot, look
 from yarnserve.service.state import Wanted
+from yarnserve.service.waiting import wait_until_live
 from yarnserve.spec.loader import parse_spec
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 
@@ -80,14 +81,18 @@ class FastClock:
         self.now += seconds
 
 
-@functools.cache
-def base_port(name: str) -> int:
-    """A port for the service *name*, claimed until the tests end."""
-    return _CLAIMS.enter_context(claimed_ports())
-
-
 _CLAIMS = contextlib.ExitStack()
+_CLAIMED: dict[str, int] = {}
+_CLAIMING = threading.Lock()
 atexit.register(_CLAIMS.close)
+
+
+def base_port(name: str) -> int:
+    """A port for the service *name*, the same for every thread, claimed until the tests end."""
+    with _CLAIMING:
+        if name not in _CLAIMED:
+            _CLAIMED[name] = _CLAIMS.enter_context(claimed_ports())
+        return _CLAIMED[name]
 
 
 def spec_text(name: str, replicas: int = 1, memory: str = "512m") -> str:
@@ -513,6 +518,8 @@ def test_another_servers_answers_are_not_taken_for_ours(connection: Connection, 
     )
     try:
         Actions(connection).launch(second)
+        with pytest.raises(WaitTimeoutError):
+            wait_until_live(connection, "squatter", timeout=3)
         # Between its ends the process runs for a moment, and only that one look counts which saw it dead.
         seen = wait_until(lambda: found_dead(connection, "squatter"), what="the dead process behind the port")
         assert not seen.well

@@ -67,7 +67,7 @@ def judge_progress(
         return Progress(Phase.FAILED, f"{hopeless.instance}: {verdict.reason}", verdict.fix)
     if doomed := _doomed(replicas, exits or {}):
         return doomed
-    if looping := _loop(replicas, restarts):
+    if looping := _loop(replicas, restarts, exits or {}):
         return looping
     if cause := _refused(observations):
         return Progress(Phase.FAILED, cause)
@@ -139,11 +139,11 @@ def _doomed(replicas: Sequence[Replica], exits: Mapping[str, LastExit]) -> Progr
     return None
 
 
-def _loop(replicas: Sequence[Replica], restarts: Mapping[str, int]) -> Progress | None:
+def _loop(replicas: Sequence[Replica], restarts: Mapping[str, int], exits: Mapping[str, LastExit]) -> Progress | None:
     for replica in replicas:
         times = restarts.get(replica.instance, 0)
         if times >= RESTARTS_THAT_PROVE_A_LOOP and not replica.verdict.health.serving:
-            died = replica.last_exit
+            died = exits.get(replica.instance, replica.last_exit)
             cause = f"{replica.instance} keeps ending: it was started again {times} times without becoming live"
             if died is None:
                 return Progress(Phase.FAILED, cause)

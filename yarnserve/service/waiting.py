@@ -12,8 +12,9 @@ from yarnserve.errors import (
     first_line,
 )
 from yarnserve.judge.explain import Kind, explain_exit, explain_text
+from yarnserve.judge.listening import listens
 from yarnserve.judge.progress import Phase, Progress, judge_progress
-from yarnserve.records.replica import LastExit, Replica
+from yarnserve.records.replica import Contact, LastExit, Replica
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import Snapshot, look, newest_application, require_known
 from yarnserve.service.reading import Reader
@@ -148,6 +149,7 @@ class _Watch:
         self._reader = Reader(connection, name)
         self._restarts_when_well: dict[str, int] = {}
         self._before: set[str] | None = None
+        self._ours: set[str] = set()
 
     def glance(self) -> tuple[Snapshot | None, Progress]:
         """Look once; a cluster that cannot be asked for a moment is no verdict on the service."""
@@ -166,7 +168,35 @@ class _Watch:
         )
         if progress.phase is Phase.LIVE and not snapshot.complete:
             progress = Progress(Phase.WAITING, "; ".join(snapshot.notes))
+        self._note_silence(snapshot)
+        if progress.phase is Phase.LIVE and (doubtful := self._doubtful(snapshot)):
+            progress = Progress(Phase.WAITING, doubtful)
         return snapshot, progress
+
+    def _note_silence(self, snapshot: Snapshot) -> None:
+        """Remember on whose ports nobody listened: whoever answers there later is that replica."""
+        containers = {replica.instance: replica.container_id for replica in snapshot.replicas}
+        for seen in snapshot.observations:
+            if any(model.contact is Contact.REFUSED for model in seen.models):
+                self._ours.add(containers[seen.instance])
+
+    def _doubtful(self, snapshot: Snapshot) -> str:
+        """Say of which replica it is not sure that it is the one that answers; nothing where all are, or none tells.
+
+        A service on the same ports of the same node answers the same prediction until our own server, which may load
+        for minutes, has found the ports taken.
+        """
+        for replica in snapshot.replicas:
+            if replica.container_id in self._ours or replica.endpoint is None:
+                continue
+            if listens("\n".join(log_tails(self._connection, snapshot, replica))) is False:
+                address = f"{replica.endpoint.host}:{replica.endpoint.rest_port}"
+                return (
+                    f"{replica.instance}: {address} answers, but its own log does not say yet that it listens: "
+                    "another service's server may have the port"
+                )
+            self._ours.add(replica.container_id)
+        return ""
 
     def _restarts(self, snapshot: Snapshot) -> dict[str, int]:
         """By instance, how often it was started again since this watch began, or since it last served."""

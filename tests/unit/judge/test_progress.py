@@ -90,6 +90,17 @@ def test_a_replica_restarted_three_times_without_serving_is_in_a_crash_loop() ->
     assert judge_progress(STABLE, application(), live, (), restarts=5).phase is Phase.LIVE
 
 
+def test_a_crash_loop_is_told_with_what_its_log_says() -> None:
+    """An exit that was explained by the server's log says more than the bare code."""
+    explained = LastExit(255, "the port is taken", "choose other ports", False, "c")
+    starting = Replica("serve-0", Verdict(Health.STARTING, "loads"), last_exit=LastExit(255, "unclear", "", False, "c"))
+    progress = judge(
+        STABLE, application(), (starting,), (), wanted=1, restarts={"serve-0": 3}, exits={"serve-0": explained}
+    )
+    assert progress.reason.endswith("last exit 255: the port is taken")
+    assert progress.fix == "choose other ports"
+
+
 def test_a_replica_without_hope_fails_the_start_at_once() -> None:
     """A cause that no repetition removes ends the wait with its fix; one that may pass does not."""
     hopeless = Replica("serve-0", Verdict(Health.GONE, "no image", fix="correct the tag", certain=True))
