@@ -36,6 +36,9 @@ GRACE = 5.0
 @click.option("--gpus", type=click.IntRange(min=0), default=0, show_default=True, help="GPUs of each NodeManager.")
 @click.option("--hadoop-version", default="3.1.4", show_default=True, help="Release to imitate; vendor's too.")
 @click.option("--placement", is_flag=True, help="Obey placement constraints, as Hadoop does when told to.")
+@click.option("--simulated", is_flag=True, help="No processes: containers are state only, and thousands fit.")
+@click.option("--memory", type=click.IntRange(min=1), default=8192, show_default=True, help="MiB of each NodeManager.")
+@click.option("--vcores", type=click.IntRange(min=1), default=16, show_default=True, help="Of each NodeManager.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME", help="What is wrong with it; several may be.")
 @click.argument("command", metavar="[-- CMD...]", nargs=-1, type=click.UNPROCESSED)
 def sandbox(
@@ -44,6 +47,9 @@ def sandbox(
     gpus: int,
     hadoop_version: str,
     placement: bool,
+    simulated: bool,
+    memory: int,
+    vcores: int,
     faults: tuple[str, ...],
     command: tuple[str, ...],
 ) -> int:
@@ -60,7 +66,16 @@ def sandbox(
         profile = replace(profile, placement_handler="scheduler")
     pairs = [_upload(text) for text in uploads]
     signal.signal(signal.SIGTERM, _end)
-    with Sandbox(nodes=nodes, gpus=gpus, uploads=pairs, profile=profile, faults=faults) as running:
+    with Sandbox(
+        nodes=nodes,
+        memory_mb=memory,
+        vcores=vcores,
+        gpus=gpus,
+        uploads=pairs,
+        profile=profile,
+        faults=faults,
+        simulated=simulated,
+    ) as running:
         if command:
             return _run(running, command)
         _stay(running)

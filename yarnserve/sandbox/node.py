@@ -186,6 +186,8 @@ class NodeContainer:
         )
 
     def _complete(self, now: float) -> None:
+        if not self.completed:
+            self.node.release(self.resource)
         self.state = NodeContainerState.DONE
         self.completed_at = now
 
@@ -199,11 +201,8 @@ class Node:
         self.profile = profile
         self.runtime = runtime
         self.containers: dict[str, NodeContainer] = {}
-
-    @property
-    def used(self) -> Resource:
-        """What the containers that are not over hold."""
-        return total(container.resource for container in self.containers.values() if not container.completed)
+        #: What the containers that are not over hold; counted as they come and go, since every placement asks.
+        self.used = Resource()
 
     @property
     def available(self) -> Resource:
@@ -221,7 +220,12 @@ class Node:
         """Take *resource* for a new container, which starts once it is localized."""
         container = NodeContainer(container_id, resource, self, launch, retry or RetryPolicy(), now)
         self.containers[container_id] = container
+        self.used += resource
         return container
+
+    def release(self, resource: Resource) -> None:
+        """Take back what an ended container held."""
+        self.used -= resource
 
     def place_master(
         self, container_id: str, resource: Resource, user: str, application_id: str, now: float

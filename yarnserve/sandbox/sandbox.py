@@ -26,14 +26,17 @@ from yarnserve.sandbox.namespace import Namespace
 from yarnserve.sandbox.node import Resource
 from yarnserve.sandbox.process import ProcessRuntime
 from yarnserve.sandbox.profile import HADOOP_3_1_4, Profile
+from yarnserve.sandbox.simulated import SimulatedRuntime
 from yarnserve.sandbox.webhdfs import HdfsServers
 from yarnserve.sandbox.yarn import YarnServers
 
 #: The daemons' user: superuser of HDFS.
 SUPERUSER = "hdfs"
 _FILESYSTEM = "hdfs://localhost:8020"
-#: Seconds between two looks at the containers.
+#: Seconds between two looks at the containers, and how often as long as a look they are at least: a cluster of ten
+#: thousand containers takes its time, and still has to answer.
 _TICK = 0.05
+_SHARE = 4
 
 
 class Sandbox:
@@ -52,6 +55,7 @@ class Sandbox:
         directory: where everything is kept, and left at the end; None is a temporary directory that is removed.
         profile: the Hadoop release to imitate.
         faults: names of what is wrong from the start (see :mod:`faults`).
+        simulated: containers are state only, and no process stands behind them (see :mod:`simulated`).
 
     Attributes:
         namenode_url: base URL of WebHDFS.
@@ -76,6 +80,7 @@ class Sandbox:
         directory: Path | None = None,
         profile: Profile = HADOOP_3_1_4,
         faults: Iterable[str] = (),
+        simulated: bool = False,
     ) -> None:
         self.user = user or getpass.getuser()
         self.resource_manager_url = ""
@@ -89,6 +94,7 @@ class Sandbox:
         self._directory = directory
         self._profile = profile
         self._faults = faults_of(faults)
+        self._simulated = simulated
         self.hadoop_version = profile.version
         self._breakdown: Exception | None = None
 
@@ -148,7 +154,7 @@ class Sandbox:
             hdfs = HdfsServers(self._namespace, release=self._profile.release)
             await hdfs.start()
             stack.push_async_callback(hdfs.stop)
-            runtime = stack.enter_context(contextlib.closing(ProcessRuntime(directory, _inherited(directory))))
+            runtime = stack.enter_context(contextlib.closing(self._runtime(directory)))
             yarn = YarnServers(
                 nodes=self._nodes,
                 capacity=self._capacity,
@@ -166,8 +172,12 @@ class Sandbox:
             self._publish(directory, yarn.address, hdfs.namenode_url)
             self._ready.set()
             while not self._stopping.is_set():
+                began = time.monotonic()
                 yarn.cluster.advance(time.time())
-                await asyncio.sleep(_TICK)
+                await asyncio.sleep(max(_TICK, _SHARE * (time.monotonic() - began)))
+
+    def _runtime(self, directory: Path) -> ProcessRuntime | SimulatedRuntime:
+        return SimulatedRuntime() if self._simulated else ProcessRuntime(directory, _inherited(directory))
 
     def _publish(self, directory: Path, resource_manager: str, namenode_url: str) -> None:
         self.resource_manager_url = f"http://{resource_manager}"
