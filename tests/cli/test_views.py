@@ -26,8 +26,9 @@ def line_with(process: subprocess.Popen[str], text: str) -> str:
 
 
 def test_yaml_and_json_are_one_document(shared: Service, yarnserve: Shell) -> None:
-    """Both formats of status and list say the same, apart from what a moment changes."""
-    for arguments in (("status", shared.name), ("list",)):
+    """Both formats of every view say the same, apart from what a moment changes."""
+    views = (("status", shared.name), ("list",), ("events", shared.name), ("history", shared.name), ("config", "show"))
+    for arguments in views:
         as_json = yarnserve(*arguments, "-o", "json").document
         as_yaml = yaml.safe_load(yarnserve(*arguments, "-o", "yaml").stdout)
         for document in (as_json, as_yaml):

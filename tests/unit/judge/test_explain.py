@@ -145,6 +145,18 @@ def test_a_long_text_is_read_in_bounded_time(word: str) -> None:
     explain_exit(255, word)
 
 
+def test_a_failed_application_master_is_not_taken_for_a_replica() -> None:
+    """Its log is not among those of ``yarnserve logs``; an exit that says more keeps its own explanation."""
+    died = "Application application_1_0001 failed 2 times due to AM Container for appattempt_1_0001_000002 exited with "
+    found = explain_text(died + " exitCode: 1\nFailing this attempt.")
+    assert found is not None
+    assert "ApplicationMaster itself failed" in found.cause
+    assert "yarn logs -am" in found.fix
+    memory = explain_text(died + " exitCode: -104\nFailing this attempt.")
+    assert memory is not None
+    assert "more memory" in memory.cause
+
+
 def test_each_row_can_be_reached_and_says_everything() -> None:
     """No row lacks cause, fix or source, ends in a full stop, or stands twice."""
     for rule in RULES:
