@@ -45,6 +45,7 @@ check: $(VENV)/.test
 bench: $(VENV)/.sandbox
 	$(BIN)/python benchmarks/cli.py
 	$(BIN)/python benchmarks/sandbox.py
+	$(BIN)/python benchmarks/status.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

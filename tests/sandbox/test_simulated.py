@@ -20,7 +20,7 @@ from yarnserve.sandbox.simulated import SimulatedRuntime
 def _service(replicas: int) -> dict[str, object]:
     resource = {"cpus": 1, "memory": "64"}
     component = {"name": "serve", "number_of_containers": replicas, "launch_command": "x", "resource": resource}
-    properties = {"yarn.service.container-failure.retry.max": "0"}
+    properties = {"yarn.service.container-failure.retry.max": "0", "yarn.service.readiness-check-interval.seconds": "1"}
     return {"name": "many", "version": "1", "components": [component], "configuration": {"properties": properties}}
 
 
