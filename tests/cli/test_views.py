@@ -101,6 +101,13 @@ def test_watch_refuses_what_has_no_meaning(yarnserve: Shell, arguments: tuple[st
     assert yarnserve("status", "--watch", *arguments).status == 2
 
 
+@pytest.mark.parametrize("seconds", ["nan", "-1", "soon"])
+def test_a_timeout_that_is_none_is_refused(yarnserve: Shell, seconds: str) -> None:
+    """A wait that could never end, as nan would make it, is a usage error before anything is asked."""
+    ran = yarnserve("wait", "NAME", "--timeout", seconds)
+    assert (ran.status, "--timeout" in ran.stderr) == (2, True)
+
+
 def test_wait_for_live_and_for_stopped(own: Service, yarnserve: Shell) -> None:
     """Each ends when it is so; waiting for what does not come ends with 8."""
     assert yarnserve("wait", own.name, "--timeout", "30").status == 0

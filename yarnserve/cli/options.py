@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -45,9 +46,23 @@ WAIT = click.option(
     "--wait/--no-wait", default=False, help="Wait until every replica is live, or certain not to become so."
 )
 
+
+class _Seconds(click.FloatRange):
+    """Seconds from 0 on; nan would be a wait without an end."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return seconds
+
+
 TIMEOUT = click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=_Seconds(),
     default=600.0,
     show_default=True,
     metavar="SECONDS",

@@ -21,9 +21,7 @@ from yarnserve.records.replica import (
     Proof,
     Verdict,
 )
-from yarnserve.records.yarn import NOT_EXITED, Application, Container, ContainerState, Node, NodeContainer, Service
-
-_ENDED = (ContainerState.STOPPED, ContainerState.SUCCEEDED, ContainerState.FAILED, ContainerState.FAILED_UPGRADE)
+from yarnserve.records.yarn import NOT_EXITED, Application, Container, Node, NodeContainer, Service
 
 #: NodeManager states of a container whose process does not run yet (yarn-services.md 6).
 _NOT_STARTED = ("NEW", "LOCALIZING", "LOCALIZED", "SCHEDULED", "REINITIALIZING", "REINITIALIZING_AWAITING_KILL")
@@ -51,9 +49,9 @@ def judge_replica(
         unobserved: why there is no observation, for a container that has an address.
         silence: why YARN may replace nothing, by :func:`judge_silence`.
     """
-    if container.state in _ENDED and silence is not None and silence.certain:
+    if container.state.ended and silence is not None and silence.certain:
         return _because(Health.GONE, f"its container has ended ({container.state.value})", silence)
-    if container.state in _ENDED:
+    if container.state.ended:
         return _because(
             Health.GONE, f"its container has ended ({container.state.value}); YARN replaces it", exit_of(process)
         )

@@ -60,6 +60,16 @@ class ContainerState(_Reported):
     FAILED_UPGRADE = "FAILED_UPGRADE"
     UNKNOWN = "UNKNOWN"
 
+    @property
+    def ended(self) -> bool:
+        """Whether no process of the container runs any more."""
+        return self in (
+            ContainerState.STOPPED,
+            ContainerState.SUCCEEDED,
+            ContainerState.FAILED,
+            ContainerState.FAILED_UPGRADE,
+        )
+
 
 class ApplicationState(_Reported):
     """State of an application in the ResourceManager."""

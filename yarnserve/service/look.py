@@ -18,7 +18,7 @@ from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.judge.explain import Explanation
 from yarnserve.judge.verdict import judge_missing, judge_replica, judge_silence
 from yarnserve.records.replica import Endpoint, ModelState, Observation, Replica, Target, Verdict
-from yarnserve.records.yarn import Application, Component, Container, ContainerState, NodeContainer, Service
+from yarnserve.records.yarn import Application, Component, Container, NodeContainer, Service
 from yarnserve.service.background import in_background
 from yarnserve.service.connection import Connection
 from yarnserve.service.reading import Reader
@@ -34,8 +34,6 @@ PROBE_DEADLINE = 5.0
 
 #: Seconds after which a read that has not ended becomes a note; a services GET may block for 15 minutes.
 EYES_DEADLINE = 15.0
-
-_ENDED = (ContainerState.STOPPED, ContainerState.SUCCEEDED, ContainerState.FAILED, ContainerState.FAILED_UPGRADE)
 
 
 @dataclass(frozen=True)
@@ -117,14 +115,14 @@ def look(
     running = application is not None and not application.state.ended
     if complete and service is None and revision is None and not running:
         raise no_service(connection, name)
-    containers = _containers(service)
+    containers = _by_instance(service.component(COMPONENT) if service else None)
     observations = _observe(containers, revision, deadline)
     processes = notes.value(processes_read, "NodeManagers") or {}
     sightings = _sightings(store, application, service, processes, notes)
     wanted = desired.record.replicas if desired and desired.record.state is Wanted.RUNNING else 0
     unplaced = _missing(containers, wanted)
     # Asked only when something is not there: almost always this costs nothing.
-    lacking = unplaced or any(container.state in _ENDED for container in containers.values())
+    lacking = unplaced or any(container.state.ended for container in containers.values())
     silence = _silence(connection, application) if lacking else None
     seen = _Seen(
         {observation.instance: observation for observation in observations},
@@ -176,8 +174,7 @@ def require_instance(component: Component, name: str, replica: str) -> Container
         NotFoundError: it runs no such replica.
     """
     instance = f"{COMPONENT}-{replica}" if replica.isdecimal() else replica
-    ordered = sorted(component.containers, key=lambda each: (each.state not in _ENDED, each.launched_at or 0.0))
-    found = {container.instance: container for container in ordered}
+    found = _by_instance(component)
     if instance not in found:
         running = ", ".join(found) or "none"
         raise NotFoundError(f"{name} runs no replica {replica!r}", why=f"running: {running}")
@@ -192,16 +189,15 @@ def newest_application(connection: Connection, name: str) -> Application | None:
 
 def endpoint_of(container: Container, revision: Saved[Revision] | None) -> Endpoint | None:
     """Where the replica in *container* answers; None while that is not known, or it has ended."""
-    if revision is None or not container.bare_host or container.state in _ENDED:
+    if revision is None or not container.bare_host or container.state.ended:
         return None
     return endpoint(revision.record.spec, instance=container.instance, bare_host=container.bare_host)
 
 
-def _containers(service: Service | None) -> dict[str, Container]:
+def _by_instance(component: Component | None) -> dict[str, Container]:
     """The container of each instance; beside an ended one its replacement counts, of two the newest."""
-    component = service.component(COMPONENT) if service else None
     listed = component.containers if component else ()
-    ordered = sorted(listed, key=lambda each: (each.state not in _ENDED, each.launched_at or 0.0))
+    ordered = sorted(listed, key=lambda each: (not each.state.ended, each.launched_at or 0.0))
     return {container.instance: container for container in ordered}
 
 
