@@ -39,6 +39,7 @@ GRACE = 5.0
 @click.option("--simulated", is_flag=True, help="No processes: containers are state only, and thousands fit.")
 @click.option("--memory", type=click.IntRange(min=1), default=8192, show_default=True, help="MiB of each NodeManager.")
 @click.option("--vcores", type=click.IntRange(min=1), default=16, show_default=True, help="Of each NodeManager.")
+@click.option("--ha", is_flag=True, help="Two ResourceManagers and two NameNodes, one of each a standby.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME", help="What is wrong with it; several may be.")
 @click.argument("command", metavar="[-- CMD...]", nargs=-1, type=click.UNPROCESSED)
 def sandbox(
@@ -50,6 +51,7 @@ def sandbox(
     simulated: bool,
     memory: int,
     vcores: int,
+    ha: bool,
     faults: tuple[str, ...],
     command: tuple[str, ...],
 ) -> int:
@@ -75,6 +77,7 @@ def sandbox(
         profile=profile,
         faults=faults,
         simulated=simulated,
+        ha=ha,
     ) as running:
         if command:
             return _run(running, command)

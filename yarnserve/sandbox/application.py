@@ -19,6 +19,10 @@ _LAUNCHED = "AM container is launched, waiting for AM container to Register with
 class Resources(Scheduler, Protocol):
     """What an application needs of its cluster."""
 
+    @property
+    def is_recovering(self) -> bool:
+        """Whether no ApplicationMaster has come back to a new ResourceManager yet."""
+
     def activation(self, application: Application) -> str:
         """Return why an application has to wait before its ApplicationMaster is placed, empty when it need not."""
 
@@ -59,7 +63,7 @@ class Application:
         self.profile = profile
         self.name: str = service["name"]
         self.queue: str = service.get("queue", "default")
-        self.state = AppState.ACCEPTED
+        self._state = AppState.ACCEPTED
         self.final_status = "UNDEFINED"
         self.diagnostics = ""
         self.started_at = now
@@ -70,6 +74,12 @@ class Application:
         self.attempts = [Attempt(1, now)]
         self._kill_at = 0.0
         self.set_lifetime(service["lifetime"], now)
+
+    @property
+    def state(self) -> AppState:
+        """Its state as the ResourceManager sees it: not RUNNING before its master has come back to a new one."""
+        is_back = self._state is not AppState.RUNNING or not self.cluster.is_recovering
+        return self._state if is_back else AppState.ACCEPTED
 
     @property
     def am_resource(self) -> Resource:
@@ -90,7 +100,7 @@ class Application:
     @property
     def master(self) -> ApplicationMaster | None:
         """The ApplicationMaster that answers now, if one does."""
-        return None if self.state.ended else self.attempts[-1].master
+        return None if self.state.ended or self.cluster.is_recovering else self.attempts[-1].master
 
     def set_lifetime(self, seconds: int, now: float) -> None:
         """Let the application be killed *seconds* from now; not positive is unlimited."""
@@ -113,8 +123,12 @@ class Application:
         return f"appattempt_{self.timestamp}_{self.sequence:04d}_{attempt.number:06d}"
 
     def container_id(self, attempt: int, sequence: int) -> str:
-        """Return ``container_<timestamp>_<application>_<attempt>_<sequence>``; the master's sequence is 1."""
-        return f"container_{self.timestamp}_{self.sequence:04d}_{attempt:02d}_{sequence:06d}"
+        """Return ``container_<timestamp>_<application>_<attempt>_<sequence>``; the master's sequence is 1.
+
+        After a fail-over there is ``e<epoch>_`` before the time stamp (real-hadoop-ha.md 1).
+        """
+        epoch = f"e{self.cluster.epoch:02d}_" if self.cluster.epoch else ""
+        return f"container_{epoch}{self.timestamp}_{self.sequence:04d}_{attempt:02d}_{sequence:06d}"
 
     def stop(self, now: float) -> None:
         """End it as its user asks: gracefully where a master answers, by a kill where none does yet."""
@@ -155,7 +169,7 @@ class Application:
     def _advance_attempt(self, attempt: Attempt, now: float) -> None:
         if attempt.container is None:
             if now >= attempt.started_at + self.profile.restart_gap or attempt.number == 1:
-                self.state = AppState.ACCEPTED
+                self._state = AppState.ACCEPTED
                 self._place_master(attempt, now)
         elif attempt.container.completed:
             self._attempt_died(attempt, attempt.container.exit_code, now)
@@ -184,7 +198,7 @@ class Application:
         except ValueError as error:
             container.complete(1, f"java.lang.NumberFormatException: {error}\n", now)
             return
-        self.state, self.diagnostics = AppState.RUNNING, ""
+        self._state, self.diagnostics = AppState.RUNNING, ""
         if self._previous is not None:
             for unrecorded in self._previous.unrecorded_containers():
                 unrecorded.kill(now)
@@ -223,6 +237,6 @@ class Application:
         self._finish(AppState.FAILED, "FAILED", diagnostics, now)
 
     def _finish(self, state: AppState, final_status: str, diagnostics: str, now: float) -> None:
-        self.state, self.final_status, self.diagnostics = state, final_status, diagnostics
+        self._state, self.final_status, self.diagnostics = state, final_status, diagnostics
         self.finished_at = self.attempts[-1].finished_at = now
         self.cluster.release_application(self.id, now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from yarnserve.sandbox.application import Application
 from yarnserve.sandbox.definition import GPU, Document
@@ -11,11 +11,17 @@ from yarnserve.sandbox.node import Node, NodeContainer, Resource, total
 from yarnserve.sandbox.profile import Profile
 
 
+class Struck(Exception):  # noqa: N818  it is an end, not an error of ours
+    """The ResourceManager has died in the midst of a request."""
+
+
 class Cluster:
     """A ResourceManager with its nodes; *filesystem* is fs.defaultFS, *now* its start and the ids' time stamp.
 
     Attributes:
         faults: what is wrong with it now; may be changed at any time.
+        epoch: how often another ResourceManager has taken over; part of container ids.
+        strikes_saved: told between the save of a definition and the submission; says whether to die there, once.
     """
 
     def __init__(self, nodes: Sequence[Node], profile: Profile, *, filesystem: str, now: float) -> None:
@@ -26,11 +32,35 @@ class Cluster:
         self.started_at = now
         self.timestamp = int(now * 1000)
         self.applications: dict[str, Application] = {}
+        self.epoch = 0
+        self.strikes_saved: Callable[[], bool] = lambda: False
+        self._sequence = 0
+        self._is_leaderless = False
+        self._recovered_at = self._allocates_at = self._now = now
 
     @property
     def nodes(self) -> tuple[Node, ...]:
         """The nodes that are registered."""
-        return () if Fault.NO_NODES in self.faults else self._nodes
+        return () if Fault.NO_NODES in self.faults or self.is_recovering else self._nodes
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether a ResourceManager has just taken over: nothing has come back to it yet (real-hadoop-ha.md 3)."""
+        return self._now < self._recovered_at
+
+    def lose_leader(self) -> None:
+        """Go on without a ResourceManager: what runs runs, nothing new starts."""
+        self._is_leaderless = True
+
+    def recover(self, timestamp: int, now: float) -> None:
+        """Let another ResourceManager take over, started at *timestamp* (ms): ids are counted anew from there."""
+        self._is_leaderless = False
+        self.timestamp = timestamp
+        self._sequence = 0
+        self.epoch += 1
+        self._now = now
+        self._recovered_at = now + self.profile.recovery
+        self._allocates_at = now + self.profile.scheduling_wait
 
     @property
     def usable_nodes(self) -> tuple[Node, ...]:
@@ -63,13 +93,16 @@ class Cluster:
 
     def submit(self, user: str, service: Document, now: float) -> Application:
         """Accept a new application of *service*."""
-        sequence = len(self.applications) + 1
-        application = Application(self, self.timestamp, sequence, user, service, now, self.profile)
+        self._sequence += 1
+        while f"application_{self.timestamp}_{self._sequence:04d}" in self.applications:
+            self._sequence += 1
+        application = Application(self, self.timestamp, self._sequence, user, service, now, self.profile)
         self.applications[application.id] = application
         return application
 
     def advance(self, now: float) -> None:
         """Do everything that is due by *now*."""
+        self._now = now
         for node in self._nodes:
             if self.ails(node):
                 node.lose_containers(now)
@@ -92,6 +125,8 @@ class Cluster:
 
     def allocate(self, resource: Resource, avoided: Collection[str] = ()) -> Node | None:
         """Return the emptiest node with room for *resource* whose id is not among *avoided*, or None."""
+        if self._is_leaderless or self._now < self._allocates_at:
+            return None
         fitting = [
             node for node in self.usable_nodes if node.address.id not in avoided and resource.fits(node.available)
         ]

@@ -25,6 +25,10 @@ class Scheduler(Protocol):
     filesystem: str
 
     @property
+    def epoch(self) -> int:
+        """How often another ResourceManager has taken over."""
+
+    @property
     def usable_nodes(self) -> tuple[Node, ...]:
         """The nodes that containers may be started on."""
 
@@ -72,6 +76,7 @@ class ApplicationMaster:
         self.state = ServiceState.STARTED
         self.exit: Exit | None = None
         self._containers = 1
+        self._epoch = scheduler.epoch
         self._interval = definition.readiness_interval(self.service, self.profile)
         self._next_readiness = now + self._interval
         for name, index, container in kept:
@@ -210,6 +215,9 @@ class ApplicationMaster:
         node = self.scheduler.allocate(resource, self.blacklisted | self._unfit_nodes(component))
         if node is None:
             return False
+        if self._epoch != self.scheduler.epoch:
+            # a new ResourceManager counts anew: ..._000001 need not be the master (real-hadoop-ha.md 1)
+            self._epoch, self._containers = self.scheduler.epoch, 0
         self._containers += 1
         container_id = self.application.container_id(self.attempt, self._containers)
         instance.launching = self._place(component, instance, node, container_id, now)

@@ -119,7 +119,7 @@ class ProcessRuntime:
 
     def logs(self, container_id: str) -> Path:
         """Return the container's log directory."""
-        _, timestamp, application, *_ = container_id.split("_")
+        *_, timestamp, application, _attempt, _sequence = container_id.split("_")
         return self._logs(f"application_{timestamp}_{application}", container_id)
 
     def forget(self, launch: Launch) -> None:

@@ -42,6 +42,16 @@ class Profile:
         retry_validity: default of yarn.service.container-failure.validity-interval-ms; negative is unlimited.
         failure_threshold: default of yarn.service.container-failure-per-component.threshold.
         blacklist_threshold: default of yarn.service.node-blacklist.threshold; a node is avoided after one more.
+        takeover: from the death of the active ResourceManager until the other is active: yarn.resourcemanager.
+            zk-timeout-ms, and what follows (real-hadoop-ha.md 3).
+        takeover_terminated: the same when the active one was told to end, and has let go of its lock.
+        loading: the end of that, when the other redirects to itself.
+        recovery: from then on until the ApplicationMasters are back: services look ACCEPTED, no node is there.
+        scheduling_wait: from then on until the first new container: yarn.resourcemanager.
+            work-preserving-recovery.scheduling-wait-ms.
+        daemon_down: from the death of one of a pair until it is started again.
+        namenode_takeover: from the death of the active NameNode until the other is active (real-hadoop-ha.md 5).
+        namenode_start: how long a NameNode that is started says so.
     """
 
     version: str
@@ -69,6 +79,14 @@ class Profile:
     retry_validity: float = -1.0
     failure_threshold: int = 10
     blacklist_threshold: int = 3
+    takeover: float = 9.5
+    takeover_terminated: float = 4.0
+    loading: float = 2.0
+    recovery: float = 0.5
+    scheduling_wait: float = 10.0
+    daemon_down: float = 15.0
+    namenode_takeover: float = 1.6
+    namenode_start: float = 4.7
 
     @property
     def release(self) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -20,7 +21,9 @@ from yarnserve.sandbox import daemon_configuration, shapes
 from yarnserve.sandbox.answers import JSON, Refusal
 from yarnserve.sandbox.application import Application
 from yarnserve.sandbox.cluster import Cluster
+from yarnserve.sandbox.election import Standing
 from yarnserve.sandbox.faults import faults_of
+from yarnserve.sandbox.pair import Pair
 from yarnserve.sandbox.states import NodeContainerState
 from yarnserve.sandbox.web_answers import answer, bad_request, not_found, text, user_of, wrapped
 
@@ -34,10 +37,29 @@ _COMMANDS = {
 _CLUSTER = "/ws/v1/cluster"
 
 
-class ClusterApi:
-    """Handlers for *cluster*; *base_url* is the ResourceManager's own, for links."""
+@dataclass(frozen=True)
+class Seat:
+    """Which of a pair of ResourceManagers one is."""
 
-    def __init__(self, cluster: Cluster, clock: Callable[[], float], base_url: str) -> None:
+    pair: Pair
+    index: int
+
+    @property
+    def ha_state(self) -> str:
+        """What it says of itself."""
+        return "ACTIVE" if self.pair.standing(self.index) is Standing.ACTIVE else "STANDBY"
+
+    @property
+    def timestamp(self) -> int:
+        """When it was started, in milliseconds."""
+        return int(self.pair.started_at[self.index] * 1000)
+
+
+class ClusterApi:
+    """Handlers for *cluster*; *base_url* is the ResourceManager's own, for links, *seat* is of one of a pair."""
+
+    def __init__(self, cluster: Cluster, clock: Callable[[], float], base_url: str, seat: Seat | None = None) -> None:
+        self._seat = seat
         self._cluster = cluster
         self._clock = clock
         self._base_url = base_url
@@ -58,27 +80,33 @@ class ClusterApi:
         router.add_get(f"{_CLUSTER}/apps/{{id}}/appattempts/{{attempt}}/containers", self._containers)
         if self._cluster.profile.has_signals:
             router.add_post(f"{_CLUSTER}/containers/{{id}}/signal/{{command}}", self._command)
+
+    def add_control_to(self, application: web.Application) -> None:
+        """Route the sandbox's own paths."""
+        router = application.router
         router.add_post("/sandbox/containers/{id}/kill", self._signal)
         router.add_get("/sandbox/faults", self._faults)
         router.add_put("/sandbox/faults/{name}", self._switch_fault)
         router.add_delete("/sandbox/faults/{name}", self._switch_fault)
 
     async def _info(self, request: web.Request) -> web.Response:
-        profile, timestamp = self._cluster.profile, self._cluster.timestamp
+        profile, seat = self._cluster.profile, self._seat
+        timestamp = seat.timestamp if seat else self._cluster.timestamp
+        store = "ZKRMStateStore" if seat else "NullRMStateStore"
+        alone = "Could not find leader elector. Verify both HA and automatic failover are enabled."
         info = {
             "id": timestamp,
             "startedOn": timestamp,
             "state": "STARTED",
-            "haState": "ACTIVE",
-            "rmStateStoreName": "org.apache.hadoop.yarn.server.resourcemanager.recovery.NullRMStateStore",
+            "haState": seat.ha_state if seat else "ACTIVE",
+            "rmStateStoreName": f"org.apache.hadoop.yarn.server.resourcemanager.recovery.{store}",
             "resourceManagerVersion": profile.version,
             "resourceManagerBuildVersion": profile.build_version,
             "resourceManagerVersionBuiltOn": profile.built_on,
             "hadoopVersion": profile.version,
             "hadoopBuildVersion": profile.build_version,
             "hadoopVersionBuiltOn": profile.built_on,
-            "haZooKeeperConnectionState": "Could not find leader elector. Verify both HA and automatic failover are "
-            "enabled.",
+            "haZooKeeperConnectionState": "CONNECTED" if seat else alone,
         }
         return answer({"clusterInfo": info})
 

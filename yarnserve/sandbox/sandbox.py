@@ -19,15 +19,18 @@ from types import TracebackType
 
 from yarnserve.errors import YarnserveError
 from yarnserve.sandbox.configuration import client_configuration, write_configuration
+from yarnserve.sandbox.election import Times
+from yarnserve.sandbox.failover import Failover
 from yarnserve.sandbox.faults import faults_of
 from yarnserve.sandbox.home import NamespaceHome, Uploader
 from yarnserve.sandbox.inodes import NamespaceError
 from yarnserve.sandbox.namespace import Namespace
 from yarnserve.sandbox.node import Resource
+from yarnserve.sandbox.pair import Pair
 from yarnserve.sandbox.process import ProcessRuntime
 from yarnserve.sandbox.profile import HADOOP_3_1_4, Profile
 from yarnserve.sandbox.simulated import SimulatedRuntime
-from yarnserve.sandbox.webhdfs import HdfsServers
+from yarnserve.sandbox.webhdfs import NAMESERVICE, HdfsServers
 from yarnserve.sandbox.yarn import YarnServers
 
 #: The daemons' user: superuser of HDFS.
@@ -56,12 +59,15 @@ class Sandbox:
         profile: the Hadoop release to imitate.
         faults: names of what is wrong from the start (see :mod:`faults`).
         simulated: containers are state only, and no process stands behind them (see :mod:`simulated`).
+        ha: whether there are two ResourceManagers and two NameNodes, of which one each is active.
 
     Attributes:
-        namenode_url: base URL of WebHDFS.
+        resource_manager_url: base URL of the first ResourceManager.
+        namenode_url: base URL of WebHDFS, of the first NameNode.
         httpfs_url: base URL of HttpFS, over the same files; good for ``--namenode`` too.
         environment: what a command needs in its environment to find the sandbox as it finds a cluster, and
-            YARNSERVE_SANDBOX, the URL of the sandbox's own control paths (see :mod:`resourcemanager`).
+            YARNSERVE_SANDBOX, the URL of the sandbox's own control paths (see :mod:`resourcemanager`,
+            :mod:`failover`).
 
     Raises:
         UsageError: there is no such fault.
@@ -81,6 +87,7 @@ class Sandbox:
         profile: Profile = HADOOP_3_1_4,
         faults: Iterable[str] = (),
         simulated: bool = False,
+        ha: bool = False,
     ) -> None:
         self.user = user or getpass.getuser()
         self.resource_manager_url = ""
@@ -95,6 +102,8 @@ class Sandbox:
         self._profile = profile
         self._faults = faults_of(faults)
         self._simulated = simulated
+        self._ha = ha
+        self._filesystem = f"hdfs://{NAMESERVICE}" if ha else _FILESYSTEM
         self.hadoop_version = profile.version
         self._breakdown: Exception | None = None
 
@@ -151,7 +160,7 @@ class Sandbox:
 
     async def _serve(self, directory: Path) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            hdfs = HdfsServers(self._namespace, release=self._profile.release)
+            hdfs = HdfsServers(self._namespace, release=self._profile.release, times=self._namenode_times())
             await hdfs.start()
             stack.push_async_callback(hdfs.stop)
             runtime = stack.enter_context(contextlib.closing(self._runtime(directory)))
@@ -162,34 +171,43 @@ class Sandbox:
                 faults=self._faults,
                 runtime=runtime,
                 home=NamespaceHome(self._namespace),
-                filesystem=_FILESYSTEM,
+                filesystem=self._filesystem,
                 clock=time.time,
                 on_breakdown=self._break_down,
+                has_pair=self._ha,
             )
+            Failover(yarn, hdfs.namenodes).add_to(yarn.control.application)
             stack.push_async_callback(yarn.stop)
             await yarn.start()
             self.httpfs_url = hdfs.httpfs_url
-            self._publish(directory, yarn.address, hdfs.namenode_url)
+            self._publish(directory, yarn, hdfs.namenodes)
             self._ready.set()
             while not self._stopping.is_set():
                 began = time.monotonic()
-                yarn.cluster.advance(time.time())
+                await hdfs.namenodes.advance(time.time())
+                await yarn.advance(time.time())
                 await asyncio.sleep(max(_TICK, _SHARE * (time.monotonic() - began)))
 
     def _runtime(self, directory: Path) -> ProcessRuntime | SimulatedRuntime:
         return SimulatedRuntime() if self._simulated else ProcessRuntime(directory, _inherited(directory))
 
-    def _publish(self, directory: Path, resource_manager: str, namenode_url: str) -> None:
-        self.resource_manager_url = f"http://{resource_manager}"
-        self.namenode_url = namenode_url
-        namenode = namenode_url.removeprefix("http://")
-        files = client_configuration(filesystem=_FILESYSTEM, namenode=namenode, resource_manager=resource_manager)
+    def _namenode_times(self) -> Times | None:
+        profile = self._profile
+        times = Times(profile.namenode_takeover, 0.0, profile.daemon_down, profile.namenode_start)
+        return times if self._ha else None
+
+    def _publish(self, directory: Path, yarn: YarnServers, namenodes: Pair) -> None:
+        self.resource_manager_url = f"http://{yarn.managers.addresses[0]}"
+        self.namenode_url = f"http://{namenodes.addresses[0]}"
+        files = client_configuration(
+            filesystem=self._filesystem, namenodes=namenodes.addresses, resource_managers=yarn.managers.addresses
+        )
         write_configuration(directory / "conf", files)
         _write_programs(directory / "bin")
         self.environment = {
             "HADOOP_CONF_DIR": str(directory / "conf"),
             "HADOOP_USER_NAME": self.user,
-            "YARNSERVE_SANDBOX": f"{self.resource_manager_url}/sandbox",
+            "YARNSERVE_SANDBOX": f"http://{yarn.control.address}/sandbox",
         }
 
     def _break_down(self, error: Exception) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 from yarnserve.sandbox import definition
 from yarnserve.sandbox.answers import Refusal, refuse
 from yarnserve.sandbox.application import Application
-from yarnserve.sandbox.cluster import Cluster
+from yarnserve.sandbox.cluster import Cluster, Struck
 from yarnserve.sandbox.definition import Document, component_of
 from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.master import ApplicationMaster
@@ -74,6 +74,8 @@ class Services:
         stored = self._definitions[user, name] = Definition(document)
         diagnostics = f"Service {name} version {document['version']} saved."
         if not is_saved_only:
+            if self.cluster.strikes_saved():
+                raise Struck
             diagnostics = f"Application ID: {self._submit(user, stored, now, refusal=500).id}"
         return {"uri": f"/v1/services/{name}", "diagnostics": diagnostics, "state": "ACCEPTED"}
 

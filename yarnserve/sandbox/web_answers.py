@@ -55,34 +55,74 @@ def html_not_found() -> web.Response:
     return text(page, 404, "text/html;charset=utf-8")
 
 
-def error_page(status: int) -> web.Response:
-    """Answer as Jetty does for a servlet that is not there or does not start."""
-    page = f"<html>\n<head><title>Error {status}</title></head>\n<body><h2>HTTP ERROR {status}</h2></body>\n</html>\n"
+def error_page(status: int, reason: str = "") -> web.Response:
+    """Answer as Jetty does for a servlet that is not there, does not start, or refuses with *reason*."""
+    words = f"{status} {reason}".strip()
+    page = f"<html>\n<head><title>Error {words}</title></head>\n<body><h2>HTTP ERROR {words}</h2></body>\n</html>\n"
     return text(page, status, "text/html;charset=iso-8859-1")
 
 
-class Server:
-    """A web server on a free port of *host*, known at once; *on_breakdown* hears of what no handler expected.
+class Listener:
+    """A web application on a free port of *host*, known at once; it can die and come back there.
 
     Raises:
         OSError: *host* cannot be bound.
     """
 
-    def __init__(self, host: str, on_breakdown: Callable[[Exception], None]) -> None:
+    def __init__(self, host: str, application: web.Application) -> None:
+        self._host = host
         self._socket = socket.create_server((host, 0))
         self.port: int = self._socket.getsockname()[1]
-        self.application = web.Application(middlewares=[_guard(on_breakdown)])
-        self._runner = web.AppRunner(self.application, access_log=None, shutdown_timeout=0.1)
+        self.application = application
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        self._site: web.SockSite | None = None
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return f"{self._host}:{self.port}"
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it answers."""
+        return self._site is not None
 
     async def start(self) -> None:
         """Begin to answer."""
         await self._runner.setup()
-        await web.SockSite(self._runner, self._socket).start()
+        await self.revive()
+
+    async def die(self) -> None:
+        """Break every connection off and refuse new ones, as the port of a killed process does."""
+        if self._site is None:
+            return
+        site, self._site = self._site, None
+        await site.stop()
+        for connection in self._runner.server.connections if self._runner.server else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+        # Bound, so that nobody else gets the port, and not listening, so that it is refused.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((self._host, self.port))
+
+    async def revive(self) -> None:
+        """Answer again."""
+        if self._site is None:
+            self._site = web.SockSite(self._runner, self._socket)
+            await self._site.start()
 
     async def stop(self) -> None:
         """Close everything."""
         await self._runner.cleanup()
         self._socket.close()
+
+
+class Server(Listener):
+    """A web server of YARN's; *on_breakdown* hears of what no handler expected."""
+
+    def __init__(self, host: str, on_breakdown: Callable[[Exception], None]) -> None:
+        super().__init__(host, web.Application(middlewares=[_guard(on_breakdown)]))
 
 
 def _guard(on_breakdown: Callable[[Exception], None]) -> Any:

@@ -6,7 +6,10 @@ does not have (APPEND, checksums, ACLs, delegation tokens, `doas`, ...) answers 
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import posixpath
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import quote, unquote
@@ -14,10 +17,13 @@ from urllib.parse import quote, unquote
 from aiohttp import web
 
 from yarnserve.errors import YarnserveError
+from yarnserve.sandbox.election import Standing, Times
 from yarnserve.sandbox.hdfs_answers import PREFIX, RELEASE, html_page, json_answer, stream
 from yarnserve.sandbox.httpfs import HttpFs
 from yarnserve.sandbox.inodes import NamespaceError, file_not_found
 from yarnserve.sandbox.namespace import BLOCK_SIZE, Namespace, Status
+from yarnserve.sandbox.pair import Pair
+from yarnserve.sandbox.web_answers import Listener
 from yarnserve.sandbox.webhdfs_parameters import Parameters
 
 #: What a DataNode's message drags behind its first line: the NameNode's stack.
@@ -26,54 +32,70 @@ _STACK = (
     "\n\tat org.apache.hadoop.ipc.RPC$Server.call(RPC.java:1036)"
     "\n\tat org.apache.hadoop.ipc.Server$Handler.run(Server.java:2943)\n"
 )
+#: What a pair of NameNodes is called together.
+NAMESERVICE = "ns1"
+#: How often HttpFS and the DataNode look for an active NameNode, in seconds.
+_PAUSE = 0.02
+#: What a standby takes for the other category than its method says (real-hadoop-ha.md 5).
+_CATEGORIES = {"APPEND": "READ", "GETDELEGATIONTOKEN": "WRITE"}
+#: What a standby answers as an active one does: the DataNode finds the active one by itself.
+_ANYWHERE = {"CREATE", "GETHOMEDIRECTORY"}
+#: What only the sandbox does not know (see the module's docstring), by method: a standby refuses it like the rest.
+_ELSEWHERE = {
+    "GET": {
+        *("LISTSTATUS_BATCH", "GETQUOTAUSAGE", "GETFILECHECKSUM", "CHECKACCESS", "GETACLSTATUS", "GETXATTRS"),
+        *("GETTRASHROOT", "GETSERVERDEFAULTS", "GETSTORAGEPOLICY", "GET_BLOCK_LOCATIONS"),
+        "GETDELEGATIONTOKEN",
+    },
+    "PUT": {"SETOWNER", "SETTIMES", "SETREPLICATION"},
+    "POST": {"APPEND", "TRUNCATE"},
+    "DELETE": set[str](),
+}
+_STANDBY_PAGE = "https://s.apache.org/sbnn-error"
 _BAD_REQUEST = {"IllegalArgumentException", "UnsupportedOperationException", "InvalidPathException"}
 
 Handler: TypeAlias = Callable[[str, Parameters], web.Response]
+Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Transfer: TypeAlias = Callable[[web.Request, str, Parameters], Awaitable[web.StreamResponse]]
 
 
 class HdfsServers:
-    """A NameNode, a DataNode and an HttpFS on free ports of *host*, in the running event loop.
+    """A NameNode or a pair of them, a DataNode and an HttpFS on free ports of *host*, in the running event loop.
 
     Args:
         namespace: what they serve.
         host: address to bind, also the one in redirects.
         release: the Apache release to imitate.
+        times: of a fail-over; None is a single NameNode.
+        clock: seconds since the epoch.
     """
 
-    def __init__(self, namespace: Namespace, *, host: str = "127.0.0.1", release: tuple[int, ...] = RELEASE) -> None:
+    def __init__(
+        self,
+        namespace: Namespace,
+        *,
+        host: str = "127.0.0.1",
+        release: tuple[int, ...] = RELEASE,
+        times: Times | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._namespace = namespace
         self._release = release
         self._host = host
-        self._runners: list[web.AppRunner] = []
+        self._times = times
+        self._clock = clock
+        self._listeners: list[Listener] = []
         self.namenode_url = ""
         self.httpfs_url = ""
 
     async def start(self) -> None:
-        """Bind all sockets and fill `namenode_url` and `httpfs_url` (``http://host:port``).
+        """Bind all sockets and fill `namenode_url`, that of the first, and `httpfs_url` (``http://host:port``).
 
         Raises:
             YarnserveError: *host* cannot be bound.
         """
-        rpc_address = f"{self._host}:8020"
-        datanode = await self._serve(_DataNode(self._namespace, rpc_address, self._release).answer)
-        namenode = _NameNode(self._namespace, rpc_address, datanode, self._release)
-        self.namenode_url = await self._serve(namenode.answer)
-        self.httpfs_url = await self._serve(HttpFs(self._namespace, self._release).answer)
-
-    async def stop(self) -> None:
-        """Close all sockets."""
-        while self._runners:
-            await self._runners.pop().cleanup()
-
-    async def _serve(self, answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> str:
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", answer)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        self._runners.append(runner)
         try:
-            await web.TCPSite(runner, self._host, 0).start()
+            await self._start()
         except OSError as error:
             await self.stop()
             raise YarnserveError(
@@ -82,14 +104,62 @@ class HdfsServers:
                 why=str(error),
                 fix="use an address of this machine",
             ) from error
-        port = runner.addresses[0][1]
-        return f"http://{self._host}:{port}"
+
+    async def _start(self) -> None:
+        is_pair, release = self._times is not None, self._release
+        rpc_address = NAMESERVICE if is_pair else f"{self._host}:8020"
+        namenodes = [self._listener() for _ in range(2 if is_pair else 1)]
+        self.namenodes = Pair(namenodes, self._times or Times(0, 0, 0, 0), self._clock)
+        datanode = self._listener()
+        _route(datanode, self._when_active(_DataNode(self._namespace, rpc_address, release).answer))
+        for index, listener in enumerate(namenodes):
+            url = f"http://{datanode.address}"
+            standing = functools.partial(self.namenodes.standing, index)
+            _route(listener, _NameNode(self._namespace, rpc_address, url, release, standing).answer)
+        httpfs = self._listener()
+        _route(httpfs, self._when_active(HttpFs(self._namespace, release).answer))
+        for listener in self._listeners:
+            await listener.start()
+        self.namenode_url = f"http://{namenodes[0].address}"
+        self.httpfs_url = f"http://{httpfs.address}"
+
+    async def stop(self) -> None:
+        """Close all sockets."""
+        while self._listeners:
+            await self._listeners.pop().stop()
+
+    def _listener(self) -> Listener:
+        listener = Listener(self._host, web.Application())
+        self._listeners.append(listener)
+        return listener
+
+    def _when_active(self, answer: Answer) -> Answer:
+        """Let *answer* wait for an active NameNode, as a DataNode and HttpFS do (real-hadoop-ha.md 5)."""
+
+        async def wait(request: web.Request) -> web.StreamResponse:
+            while self.namenodes.active is None:
+                await asyncio.sleep(_PAUSE)
+            return await answer(request)
+
+        return wait
+
+
+def _route(listener: Listener, answer: Answer) -> None:
+    listener.application.router.add_route("*", "/{path:.*}", answer)
 
 
 class _NameNode:
     """Metadata, and redirects to the DataNode."""
 
-    def __init__(self, namespace: Namespace, rpc_address: str, datanode_url: str, release: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        namespace: Namespace,
+        rpc_address: str,
+        datanode_url: str,
+        release: tuple[int, ...],
+        standing: Callable[[], Standing],
+    ) -> None:
+        self._standing = standing
         self._namespace = namespace
         self._release = release
         self._rpc_address = rpc_address
@@ -120,11 +190,23 @@ class _NameNode:
             return html_page(500, "Server Error", raw_path)
         method = "GET" if request.method == "HEAD" else request.method
         try:
+            self._refuse_unless_active(method, request.query.get("op", "").upper())
             parameters.refuse("doas", "delegation")
             handler = parameters.operation(method, self._operations.get(method, {}))
             return handler(unquote(raw_path[len(PREFIX) :]) or "/", parameters)
         except NamespaceError as error:
             return json_answer(_remote_exception(error), status=_status_of(error))
+
+    def _refuse_unless_active(self, method: str, operation: str) -> None:
+        """Refuse what a standby refuses, in its words; what nobody knows is refused as anywhere."""
+        if self._standing() is Standing.ACTIVE or operation in _ANYWHERE:
+            return
+        if self._standing() is Standing.STARTING:
+            raise NamespaceError("org.apache.hadoop.ipc.RetriableException", "NameNode still not started")
+        if operation in self._operations.get(method, ()) or operation in _ELSEWHERE.get(method, ()):
+            category = _CATEGORIES.get(operation, "READ" if method == "GET" else "WRITE")
+            words = f"Operation category {category} is not supported in state standby. Visit {_STANDBY_PAGE}"
+            raise NamespaceError("org.apache.hadoop.ipc.StandbyException", words)
 
     def _get_file_status(self, path: str, parameters: Parameters) -> web.Response:
         document = _file_status(self._namespace.status(path, user=parameters.user), path_suffix="")

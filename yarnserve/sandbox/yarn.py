@@ -1,19 +1,24 @@
-"""A ResourceManager and its NodeManagers as web servers over one cluster."""
+"""One ResourceManager or two, and their NodeManagers as web servers over one cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Set
+from random import Random
+from typing import Any
 
 from yarnserve.sandbox.cluster import Cluster
+from yarnserve.sandbox.election import Times
 from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.node import Node, Resource
 from yarnserve.sandbox.nodemanager import NodeApi
+from yarnserve.sandbox.pair import Pair
 from yarnserve.sandbox.profile import Profile
-from yarnserve.sandbox.resourcemanager import ClusterApi
+from yarnserve.sandbox.resourcemanager import ClusterApi, Seat
 from yarnserve.sandbox.runtime import NodeAddress, Runtime
 from yarnserve.sandbox.services import Home, Services
 from yarnserve.sandbox.services_api import ServicesApi
-from yarnserve.sandbox.web_answers import Server
+from yarnserve.sandbox.standby import Moment, StandbyFilter
+from yarnserve.sandbox.web_answers import Listener, Server
 
 #: The RPC port of the first NodeManager; it only exists in the nodes' names.
 _FIRST_RPC_PORT = 45454
@@ -33,6 +38,11 @@ class YarnServers:
         filesystem: fs.defaultFS.
         clock: seconds since the epoch.
         on_breakdown: hears of exceptions that no handler expected.
+        has_pair: whether there is a second ResourceManager, which takes over from one that dies.
+
+    Attributes:
+        managers: the ResourceManagers.
+        control: who answers the sandbox's own control paths; of a pair that is neither of the two.
 
     Raises:
         OSError: no free port.
@@ -50,8 +60,14 @@ class YarnServers:
         filesystem: str,
         clock: Callable[[], float],
         on_breakdown: Callable[[Exception], None],
+        has_pair: bool = False,
     ) -> None:
-        self._manager = Server(_HOST, on_breakdown)
+        servers = [Server(_HOST, on_breakdown) for _ in range(2 if has_pair else 1)]
+        self.control = Server(_HOST, on_breakdown) if has_pair else servers[0]
+        self._profile = profile
+        self._due: Moment | None = None
+        times = Times(profile.takeover, profile.loading, profile.daemon_down, 0.0)
+        self.managers = Pair(servers, times, clock)
         self._node_managers = [Server(_HOST, on_breakdown) for _ in range(nodes)]
         addresses = [
             NodeAddress(_HOST, _FIRST_RPC_PORT + index, server.port) for index, server in enumerate(self._node_managers)
@@ -59,18 +75,71 @@ class YarnServers:
         members = [Node(address, capacity, profile, runtime) for address in addresses]
         self.cluster = Cluster(members, profile, filesystem=filesystem, now=clock())
         self.cluster.faults |= faults
-        self.address = f"{_HOST}:{self._manager.port}"
-        ServicesApi(Services(self.cluster, home), profile, clock).add_to(self._manager.application)
-        ClusterApi(self.cluster, clock, f"http://{self.address}").add_to(self._manager.application)
+        self.cluster.strikes_saved = lambda: self._is_due(Moment.SAVED)
+        services = Services(self.cluster, home)
+        random = Random(0)
+        for index, server in enumerate(servers):
+            url = f"http://{server.address}"
+            if has_pair:
+                server.application.middlewares.append(self._filter(index, url, random))
+            ServicesApi(services, profile, clock).add_to(server.application)
+            seat = Seat(self.managers, index) if has_pair else None
+            ClusterApi(self.cluster, clock, url, seat).add_to(server.application)
+        ClusterApi(self.cluster, clock, f"http://{servers[0].address}").add_control_to(self.control.application)
         for node, server in zip(members, self._node_managers, strict=True):
             NodeApi(node, self.cluster.faults, self.cluster.started_at, clock).add_to(server.application)
 
     async def start(self) -> None:
         """Begin to answer."""
-        for server in (self._manager, *self._node_managers):
+        for server in self._servers:
             await server.start()
 
     async def stop(self) -> None:
         """Close everything."""
-        for server in (self._manager, *self._node_managers):
+        for server in self._servers:
             await server.stop()
+
+    async def advance(self, now: float) -> None:
+        """Do everything that is due by *now*."""
+        if await self.managers.advance(now):
+            self.cluster.recover(int(self.managers.started_at[self.managers.active or 0] * 1000), now)
+        self.cluster.advance(now)
+
+    async def fail_over(self, how: str, at: Moment = Moment.NOW) -> bool:
+        """End the active ResourceManager by ``kill`` or ``term``, now or *at* a later moment (then by ``kill``).
+
+        Returns:
+            Whether there is an active one, and another to take over.
+        """
+        if at is not Moment.NOW:
+            self._due = at
+            return self.managers.active is not None and len(self.managers.listeners) > 1
+        is_done = await self.managers.kill_active(self._profile.takeover_terminated if how == "term" else None)
+        if is_done:
+            self.cluster.lose_leader()
+        return is_done
+
+    @property
+    def _servers(self) -> list[Listener]:
+        own = [] if self.control in self.managers.listeners else [self.control]
+        return [*self.managers.listeners, *own, *self._node_managers]
+
+    def _is_due(self, moment: Moment) -> bool:
+        is_due = moment is self._due
+        if is_due:
+            self._due = None
+        return is_due
+
+    def _filter(self, index: int, url: str, random: Random) -> Any:
+        async def die() -> None:
+            await self.fail_over("kill")
+
+        return StandbyFilter(
+            url=url,
+            standing=lambda: self.managers.standing(index),
+            active_url=lambda: self.managers.active_url,
+            profile=self._profile,
+            is_due=self._is_due,
+            die=die,
+            random=random,
+        ).middleware
