@@ -21,6 +21,7 @@ from yarnserve.sandbox.profile import HADOOP_3_1_4, HADOOP_3_3_6, Profile
 
 QUICK = {
     "takeover": 0.6,
+    "takeover_terminated": 0.4,
     "loading": 0.2,
     "recovery": 0.2,
     "scheduling_wait": 0.3,

@@ -22,7 +22,8 @@ class Pair:
         self.listeners = tuple(listeners)
         self._election = Election(times)
         self._clock = clock
-        self.started_at = [clock() for _ in listeners]
+        # never in the same millisecond, because ids carry it
+        self.started_at = [clock() + 0.01 * index for index, _ in enumerate(listeners)]
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -40,7 +41,9 @@ class Pair:
         return "" if self.active is None else f"http://{self.addresses[self.active]}"
 
     def standing(self, index: int) -> Standing:
-        """Return what one of them is now."""
+        """Return what one of them is now; DOWN until it answers again, however late that is."""
+        if not self.listeners[index].is_alive:
+            return Standing.DOWN
         return self._election.standing(index, self._clock())
 
     def shown(self) -> list[dict[str, Any]]:
