@@ -177,6 +177,16 @@ _MEANINGS = (
 )
 
 
+def meanings() -> tuple[_Meaning, ...]:
+    """Return the table, in its order."""
+    return _MEANINGS
+
+
+def meaning_of(method: str, status: int, diagnostics: str) -> _Meaning | None:
+    """Return the row that decides, None for a refusal that the table does not know."""
+    return next((row for row in _MEANINGS if row.match(method, status, diagnostics)), None)
+
+
 def refusal(method: str, reply: Reply, what: str) -> YarnserveError:
     """Return what *reply*, no success, to a *method* below ``/app/v1/services`` means; *what* is its sentence."""
     document = _document(reply)
@@ -188,7 +198,8 @@ def refusal(method: str, reply: Reply, what: str) -> YarnserveError:
     diagnostics = diagnostics_of(reply)
     if not diagnostics:
         return _without_words(reply, document, what)
-    for meaning in _MEANINGS:
+    meaning = meaning_of(method, reply.status, diagnostics)
+    if meaning is not None:
         match = meaning.match(method, reply.status, diagnostics)
         if match:
             fix = meaning.fix.format(**{name: first_line(text) for name, text in match.groupdict("").items()})

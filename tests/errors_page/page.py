@@ -1,0 +1,118 @@
+"""docs/errors.md: every error that service.yaml, render and YARN's answers can end in, as the command line prints it.
+
+    python -m tests.errors_page.page > docs/errors.md
+
+Each section is made by the code that raises the errors; nothing of it is written by hand.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import redirect_stderr
+
+from tests.errors_page.samples import HADOOPS, REFUSALS, SPECS
+from yarnserve import errors
+from yarnserve.cli.output import print_error
+from yarnserve.config import Flags, resolve
+from yarnserve.errors import YarnserveError
+from yarnserve.hadoop.session import Reply
+from yarnserve.judge.explain import RULES
+from yarnserve.records.version import Version
+from yarnserve.render.service import ClusterFacts, render
+from yarnserve.spec.loader import parse_spec
+from yarnserve.yarn.refusals import refusal
+
+_URL = "http://rm:8088/app/v1/services"
+
+_HEAD = """\
+# Errors, and what to do
+
+Made by `python -m tests.errors_page.page`, held by `tests/errors_page`. Every error says what, and as far as they are
+known where, why, fix and the next command; exit statuses are in [README](../README.md#when-something-is-wrong).
+"""
+
+
+def shown(error: YarnserveError) -> str:
+    """Return *error* as the command line prints it, as a block of Markdown."""
+    written = io.StringIO()
+    with redirect_stderr(written):
+        print_error(error)
+    lines = written.getvalue().rstrip().splitlines()
+    return "".join(f"    {line}\n" for line in lines)
+
+
+def classes() -> Iterator[str]:
+    """Yield a row for each class of error."""
+    for value in vars(errors).values():
+        if isinstance(value, type) and issubclass(value, YarnserveError):
+            meaning = (value.__doc__ or "").strip().splitlines()[0]
+            yield f"| {value.__name__} | {value.exit_status} | {meaning} |"
+
+
+def spec_mistake(text: str) -> YarnserveError:
+    """Return what *text* as a service.yaml ends in."""
+    try:
+        parse_spec(text, file="service.yaml", read_text=lambda name: "")
+    except YarnserveError as error:
+        return error
+    raise AssertionError(f"this is no mistake:\n{text}")
+
+
+def render_refusal(text: str, version: str) -> YarnserveError:
+    """Return why a Hadoop of *version* cannot do what *text* says."""
+    spec = parse_spec(text, file="service.yaml", read_text=lambda name: "")
+    try:
+        render(spec, ClusterFacts(Version.parse(version), {}))
+    except YarnserveError as error:
+        return error
+    raise AssertionError(f"Hadoop {version} takes this:\n{text}")
+
+
+def yarn_refusal(method: str, status: int, diagnostics: str) -> YarnserveError:
+    """Return what a refusal of the services API means."""
+    body = json.dumps({"diagnostics": diagnostics}).encode()
+    return refusal(method, Reply(status, "", "application/json", body, _URL), "YARN refused it")
+
+
+def missing_configuration() -> YarnserveError:
+    """Return what a command says that finds no cluster."""
+    try:
+        resolve(Flags(), {"HADOOP_CONF_DIR": "/nonexistent"})
+    except YarnserveError as error:
+        return error
+    raise AssertionError("a cluster was found")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def page() -> str:
+    """Return the whole page."""
+    parts = [_HEAD, "\n## Kinds\n\n| error | exit status | |\n|---|---:|---|\n"]
+    parts += [f"{row}\n" for row in classes()]
+    parts.append("\n## No cluster is configured\n\n" + shown(missing_configuration()))
+    parts.append("\n## Mistakes in service.yaml\n\nAll of a file at once, each with its line.\n")
+    parts += [f"\n{shown(spec_mistake(text))}" for text in SPECS]
+    parts.append("\n## What this Hadoop cannot do\n")
+    parts += [f"\n{shown(render_refusal(text, version))}" for version, text in HADOOPS]
+    parts.append("\n## Refusals of YARN's services API\n\n`why` is YARN's own first line; `fix` is ours.\n")
+    for method, status, diagnostics in REFUSALS:
+        parts.append(f"\n{method} {status}:\n\n{shown(yarn_refusal(method, status, diagnostics))}")
+    parts.append(
+        "\n## Ends and waits of containers\n\nThe table of `yarnserve explain`, which `status` and `launch --wait` "
+        "use too. The first row that fits decides; *sign* is searched in the diagnostics and the server's log.\n\n"
+        "| exit codes | sign | class | cause | fix |\n|---|---|---|---|---|\n"
+    )
+    for rule in RULES:
+        codes = ", ".join(map(str, rule.codes))
+        sign = f"`{_cell(rule.pattern)}`" if rule.pattern else ""
+        found = rule.explanation
+        parts.append(f"| {codes} | {sign} | {found.kind.value} | {_cell(found.cause)} | {_cell(found.fix)} |\n")
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    print(page(), end="")

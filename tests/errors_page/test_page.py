@@ -1,0 +1,23 @@
+"""docs/errors.md is what the code prints, and leaves no row of its tables out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.errors_page.page import page
+from tests.errors_page.samples import REFUSALS
+from yarnserve.yarn.refusals import meaning_of, meanings
+
+_PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
+
+
+def test_the_page_is_what_is_printed() -> None:
+    """Whoever changes an error's words makes the page anew."""
+    assert _PAGE.read_text(encoding="utf-8") == page(), "python -m tests.errors_page.page > docs/errors.md"
+
+
+def test_every_refusal_is_shown() -> None:
+    """Each row of the table of refusals has a sample that only this row decides."""
+    shown = [meaning_of(*sample) for sample in REFUSALS]
+    assert None not in shown
+    assert [row for row in meanings() if row not in shown] == []
