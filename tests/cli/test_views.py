@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.cli.conftest import Service, Shell
+from tests.support import wait_until
 
 
 def line_with(process: subprocess.Popen[str], text: str) -> str:
@@ -28,6 +29,8 @@ def line_with(process: subprocess.Popen[str], text: str) -> str:
 def test_yaml_and_json_are_one_document(shared: Service, yarnserve: Shell) -> None:
     """Both formats of every view say the same, apart from what a moment changes."""
     views = (("status", shared.name), ("list",), ("events", shared.name), ("history", shared.name), ("config", "show"))
+    # Until then YARN's own words change from look to look.
+    wait_until(lambda: yarnserve("status", shared.name, "-o", "json").document["state"] == "STABLE")
     for arguments in views:
         as_json = yarnserve(*arguments, "-o", "json").document
         as_yaml = yaml.safe_load(yarnserve(*arguments, "-o", "yaml").stdout)
