@@ -58,12 +58,13 @@ class Shell:
         )
         return Ran(run.returncode, run.stdout, run.stderr)
 
-    def start(self, *arguments: str, terminal: int | None = None) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, terminal: int | None = None, stdin: int | None = None) -> subprocess.Popen[str]:
         """Start a command and leave it running; *terminal* is what it shows its output on, else it is piped."""
         return subprocess.Popen(
             [sys.executable, "-m", "yarnserve", *arguments],
             env={**_bare_environment(), **self.environment},
             cwd=self.directory,
+            stdin=stdin,
             stdout=subprocess.PIPE if terminal is None else terminal,
             stderr=subprocess.PIPE if terminal is None else terminal,
             text=True,

@@ -88,6 +88,21 @@ def test_watch_fits_the_window_as_it_is_now(shared: Service, yarnserve: Shell) -
     os.close(terminal)
 
 
+def test_a_wrong_answer_destroys_nothing_and_is_no_interruption(shared: Service, yarnserve: Shell) -> None:
+    """Whoever types something else than the name on a terminal is told that nothing was changed, with status 2."""
+    terminal, inside = pty.openpty()
+    asked = yarnserve.start("destroy", shared.name, terminal=inside, stdin=inside)
+    os.write(terminal, b"other\n")
+    assert asked.wait(timeout=20) == 2
+    told = os.read(terminal, 65536).decode()
+    while "nothing was changed" not in told:
+        told += os.read(terminal, 65536).decode()
+    assert "interrupted" not in told
+    assert yarnserve("status", shared.name).status == 0
+    os.close(inside)
+    os.close(terminal)
+
+
 def test_watch_ends_when_the_service_is_gone(own: Service, yarnserve: Shell) -> None:
     """Destroying what somebody watches ends the watch with exit status 5."""
     watching = yarnserve.start("status", own.name, "--watch", "-o", "yaml")

@@ -141,14 +141,14 @@ def with_connection(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_settings(connected)
 
 
-def confirm(question: str, *, yes: bool, typed: str = "") -> None:
-    """Ask before something that cannot be undone; without a terminal only ``--yes`` will do.
+def confirm(question: str, *, yes: bool, typed: str) -> None:
+    """Ask before something that cannot be undone, to be answered with *typed*.
 
-    With *typed*, the answer must be that very word.
+    Without a terminal only ``--yes`` will do.
 
     Raises:
-        UsageError: nobody can be asked.
-        click.Abort: the answer was no.
+        UsageError: nobody can be asked, or the answer was another.
+        click.Abort: Ctrl-C, or the end of the input, in place of an answer.
     """
     from yarnserve.errors import UsageError
 
@@ -156,7 +156,6 @@ def confirm(question: str, *, yes: bool, typed: str = "") -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError(question.rstrip("?") + ": nobody can be asked here", fix="say --yes")
-    if not typed:
-        click.confirm(question, abort=True, err=True)
-    elif click.prompt(f"{question} Type {typed} to confirm", err=True, default="", show_default=False) != typed:
-        raise click.Abort()
+    answer = click.prompt(f"{question} Type {typed} to confirm", err=True, default="", show_default=False)
+    if answer != typed:
+        raise UsageError("nothing was changed", why=f"the answer was not {typed}")
