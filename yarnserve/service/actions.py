@@ -37,6 +37,7 @@ from yarnserve.service.connection import Connection
 from yarnserve.service.lease import Lease
 from yarnserve.service.look import newest_application, no_service, require_instance
 from yarnserve.service.means import Decision, Means, means_for
+from yarnserve.service.placing import require_placement
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.service.store import Saved, ServiceStore
 from yarnserve.spec.endpoints import instance_number, most_replicas
@@ -103,12 +104,14 @@ class Actions:
         its size, is stopped and removed first.
 
         Raises:
-            ConfigurationError: a replica's host name would be longer than Docker takes.
+            ConfigurationError: a replica's host name would be longer than Docker takes, or the cluster obeys no
+                placement constraints and *spec* needs them.
             NotFoundError: a model has no version on HDFS; TF Serving would wait for one for ever, ports closed.
             ConflictError: without *replace*: the name is another service's or that of a leftover definition, or the
                 running service differs in more than its size.
         """
         self._require_hostname(spec, spec.replicas)
+        require_placement(self.connection, spec, self._narrate)
         for model in spec.models:
             require_version(self.connection.storage_at(model.base_path), hdfs_path(model.base_path))
         rendered = render(spec, ClusterFacts(self.connection.hadoop_version(), self.connection.settings.hdfs_client))

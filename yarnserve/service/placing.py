@@ -1,0 +1,57 @@
+"""Whether YARN can place a service's replicas, looked at before it is launched.
+
+YARN takes placement constraints that nothing obeys and more replicas than hosts for them, and says nothing: the
+service stays STARTED for ever (yarn-services.md 3, 8). What is certain is refused, what may change is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from yarnserve.errors import ConfigurationError, YarnserveError
+from yarnserve.judge import doctor as judge
+from yarnserve.records.doctor import Check, Outcome
+from yarnserve.service.connection import Connection
+from yarnserve.service.examine import needs_of
+from yarnserve.spec.model import ServiceSpec
+
+
+def require_placement(connection: Connection, spec: ServiceSpec, narrate: Callable[[str], None]) -> None:
+    """Refuse *spec* where its placement constraints are switched off; tell what else keeps replicas waiting.
+
+    Only services with constraints cost the two reads. Too few hosts, or a label that no node has, are told and not
+    refused: nodes come and go, and the replicas that fit do run.
+
+    Raises:
+        ConfigurationError: the ResourceManager says that it has no placement constraint handler.
+    """
+    needs = needs_of(spec)
+    if not needs.constrained:
+        return
+    try:
+        properties = connection.cluster.configuration()
+    except YarnserveError:
+        # Where /conf is closed to us, nobody but the admin knows.
+        properties = None
+    handler = judge.placement(needs, properties)
+    if handler.outcome is Outcome.FAILED:
+        raise ConfigurationError(handler.what, where=_field(spec), why=handler.why, fix=handler.fix)
+    nodes = connection.cluster.nodes()
+    candidates = [node for node in nodes if not needs.node_label or needs.node_label in node.labels]
+    label = judge.label(needs.node_label, nodes)
+    # Without a node of the label there are too few hosts as well: one word about it is enough.
+    hosts = () if label.outcome is Outcome.FAILED else (judge.hosts(needs, candidates),)
+    for check in (handler, label, *hosts):
+        if check.outcome in (Outcome.WARNING, Outcome.FAILED):
+            narrate(_told(check))
+
+
+def _told(check: Check) -> str:
+    return f"warning: {check.what}: {check.why}; {check.fix}"
+
+
+def _field(spec: ServiceSpec) -> str:
+    """Name the field that made a constraint necessary."""
+    if spec.placement.node_label is not None or spec.placement.spread:
+        return "placement"
+    return "ports.per_replica"
