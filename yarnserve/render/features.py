@@ -44,21 +44,9 @@ def _feature(name: str, firsts: str, source: str) -> Feature:
 
 
 SERVICES = _feature("restart_policy and placement_policy", "3.1.1", "yarn-services.md 7")
-ENTRYPOINT = _feature("running the image's ENTRYPOINT", "3.1.1", "yarn-services.md 5.1, 7")
-CLIENT_CONFIG = _feature("docker_client_config", "3.1.1", "yarn-services.md 2, 7")
-STATIC_FILES = _feature("configuration files of type STATIC and ARCHIVE", "3.1.1", "yarn-services.md 2, 7")
-EXPRESS_UPGRADE = _feature("express and cancelled upgrades", "3.1.2 3.2.0", "yarn-services.md 7")
-OPTIONAL_MOUNT_MODE = _feature("mounts without a mode", "3.1.2 3.2.0", "yarn-services.md 5.2")
-TMPFS = _feature("tmpfs mounts", "3.1.2 3.2.0", "yarn-services.md 5.2")
 PORTS_MAPPING = _feature("port mappings of a bridge network", "3.1.2 3.2.1 3.3.0", "yarn-services.md 5.2")
 DECOMMISSION = _feature("decommissioning single instances", "3.1.3 3.2.1", "yarn-services.md 2, 7")
-SERVICE_DEPENDENCIES = _feature("dependencies on other services", "3.2.0", "yarn-services.md 7")
-FILE_VISIBILITY = _feature("visibility of configuration files", "3.3.0", "yarn-services.md 2, 7")
-RESOURCE_TAGS = _feature("attributes and tags of resources", "3.3.0", "yarn-services.md 2, 7")
-DOCKER_RUNTIME = _feature("a Docker runtime of one's own choice", "3.3.0", "yarn-services.md 5.2")
-SPACED_ARGUMENTS = _feature("spaces between ENTRYPOINT arguments", "3.3.0", "yarn-services.md 5.1")
 SIGNALS = _feature("signals to containers", "3.3.0", "real-hadoop.md 7, item 15: absent in 3.1.4, present in 3.3.6")
-AM_PORT_RANGE = _feature("yarn.service.am.client.port-range", "3.3.1", "yarn-services.md 4.3")
 IMAGE_DIGEST = _feature("image digests (name@sha256:...)", "3.3.5 3.4.0", "yarn-services.md 5.2, 7")
 
 #: Every feature above.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -528,6 +529,39 @@ def test_any_tree_gives_a_spec_or_a_spec_error(tree: dict[str, Any]) -> None:
     """Known fields with any content give a spec or problems that all have a line."""
     outcome = outcome_of(yaml.safe_dump({**yaml.safe_load(MINIMAL), **tree}))
     assert isinstance(outcome, ServiceSpec) or all(problem.line for problem in outcome.problems)
+
+
+NEW_FIELDS = [
+    "serving.flags",
+    "serving.batching",
+    "env",
+    "mounts",
+    "placement",
+    "placement.node_label",
+    "placement.spread",
+    "lifetime",
+    "readiness",
+    "entrypoint",
+    "registry_credentials",
+    "supervise",
+    *[f"supervise.{field.name}" for field in fields(SupervisePolicy)],
+]
+
+
+@given(field=st.sampled_from(NEW_FIELDS), value=_trees | st.text() | st.lists(st.text(":/arow, $"), max_size=3))
+def test_any_value_of_a_field_is_taken_or_refused_by_its_name(field: str, value: Any) -> None:
+    """Whatever stands in one field of a sound file, each problem is that field's, with its line."""
+    document = yaml.safe_load(FIXED)
+    *parents, name = field.split(".")
+    section = document
+    for parent in parents:
+        section = section.setdefault(parent, {})
+    section[name] = value
+    outcome = outcome_of(yaml.safe_dump(document))
+    if not isinstance(outcome, ServiceSpec):
+        for problem in outcome.problems:
+            assert problem.field.split(".")[0] == field.split(".")[0], problem
+            assert problem.line
 
 
 @given(specs())
