@@ -49,7 +49,7 @@ def test_constraints_that_nothing_obeys_are_refused_before_yarn_hears_of_them(sp
 
 
 def test_launch_looks_before_it_sends() -> None:
-    """The refused launch leaves no application and no definition behind."""
+    """The refused launch made no application."""
     with Sandbox(user="alice") as shipped, connection_to(shipped) as connection:
         with pytest.raises(ConfigurationError, match="switched off"):
             Actions(connection).launch(SPREAD)
