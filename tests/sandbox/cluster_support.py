@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 from tests.support import wait_until
 from yarnserve.sandbox import binding
 from yarnserve.sandbox.cluster import Cluster
+from yarnserve.sandbox.docker import DockerHost
 from yarnserve.sandbox.node import Node, Resource
 from yarnserve.sandbox.profile import HADOOP_3_1_4, Profile
 from yarnserve.sandbox.runtime import Check, Launch, NodeAddress
@@ -94,12 +95,18 @@ class AnyHome:
 class Lab:
     """A cluster of two nodes and its services, with a clock that only the test moves."""
 
-    def __init__(self, *, capacity: Resource | None = None, profile: Profile = HADOOP_3_1_4) -> None:
+    def __init__(
+        self,
+        *,
+        capacity: Resource | None = None,
+        profile: Profile = HADOOP_3_1_4,
+        docker: DockerHost | None = None,
+    ) -> None:
         self.now = START
         self.runtime = ScriptedRuntime()
         capacity = capacity or Resource(8192, 16, 0)
         self.nodes = [
-            Node(NodeAddress("localhost", 45454 + index, 8042 + index), capacity, profile, self.runtime)
+            Node(NodeAddress("localhost", 45454 + index, 8042 + index), capacity, profile, self.runtime, docker)
             for index in (0, 1)
         ]
         self.cluster = Cluster(self.nodes, profile, filesystem="hdfs://localhost:8020", now=self.now)

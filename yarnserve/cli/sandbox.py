@@ -40,6 +40,8 @@ GRACE = 5.0
 @click.option("--memory", type=click.IntRange(min=1), default=8192, show_default=True, help="MiB of each NodeManager.")
 @click.option("--vcores", type=click.IntRange(min=1), default=16, show_default=True, help="Of each NodeManager.")
 @click.option("--ha", is_flag=True, help="Two ResourceManagers and two NameNodes, one of each a standby.")
+@click.option("--image", "images", multiple=True, metavar="NAME:TAG", help="A Docker image; no others are there.")
+@click.option("--trusted", multiple=True, metavar="REGISTRY", help="docker.trusted.registries; no others are.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME", help="What is wrong with it; several may be.")
 @click.argument("command", metavar="[-- CMD...]", nargs=-1, type=click.UNPROCESSED)
 def sandbox(
@@ -52,6 +54,8 @@ def sandbox(
     memory: int,
     vcores: int,
     ha: bool,
+    images: tuple[str, ...],
+    trusted: tuple[str, ...],
     faults: tuple[str, ...],
     command: tuple[str, ...],
 ) -> int:
@@ -78,6 +82,8 @@ def sandbox(
         faults=faults,
         simulated=simulated,
         ha=ha,
+        images=images,
+        trusted_registries=trusted,
     ) as running:
         if command:
             return _run(running, command)

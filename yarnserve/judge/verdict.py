@@ -142,7 +142,8 @@ def _judge_model(model: ModelObservation, observation: Observation, died: Explan
     if model.contact is Contact.UNREACHABLE:
         return Verdict(Health.FAILING, f"{address} cannot be reached: {model.error}")
     if model.contact is Contact.TIMED_OUT:
-        return Verdict(Health.FAILING, f"{address} accepts and does not answer: {model.error}")
+        fix = "if it stays so, it hangs, and YARN does not see that: yarnserve restart NAME --replica R replaces it"
+        return Verdict(Health.FAILING, f"{address} accepts and does not answer: {model.error}", fix)
     if model.contact is Contact.BROKEN:
         return Verdict(Health.FAILING, f"{address} gives no usable answer: {model.error}")
     if model.http_status != 200:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 
 from yarnserve.sandbox.application import Application
 from yarnserve.sandbox.definition import GPU, Document
@@ -104,6 +105,8 @@ class Cluster:
         """Do everything that is due by *now*."""
         self._now = now
         for node in self._nodes:
+            if node.docker.lacks_mount != (Fault.DOCKER_MOUNTS in self.faults):
+                node.docker = replace(node.docker, lacks_mount=not node.docker.lacks_mount)
             if self.ails(node):
                 node.lose_containers(now)
             node.advance(now)

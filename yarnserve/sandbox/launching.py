@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 
 from yarnserve.sandbox.definition import Document
 from yarnserve.sandbox.node import NodeContainer
 from yarnserve.sandbox.runtime import Launch, NodeAddress
-from yarnserve.sandbox.tokens import SubstitutionError, substitute
+from yarnserve.sandbox.tokens import substitute
 
 _ENTRYPOINT_MODE = "YARN_CONTAINER_RUNTIME_DOCKER_RUN_OVERRIDE_DISABLE"
 _LOCALE = {"LANGUAGE": "en_US.UTF-8", "LANG": "en_US.UTF-8", "LC_ALL": "en_US.UTF-8"}
@@ -60,22 +61,31 @@ def build_launch(
 ) -> Launch:
     """Replace the tokens in *component*'s environment and launch command.
 
-    A Docker artifact is launched as a plain process: the sandbox has no Docker and only records the image. Its
-    ENTRYPOINT mode has no command to run here, and fails.
+    A Docker artifact is launched as a plain process, because the sandbox has no Docker. In ENTRYPOINT mode the launch
+    command is a list of arguments with commas, without a shell: of an image's ENTRYPOINT, which is taken to be
+    tensorflow_model_server, where the first is a flag.
 
     Raises:
-        SubstitutionError: a token's value cannot be used, or only the image knows what to run.
+        SubstitutionError: a token's value cannot be used.
     """
     environment: dict[str, str] = {}
     known = dict(tokens)
     for name, value in component["configuration"]["env"].items():
         environment[name] = known[name] = substitute(value, known)
-    if environment.get(_ENTRYPOINT_MODE, "").lower() == "true":
-        raise SubstitutionError("The sandbox has no Docker: it cannot run an image's ENTRYPOINT")
+    overrides = environment.get(_ENTRYPOINT_MODE, "").lower() != "true"
     environment |= {**_LOCALE, "LOG_DIR": "<LOG_DIR>", "HADOOP_USER_NAME": user, "WORK_DIR": "$PWD"}
     command = substitute(component.get("launch_command", ""), known)
-    command = f"{command} 1><LOG_DIR>/stdout.txt 2><LOG_DIR>/stderr.txt "
-    return Launch(container_id, application_id, user, node, command, environment)
+    command = f"{command if overrides else _arguments(command)} 1><LOG_DIR>/stdout.txt 2><LOG_DIR>/stderr.txt "
+    artifact = component.get("artifact") or {}
+    image = artifact.get("id", "") if artifact.get("type") == "DOCKER" else ""
+    return Launch(container_id, application_id, user, node, command, environment, image, overrides)
+
+
+def _arguments(listed: str) -> str:
+    """Return ENTRYPOINT arguments as a command of the shell."""
+    arguments = [argument.strip() for argument in listed.split(",")]
+    entry_point = ["tensorflow_model_server"] if arguments[0].startswith("-") else []
+    return f"exec {shlex.join([*entry_point, *arguments])}"
 
 
 def shown_address(component: Document, instance: str, service: str, container: NodeContainer) -> tuple[str, str]:

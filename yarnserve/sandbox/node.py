@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from yarnserve.sandbox.docker import DockerHost, DockerLaunch, DockerRefusal
 from yarnserve.sandbox.profile import Profile
 from yarnserve.sandbox.runtime import Launch, NodeAddress, Runtime
 from yarnserve.sandbox.states import NodeContainerState
@@ -24,6 +25,12 @@ NODE_LOST = -100
 KILLED_BY_MASTER = -105
 #: These are not retried in place: success, and death by KILL and TERM.
 NEVER_RETRIED = (0, 128 + signal.SIGKILL, 128 + signal.SIGTERM)
+#: Reported states of a Docker container that has ended and is being cleaned up, before 3.3 (golden docker-3.1.4).
+_CLEANING = (
+    NodeContainerState.EXITED_WITH_SUCCESS,
+    NodeContainerState.EXITED_WITH_FAILURE,
+    NodeContainerState.CLEANED_UP_AFTER_KILL,
+)
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,10 @@ class NodeContainer:
             if now >= self._due:
                 self._start(self.launch, now)
             return
+        if self.state in _CLEANING:
+            if now >= self._due:
+                self._complete(now)
+            return
         code = self.node.runtime.poll(self.handle)
         if code is not None:
             self._exited(code, now)
@@ -119,7 +130,7 @@ class NodeContainer:
         self._end(NODE_LOST, "Container released on a *lost* node", signal.SIGKILL, now)
 
     def _end(self, code: int, words: str, number: int, now: float) -> None:
-        if self.completed or self.state is NodeContainerState.KILLING:
+        if self.completed or self.state is NodeContainerState.KILLING or self.state in _CLEANING:
             return
         self.diagnostics += f"{_stamp(now)}{words}\n"
         self.exit_code = code
@@ -127,7 +138,8 @@ class NodeContainer:
             self._complete(now)
             return
         self.state = NodeContainerState.KILLING
-        self._due = now + self.node.profile.kill_delay
+        profile = self.node.profile
+        self._due = now + (profile.docker_kill_delay if self.launch.image else profile.kill_delay)
         self.node.runtime.kill(self.handle, number)
 
     def signal(self, number: int, now: float) -> None:
@@ -146,22 +158,44 @@ class NodeContainer:
         self._complete(now)
 
     def _start(self, launch: Launch, now: float) -> None:
+        refusal = self.node.refusal(launch, self.resource.gpus)
+        if refusal is not None:
+            self.started_at = self.started_at or now
+            diagnostics = refusal.diagnostics(self.id, _stamp(now))
+            self._failed(refusal.code, diagnostics, self.node.profile.docker_failure_cleanup, now)
+            return
         self.handle = self.node.runtime.start(launch)
         self.state = NodeContainerState.RUNNING
         self.started_at = self.started_at or now
 
     def _exited(self, code: int, now: float) -> None:
+        cleanup = self.node.profile.docker_cleanup
         if self.state is NodeContainerState.KILLING:
-            self._complete(now)
+            stamp = _stamp(now)
+            self.diagnostics += (
+                f"{stamp}Container killed on request. Exit code is {code}\n"
+                f"{stamp}Container exited with a non-zero exit code {code}. \n"
+            )
+            self._clean_up(NodeContainerState.CLEANED_UP_AFTER_KILL, cleanup, now)
             return
+        self._failed(code, self._explanation(code, now) if code != 0 else "", cleanup, now)
+
+    def _failed(self, code: int, diagnostics: str, cleanup: float, now: float) -> None:
+        """Take in an end that nobody asked for, of the process or of its launch."""
         self.exit_code = code
-        if code != 0:
-            self.diagnostics += self._explanation(code, now)
+        self.diagnostics += diagnostics
         if self._retries(code, now):
             self.state = NodeContainerState.RELAUNCHING
             self._due = now + max(self.retry.interval, self.node.profile.retry_interval_floor)
-        else:
+            return
+        ended = NodeContainerState.EXITED_WITH_FAILURE if code else NodeContainerState.EXITED_WITH_SUCCESS
+        self._clean_up(ended, cleanup, now)
+
+    def _clean_up(self, state: NodeContainerState, seconds: float, now: float) -> None:
+        if self.launch is None or not self.launch.image or seconds <= 0:
             self._complete(now)
+            return
+        self.state, self._due = state, now + seconds
 
     def _retries(self, code: int, now: float) -> bool:
         if code in NEVER_RETRIED:
@@ -193,13 +227,25 @@ class NodeContainer:
 
 
 class Node:
-    """A NodeManager with *capacity*; a container holds its resource until it is over."""
+    """A NodeManager with *capacity*; a container holds its resource until it is over.
 
-    def __init__(self, address: NodeAddress, capacity: Resource, profile: Profile, runtime: Runtime) -> None:
+    Attributes:
+        docker: what its Docker has and allows; may be changed at any time.
+    """
+
+    def __init__(
+        self,
+        address: NodeAddress,
+        capacity: Resource,
+        profile: Profile,
+        runtime: Runtime,
+        docker: DockerHost | None = None,
+    ) -> None:
         self.address = address
         self.capacity = capacity
         self.profile = profile
         self.runtime = runtime
+        self.docker = docker or DockerHost()
         self.containers: dict[str, NodeContainer] = {}
         #: What the containers that are not over hold; counted as they come and go, since every placement asks.
         self.used = Resource()
@@ -235,6 +281,15 @@ class Node:
         container.user, container.application_id = user, application_id
         container.state, container.started_at = NodeContainerState.RUNNING, now
         return container
+
+    def refusal(self, launch: Launch, gpus: int) -> DockerRefusal | None:
+        """Return how the node's Docker ends *launch* before its process runs, None when it starts."""
+        if not launch.image:
+            return None
+        wanted = DockerLaunch(
+            launch.container_id, launch.application_id, launch.user, launch.image, gpus, launch.overrides
+        )
+        return self.docker.refusal(wanted)
 
     def lose_containers(self, now: float) -> None:
         """End every container that is not over."""

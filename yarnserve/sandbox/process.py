@@ -23,6 +23,9 @@ from urllib.parse import urlsplit
 from yarnserve.sandbox.launch_script import launch_script
 from yarnserve.sandbox.runtime import Check, Launch
 
+#: What Docker and the kernel do to all of a container, whatever its processes think of it.
+_UNMASKABLE = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT)
+
 _GATED = "read -r && exec /bin/bash launch_container.sh </dev/null"
 
 _WATCHDOG = """
@@ -66,6 +69,7 @@ class ProcessRuntime:
         self._inherited = inherited
         self._watchdog = _Watchdog()
         self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._isolated: set[int] = set()
         # one thread carries out all readiness checks of a service, so a hanging one delays them all
         self._probes = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-readiness")
 
@@ -87,6 +91,8 @@ class ProcessRuntime:
         )
         self._watchdog.tell("add", process.pid)
         self._running[process.pid] = process
+        if launch.image:
+            self._isolated.add(process.pid)
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(b"\n")
@@ -104,10 +110,14 @@ class ProcessRuntime:
         return code if code >= 0 else 128 - code
 
     def kill(self, handle: subprocess.Popen[bytes], signal: int) -> None:
-        """Send *signal* to the whole group."""
-        if handle.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
+        """Send *signal* to the whole group, or as Docker delivers it (see :class:`runtime.Launch`)."""
+        if handle.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if handle.pid not in self._isolated or signal in _UNMASKABLE:
                 os.killpg(handle.pid, signal)
+            elif _handles(handle.pid, signal):
+                os.kill(handle.pid, signal)
 
     def address(self, handle: subprocess.Popen[bytes]) -> tuple[str, str]:
         """Return the loopback address and this machine's name."""
@@ -141,6 +151,7 @@ class ProcessRuntime:
             os.killpg(process.pid, signal.SIGKILL)
         self._watchdog.tell("drop", process.pid)
         del self._running[process.pid]
+        self._isolated.discard(process.pid)
         process.wait()
 
     def _work(self, launch: Launch) -> Path:
@@ -149,6 +160,16 @@ class ProcessRuntime:
 
     def _logs(self, application_id: str, container_id: str) -> Path:
         return self._directory / "nm-logs" / application_id / container_id
+
+
+def _handles(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal; where there is no /proc to tell, it has."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return True
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
 def _passes(check: Check, ip: str) -> bool:

@@ -36,6 +36,9 @@ class Profile:
         finished_linger: the same for SUCCEEDED, and for FAILED of components that are never restarted.
         completed_linger: how long a NodeManager remembers a container that has ended.
         kill_delay: yarn.nodemanager.sleep-delay-before-sigkill.ms: from TERM to KILL.
+        docker_kill_delay: the same for a Docker container: ``docker stop`` before 3.3 (docker-on-yarn-observed.md).
+        docker_cleanup: how long a Docker container that has ended stays short of DONE, before 3.3.
+        docker_failure_cleanup: the same for one whose launch has failed.
         retry_max: default of yarn.service.container-failure.retry.max; -1 is for ever.
         retry_interval: default of yarn.service.container-failure.retry-interval-ms.
         retry_interval_floor: yarn.nodemanager.container-retry-minimum-interval-ms.
@@ -73,6 +76,9 @@ class Profile:
     finished_linger: float = 0.5
     completed_linger: float = 1.0
     kill_delay: float = 0.25
+    docker_kill_delay: float = 10.0
+    docker_cleanup: float = 0.2
+    docker_failure_cleanup: float = 5.0
     retry_max: int = -1
     retry_interval: float = 30.0
     retry_interval_floor: float = 1.0
@@ -167,6 +173,9 @@ HADOOP_3_3_6 = Profile(
     version="3.3.6",
     revision="1be78238728da9266a4f88195058f08fd012bf9c by ubuntu source checksum 5652179ad55f76cb287d9c633bb53bbd",
     built_on="2023-06-18T08:22Z",
+    docker_kill_delay=0.25,
+    docker_cleanup=0.0,
+    docker_failure_cleanup=0.0,
     retry_max=10,
     retry_validity=600.0,
 )
@@ -174,6 +183,9 @@ HADOOP_3_4_2 = Profile(
     version="3.4.2",
     revision="84e8b89ee2ebe6923691205b9e171badde7a495c by ahmarsu source checksum fa94c67d4b4be021b9e9515c9b0f7b6",
     built_on="2025-08-20T10:30Z",
+    docker_kill_delay=0.25,
+    docker_cleanup=0.0,
+    docker_failure_cleanup=0.0,
     retry_max=10,
     retry_validity=600.0,
 )

@@ -2,9 +2,11 @@
 
 Outside Hadoop's paths there is ``POST /sandbox/containers/{id}/kill?signal=9``: send a signal (default 9) to all
 processes of a container, as an out-of-memory killer or an admin on the node would. It answers 204, or 404 for a
-container that does not run. An ApplicationMaster's container dies of any signal. ``PUT`` and ``DELETE
-/sandbox/faults/{name}`` turn a fault of :mod:`faults` on and off (204, or 404 for a name that is none), and ``GET
-/sandbox/faults`` lists those that are on.
+container that does not run. An ApplicationMaster's container dies of any signal. ``/pause`` and ``/unpause`` in place
+of ``/kill`` are Docker's: all of the container's processes stand still, and YARN sees nothing of it.
+
+``PUT`` and ``DELETE /sandbox/faults/{name}`` turn a fault of :mod:`faults` on and off (204, or 404 for a name that is
+none), and ``GET /sandbox/faults`` lists those that are on.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from yarnserve.sandbox.application import Application
 from yarnserve.sandbox.cluster import Cluster
 from yarnserve.sandbox.election import Standing
 from yarnserve.sandbox.faults import faults_of
+from yarnserve.sandbox.node import NodeContainer
 from yarnserve.sandbox.pair import Pair
 from yarnserve.sandbox.states import NodeContainerState
 from yarnserve.sandbox.web_answers import answer, bad_request, not_found, text, user_of, wrapped
@@ -85,6 +88,8 @@ class ClusterApi:
         """Route the sandbox's own paths."""
         router = application.router
         router.add_post("/sandbox/containers/{id}/kill", self._signal)
+        router.add_post("/sandbox/containers/{id}/pause", self._pause)
+        router.add_post("/sandbox/containers/{id}/unpause", self._pause)
         router.add_get("/sandbox/faults", self._faults)
         router.add_put("/sandbox/faults/{name}", self._switch_fault)
         router.add_delete("/sandbox/faults/{name}", self._switch_fault)
@@ -185,11 +190,22 @@ class ClusterApi:
         wanted, number = request.match_info["id"], request.query.get("signal", "9")
         if not number.isdecimal() or not 0 < int(number) < 65:
             raise Refusal(400, {"error": f"signal={number}: not a signal number"})
+        self._running(wanted).signal(int(number), self._clock())
+        return web.Response(status=204)
+
+    async def _pause(self, request: web.Request) -> web.Response:
+        container = self._running(request.match_info["id"])
+        if container.launch is None:
+            raise Refusal(404, {"error": f"{container.id} is an ApplicationMaster's: nothing to pause"})
+        number = signal.SIGSTOP if request.path.endswith("/pause") else signal.SIGCONT
+        container.signal(number, self._clock())
+        return web.Response(status=204)
+
+    def _running(self, wanted: str) -> NodeContainer:
         container = next((each for each in self._cluster.containers() if each.id == wanted), None)
         if container is None or container.state is not NodeContainerState.RUNNING:
             raise Refusal(404, {"error": f"{wanted} does not run"})
-        container.signal(int(number), self._clock())
-        return web.Response(status=204)
+        return container
 
     async def _faults(self, request: web.Request) -> web.Response:
         return answer(sorted(fault.value for fault in self._cluster.faults))

@@ -30,7 +30,12 @@ class NodeAddress:
 
 @dataclass(frozen=True)
 class Launch:
-    """Everything a runtime needs to start one container; tokens in *command* and *environment* are replaced."""
+    """Everything a runtime needs to start one container; tokens in *command* and *environment* are replaced.
+
+    With an *image* it is a Docker container: its first process, as PID 1 of its own, gets no signal but KILL that it
+    has no handler for, and the others get none at all. *overrides* says that YARN's launch script replaces the
+    image's ENTRYPOINT.
+    """
 
     container_id: str
     application_id: str
@@ -38,6 +43,8 @@ class Launch:
     node: NodeAddress
     command: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    image: str = ""
+    overrides: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Runtime(Protocol):
         """Return the exit code as a NodeManager reports it (128 + signal), or None while it runs."""
 
     def kill(self, handle: Any, signal: int) -> None:
-        """Send *signal* to all processes of the container; none is left is not an error."""
+        """Send *signal* to the container (see :class:`Launch`), STOP and CONT to all of it; none left is no error."""
 
     def address(self, handle: Any) -> tuple[str, str]:
         """Return ip and host name of the container."""

@@ -19,6 +19,7 @@ from types import TracebackType
 
 from yarnserve.errors import YarnserveError
 from yarnserve.sandbox.configuration import client_configuration, write_configuration
+from yarnserve.sandbox.docker import DockerHost
 from yarnserve.sandbox.election import Times
 from yarnserve.sandbox.failover import Failover
 from yarnserve.sandbox.faults import faults_of
@@ -45,7 +46,8 @@ _SHARE = 4
 class Sandbox:
     """A ResourceManager, NodeManagers and HDFS on free ports of this machine; a context manager.
 
-    Services run as real local processes, Docker components too: their image is recorded and not used. Leaving the
+    Services run as real local processes, Docker components too: their image decides only
+    whether they start (see :mod:`docker`). Leaving the
     context kills them all; when this process is killed they die as well, and only the temporary directory is left.
 
     Args:
@@ -60,6 +62,8 @@ class Sandbox:
         faults: names of what is wrong from the start (see :mod:`faults`).
         simulated: containers are state only, and no process stands behind them (see :mod:`simulated`).
         ha: whether there are two ResourceManagers and two NameNodes, of which one each is active.
+        images: the Docker images that there are; without any, every image is there.
+        trusted_registries: docker.trusted.registries of the nodes; without any, every registry is trusted.
 
     Attributes:
         resource_manager_url: base URL of the first ResourceManager.
@@ -88,6 +92,8 @@ class Sandbox:
         faults: Iterable[str] = (),
         simulated: bool = False,
         ha: bool = False,
+        images: Iterable[str] = (),
+        trusted_registries: Iterable[str] = (),
     ) -> None:
         self.user = user or getpass.getuser()
         self.resource_manager_url = ""
@@ -103,6 +109,7 @@ class Sandbox:
         self._faults = faults_of(faults)
         self._simulated = simulated
         self._ha = ha
+        self._docker = DockerHost(frozenset(images) or None, frozenset(trusted_registries) or None)
         self._filesystem = f"hdfs://{NAMESERVICE}" if ha else _FILESYSTEM
         self.hadoop_version = profile.version
         self._breakdown: Exception | None = None
@@ -175,6 +182,7 @@ class Sandbox:
                 clock=time.time,
                 on_breakdown=self._break_down,
                 has_pair=self._ha,
+                docker=self._docker,
             )
             Failover(yarn, hdfs.namenodes).add_to(yarn.control.application)
             stack.push_async_callback(yarn.stop)

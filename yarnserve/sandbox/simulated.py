@@ -18,6 +18,7 @@ class Simulated:
     """One container that runs until it is told to end."""
 
     exit_code: int | None = None
+    is_docker: bool = False
 
 
 class SimulatedRuntime:
@@ -31,7 +32,7 @@ class SimulatedRuntime:
 
     def start(self, launch: Launch) -> Simulated:
         """Call the container running."""
-        handle = self._running[launch.container_id] = Simulated()
+        handle = self._running[launch.container_id] = Simulated(is_docker=bool(launch.image))
         return handle
 
     def poll(self, handle: Simulated) -> int | None:
@@ -39,8 +40,9 @@ class SimulatedRuntime:
         return handle.exit_code
 
     def kill(self, handle: Simulated, number: int) -> None:
-        """End it as a process without handlers ends; other signals change nothing."""
-        if handle.exit_code is None and number in _DEADLY:
+        """End it as a process without handlers ends, in Docker by KILL alone; other signals change nothing."""
+        deadly = (signal.SIGKILL,) if handle.is_docker else _DEADLY
+        if handle.exit_code is None and number in deadly:
             handle.exit_code = 128 + number
 
     def exit(self, container_id: str, code: int) -> None:

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from yarnserve.sandbox.cluster import Cluster
+from yarnserve.sandbox.docker import DockerHost
 from yarnserve.sandbox.election import Times
 from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.node import Node, Resource
@@ -39,6 +40,7 @@ class YarnServers:
         clock: seconds since the epoch.
         on_breakdown: hears of exceptions that no handler expected.
         has_pair: whether there is a second ResourceManager, which takes over from one that dies.
+        docker: what Docker on the nodes has and allows; None is everything.
 
     Attributes:
         managers: the ResourceManagers.
@@ -61,6 +63,7 @@ class YarnServers:
         clock: Callable[[], float],
         on_breakdown: Callable[[Exception], None],
         has_pair: bool = False,
+        docker: DockerHost | None = None,
     ) -> None:
         servers = [Server(_HOST, on_breakdown) for _ in range(2 if has_pair else 1)]
         self.control = Server(_HOST, on_breakdown) if has_pair else servers[0]
@@ -72,7 +75,7 @@ class YarnServers:
         addresses = [
             NodeAddress(_HOST, _FIRST_RPC_PORT + index, server.port) for index, server in enumerate(self._node_managers)
         ]
-        members = [Node(address, capacity, profile, runtime) for address in addresses]
+        members = [Node(address, capacity, profile, runtime, docker) for address in addresses]
         self.cluster = Cluster(members, profile, filesystem=filesystem, now=clock())
         self.cluster.faults |= faults
         self.cluster.strikes_saved = lambda: self._is_due(Moment.SAVED)

@@ -14,7 +14,7 @@ from yarnserve.errors import (
 from yarnserve.judge.explain import Kind, explain_exit, explain_text
 from yarnserve.judge.listening import listens
 from yarnserve.judge.progress import Phase, Progress, judge_progress
-from yarnserve.records.replica import Contact, LastExit, Replica
+from yarnserve.records.replica import Contact, Health, LastExit, Replica
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import Snapshot, look, newest_application, require_known
 from yarnserve.service.reading import Reader
@@ -69,12 +69,21 @@ def wait_until_live(
             raise WaitTimeoutError(
                 f"{name} is not live after {timeout:g} s",
                 why=_with_last_words(connection, snapshot, progress.reason),
-                fix=_fix_in_logs(connection, snapshot) or "give it more time with --timeout, or read its logs",
+                fix=_fix_in_logs(connection, snapshot)
+                or _fix_of_failing(snapshot)
+                or "give it more time with --timeout, or read its logs",
                 next=f"yarnserve logs {name}",
             )
         delay = FIRST_PAUSE if progress.reason != last_reason else min(LONGEST_PAUSE, delay * 1.5)
         last_reason = progress.reason
         pause(min(delay, max(0.0, ends - clock())))
+
+
+def _fix_of_failing(snapshot: Snapshot | None) -> str:
+    """What to change for a replica that fails, as its verdict has it; empty where none says."""
+    replicas = snapshot.replicas if snapshot is not None else ()
+    verdicts = (replica.verdict for replica in replicas)
+    return next((verdict.fix for verdict in verdicts if verdict.health is Health.FAILING and verdict.fix), "")
 
 
 def looks(
