@@ -12,7 +12,7 @@ from yarnserve.sandbox.definition import Document
 from yarnserve.sandbox.launching import address_tokens, build_launch, instance_tokens, service_tokens, shown_address
 from yarnserve.sandbox.node import Node, NodeContainer, Resource
 from yarnserve.sandbox.placement import unfit_nodes
-from yarnserve.sandbox.states import ComponentState, InstanceState, ServiceState
+from yarnserve.sandbox.states import ComponentState, InstanceState, NodeContainerState, ServiceState
 from yarnserve.sandbox.tokens import SubstitutionError
 
 if TYPE_CHECKING:
@@ -175,6 +175,9 @@ class ApplicationMaster:
     def _learn_address(self, component: Component, instance: Instance, now: float) -> None:
         container = instance.container
         if instance.address is not None or container is None or container.handle is None or container.completed:
+            return
+        if container.state is not NodeContainerState.RUNNING:
+            # a NodeManager tells no address while it waits to relaunch (golden 3.1.4, section default_crash)
             return
         if container.started_at is not None and now >= container.started_at + self.profile.address_delay:
             instance.address = shown_address(component.spec, instance.name, self.service["name"], container)

@@ -110,8 +110,13 @@ class Services:
         return {"diagnostics": diagnostics, "state": "ACCEPTED"}
 
     def flex(self, user: str, name: str, counts: dict[str, int | None], now: float) -> Document:
-        """Change numbers of instances; they are stored even when the service does not run (yarn-services.md 1.5)."""
+        """Change numbers of instances.
+
+        They are stored even when the service has ended (yarn-services.md 1.5), but not when it never started (golden
+        3.1.4, section saved).
+        """
         stored = self._stored(user, name)
+        self._require_started(name, stored)
         wanted = {}
         for component, count in counts.items():
             spec = component_of(stored.document, component)
@@ -131,6 +136,7 @@ class Services:
         spec = component_of(stored.document, component)
         if spec is None:
             raise refuse(500, f"Components [{component}] do not exist in app definition.")
+        self._require_started(name, stored, status=500)
         before, spec["number_of_containers"] = spec["number_of_containers"], count
         try:
             self._running(name, stored).flex({component: count}, now)
@@ -281,15 +287,18 @@ class Services:
         return stored
 
     def _running(self, name: str, stored: Definition) -> ApplicationMaster:
-        application = self._application(stored)
-        if application is None:
-            raise refuse(400, f"{name} appId is null, may be not submitted to YARN yet")
+        self._require_started(name, stored)
+        application = self.cluster.applications[stored.application_id]
         if application.is_between_attempts:
             raise refuse(500, NO_PORT)
         if application.master is None:
             state = application.state.value
             raise refuse(400, f"{name} is at {state} state, flex can only be invoked when service is running")
         return application.master
+
+    def _require_started(self, name: str, stored: Definition, status: int = 400) -> None:
+        if self._application(stored) is None:
+            raise refuse(status, f"{name} appId is null, may be not submitted to YARN yet")
 
     def _application(self, stored: Definition) -> Application | None:
         return self.cluster.applications.get(stored.application_id)

@@ -160,10 +160,12 @@ _MEANINGS = (
     _Meaning(
         "PUT",
         400,
-        "flex can (only|not) be invoked|appId is null",
+        "flex can (only|not) be invoked",
         ConflictError,
         "look at its state; YARN has stored the new number for its next start all the same",
     ),
+    # Not stored, whatever real-hadoop.md 7, item 12 says: the transcripts' service starts with its old number.
+    _Meaning("PUT", 400, "appId is null", ConflictError, "start it first: YARN has not stored the new number"),
     _Meaning("DELETE", 400, "doesn't exist", NotFoundError),
     _Meaning("DELETE", 400, "still running", RefusedError, "repeat: it is ending"),
     _Meaning("DELETE", 404, "", NotFoundError),
