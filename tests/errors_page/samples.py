@@ -69,6 +69,7 @@ REFUSALS = (
     ("PUT", 500, "serve2 does not exist !"),
     ("PUT", 400, "Service digits is already stopped"),
     ("PUT", 400, "Cannot flex: flex can only be invoked when the service is running"),
+    ("PUT", 400, "digits appId is null, may be not submitted to YARN yet"),
     ("DELETE", 400, "Service 'digits' doesn't exist at hdfs in directory /user/alice"),
     ("DELETE", 400, "Service digits is still running"),
     ("DELETE", 404, "Service digits not found"),

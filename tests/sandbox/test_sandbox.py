@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -171,8 +172,9 @@ def test_readiness_checks_look_at_the_process(quick: Sandbox, check: dict[str, A
     url = launch(quick, "checked", shell(command, readiness_check={**check, "properties": properties}))
     instance(quick, url)
     assert wait_for_state(url, "STARTED")["components"][0]["containers"][0]["state"] == "RUNNING_BUT_UNREADY"
-    script = log(instance(quick, url), "launch_container.sh")
-    work = next(line for line in script.splitlines() if line.startswith("export PWD=")).split('"')[1]
+    # The script is copied there by itself, once it runs.
+    found = wait_until(lambda: re.search(r'(?m)^export PWD="(.*)"$', log(instance(quick, url), "launch_container.sh")))
+    work = found[1]
     (Path(work).parent / "go").touch()
     wait_for_state(url, "STABLE")
     send("DELETE", url, **ALICE)

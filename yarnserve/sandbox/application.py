@@ -239,4 +239,7 @@ class Application:
     def _finish(self, state: AppState, final_status: str, diagnostics: str, now: float) -> None:
         self._state, self.final_status, self.diagnostics = state, final_status, diagnostics
         self.finished_at = self.attempts[-1].finished_at = now
+        master = self.attempts[-1].container
+        if state is AppState.FINISHED and master is not None:
+            master.leave(now)
         self.cluster.release_application(self.id, now)

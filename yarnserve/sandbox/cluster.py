@@ -174,8 +174,11 @@ class Cluster:
         return self.largest.gpus > 0
 
     def excess(self, resource: Resource) -> str:
-        """Return the ResourceManager's words for a request that no node could ever meet, empty for any other."""
+        """Return the words for a request that no node could ever meet; empty for any other, and before 3.3."""
+        if not self.profile.tells_excess:
+            return ""
         most = self.largest
+        configured = replace(most, gpus=2**63 - 1)
         types = [
             name
             for name, wanted, available in (
@@ -192,7 +195,7 @@ class Cluster:
             f"allowed allocation. Requested resource type=[{', '.join(types)}], Requested resource="
             f"{self._words(resource)}, maximum allowed allocation={self._words(most)}, please note that maximum "
             "allowed allocation is calculated by scheduler based on maximum resource of registered NodeManagers, "
-            f"which might be less than configured maximum allocation={self._words(most)}"
+            f"which might be less than configured maximum allocation={self._words(configured)}"
         )
 
     def release_application(self, application_id: str, now: float) -> None:

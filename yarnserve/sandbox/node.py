@@ -96,6 +96,7 @@ class NodeContainer:
         self.completed_at: float | None = None
         self.handle: Any = None
         self._due = now + node.profile.container_start
+        self._leaves = False
         self._failures: list[float] = []
 
     @property
@@ -105,7 +106,10 @@ class NodeContainer:
 
     def advance(self, now: float) -> None:
         """Start, relaunch, notice an exit, or make a kill final, as *now* demands."""
-        if self.completed or self.launch is None:
+        if self.completed:
+            return
+        if self.launch is None:
+            self._advance_master(now)
             return
         if self.state in (NodeContainerState.LOCALIZING, NodeContainerState.RELAUNCHING):
             if now >= self._due:
@@ -121,6 +125,19 @@ class NodeContainer:
         elif self.state is NodeContainerState.KILLING and now >= self._due:
             self.node.runtime.kill(self.handle, signal.SIGKILL)
 
+    def _advance_master(self, now: float) -> None:
+        if now < self._due:
+            return
+        if self._leaves:
+            self.complete(0, "", now)
+        elif self.state is NodeContainerState.LOCALIZING:
+            self.state = NodeContainerState.RUNNING
+
+    def leave(self, now: float) -> None:
+        """Let an ApplicationMaster that has unregistered end by itself, a moment later and with 0."""
+        self._leaves = True
+        self._due = now + self.node.profile.am_exit
+
     def kill(self, now: float) -> None:
         """End the container for good: TERM now, KILL after the profile's delay."""
         self._end(KILLED_BY_MASTER, "Container killed by the ApplicationMaster.", signal.SIGTERM, now)
@@ -130,7 +147,7 @@ class NodeContainer:
         self._end(NODE_LOST, "Container released on a *lost* node", signal.SIGKILL, now)
 
     def _end(self, code: int, words: str, number: int, now: float) -> None:
-        if self.completed or self.state is NodeContainerState.KILLING or self.state in _CLEANING:
+        if self.completed or self._leaves or self.state in (NodeContainerState.KILLING, *_CLEANING):
             return
         self.diagnostics += f"{_stamp(now)}{words}\n"
         self.exit_code = code
@@ -150,6 +167,14 @@ class NodeContainer:
             self.complete(128 + number, f"{_stamp(now)}Killed by external signal\n", now)
         else:
             self.node.runtime.kill(self.handle, number)
+
+    def command(self, name: str, number: int, now: float) -> None:
+        """Carry out a command of the cluster API, *name*, which sends signal *number* and tells so."""
+        if self.launch is not None:
+            to = f"to pid {getattr(self.handle, 'pid', 0)} as user {self.user} for container {self.id}"
+            signal_name = signal.Signals(number).name
+            self.diagnostics += f"{_stamp(now)}Sent signal {name} ({signal_name}) {to}, result=success\n"
+        self.signal(number, now)
 
     def complete(self, code: int, diagnostics: str, now: float) -> None:
         """End a container whose end no process tells: an ApplicationMaster, or a launch that failed before one."""
@@ -279,7 +304,7 @@ class Node:
         """Take *resource* for an ApplicationMaster, which the state machine itself plays."""
         container = self.place(container_id, resource, now)
         container.user, container.application_id = user, application_id
-        container.state, container.started_at = NodeContainerState.RUNNING, now
+        container.started_at = now
         return container
 
     def refusal(self, launch: Launch, gpus: int) -> DockerRefusal | None:

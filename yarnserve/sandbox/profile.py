@@ -21,6 +21,7 @@ class Profile:
         revision: commit, builder and checksum in the build version.
         built_on: date in the build version.
         am_start: from the allocation of an ApplicationMaster's container to its registration.
+        am_exit: from its unregistration to its end.
         am_memory_mb: default of yarn.service.am-resource.memory.
         am_max_attempts: default of yarn.resourcemanager.am.max-attempts.
         heartbeat: until the ApplicationMaster gets what it asked for, and hears that a container has ended.
@@ -61,6 +62,7 @@ class Profile:
     revision: str
     built_on: str
     am_start: float = 0.4
+    am_exit: float = 0.1
     am_memory_mb: int = 1024
     am_max_attempts: int = 2
     heartbeat: float = 0.1
@@ -132,6 +134,11 @@ class Profile:
     @property
     def has_signals(self) -> bool:
         """Whether containers take signals from the cluster API (real-hadoop.md 7, item 15)."""
+        return self.release >= (3, 3)
+
+    @property
+    def tells_excess(self) -> bool:
+        """Whether an application says that no node can hold its containers (golden docker-3.1.4, docker-3.3.6)."""
         return self.release >= (3, 3)
 
     @property

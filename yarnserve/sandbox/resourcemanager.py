@@ -232,7 +232,7 @@ class ClusterApi:
         if container is None:
             return text(f"Trying to signal an absent container {wanted}", 500, JSON)
         if container.state is NodeContainerState.RUNNING:
-            container.signal(_COMMANDS[command], self._clock())
+            container.command(command, _COMMANDS[command], self._clock())
         return text("", 200, JSON)
 
     def _find(self, request: web.Request) -> Application:
