@@ -9,9 +9,17 @@ from dataclasses import replace
 import pytest
 
 from tests.sandbox.cluster_support import Lab, component, send, service, wait_for_state
+from tests.sandbox.test_actions import spec
 from tests.sandbox.yarn_support import connection_to
 from tests.support import REPOSITORY, wait_until
-from yarnserve.errors import NotFoundError, RefusedError, RequestTimeoutError, UnreachableError, UsageError
+from yarnserve.errors import (
+    NotFoundError,
+    RefusedError,
+    RequestTimeoutError,
+    UnreachableError,
+    UsageError,
+    YarnserveError,
+)
 from yarnserve.judge.explain import Kind, explain_text
 from yarnserve.records.yarn import ServiceState
 from yarnserve.sandbox import Sandbox
@@ -19,7 +27,10 @@ from yarnserve.sandbox.answers import Refusal
 from yarnserve.sandbox.faults import MEANINGS, Fault
 from yarnserve.sandbox.node import NODE_LOST, Resource
 from yarnserve.sandbox.profile import HADOOP_3_1_4, HADOOP_3_3_6, Profile
+from yarnserve.service.actions import Actions
 from yarnserve.service.connection import Connection
+from yarnserve.service.waiting import wait_until_live
+from yarnserve.spec.model import Resources
 from yarnserve.yarn.resource_managers import ResourceManagers
 from yarnserve.yarn.services import ServicesApi
 
@@ -272,3 +283,27 @@ def test_clients_know_that_a_destroy_without_zookeeper_destroyed() -> None:
         assert "its definition is gone" in raised.value.fix
         with pytest.raises(NotFoundError):
             connection.services.get("svc")
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "cause", "fix"),
+    [
+        (0, 1, "ApplicationMaster itself failed", "yarnserve doctor"),
+        (2, 3, "more GPUs than any node has", "fewer GPUs per replica"),
+    ],
+    ids=["an unknown resource", "more than any node has"],
+)
+def test_a_launch_that_waits_tells_of_gpus_that_are_not_there(there: int, wanted: int, cause: str, fix: str) -> None:
+    """Where yarn.io/gpu is unknown the application fails without naming it; where it is scarce YARN says so."""
+    quick = replace(HADOOP_3_3_6, readiness_interval=0.2, am_start=0.1)
+    asks = replace(spec("gpus"), image="library/serving:1", resources=Resources(cpus=1, memory_mb=512, gpus=wanted))
+    with (
+        Sandbox(user="alice", profile=quick, gpus=there) as sandbox,
+        connection_to(sandbox) as connection,
+    ):
+        sandbox.upload(REPOSITORY / "examples" / "digits" / "model", "/models/digits")
+        Actions(connection).launch(asks)
+        with pytest.raises(YarnserveError) as raised:
+            wait_until_live(connection, "gpus", timeout=20)
+    assert cause in raised.value.why
+    assert fix in raised.value.fix

@@ -256,7 +256,6 @@ def test_left_out_steps_exist(version: str) -> None:
 def test_documented_counts(version: str) -> None:
     """docs/sandbox.md tells how many steps of each transcript are replayed, and why the others are not."""
     page = (REPOSITORY / "docs" / "sandbox.md").read_text(encoding="utf-8")
-    print(row(version))
     assert row(version) in page, f"put this into docs/sandbox.md: {row(version)}"
 
 
