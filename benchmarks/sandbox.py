@@ -13,8 +13,6 @@ import asyncio
 import getpass
 import http.client
 import json
-import os
-import platform
 import re
 import statistics
 import subprocess
@@ -26,8 +24,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from measuring import YARNSERVE, machine, verdict
 
-YARNSERVE = str(Path(sys.executable).with_name("yarnserve"))
 NODES = 100
 USER = getpass.getuser()
 MEDIAN_TARGET, MEMORY_TARGET = 20.0, 300.0
@@ -132,11 +130,6 @@ async def serve(body: bytes) -> None:
     await asyncio.Event().wait()
 
 
-def verdict(value: float, target: float) -> str:
-    """Return whether *value* is below *target*."""
-    return "met" if value < target else "missed"
-
-
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Measure the sandbox with thousands of simulated containers.")
@@ -166,10 +159,9 @@ def main() -> None:
         memory = resident(process)
     ours, theirs = statistics.median(a for a, _ in rounds), statistics.median(b for _, b in rounds)
     worst = statistics.quantiles((a for a, _ in rounds), n=100)[98]
-    gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     containers = arguments.services * arguments.replicas
     print(
-        f"{os.cpu_count()} cores, {gib:.0f} GiB of memory, Python {platform.python_version()}; {arguments.services} "
+        f"{machine()}; {arguments.services} "
         f"services, {containers} simulated containers, STABLE after {filled:.0f} s; {arguments.looks} looks each\n"
     )
     print("| ours | | peer | | target | |\n|---|---:|---|---:|---:|---|")

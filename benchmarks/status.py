@@ -12,20 +12,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from aiohttp import web
+from measuring import DIGITS, YARNSERVE, in_turn, run, times_head, times_row
 
-DIGITS = Path(__file__).resolve().parent.parent / "examples" / "digits"
-YARNSERVE = str(Path(sys.executable).with_name("yarnserve"))
 TARGET = 1.0
 FIRST_PORT, STRIDE = 18501, 10
 EXAMPLE = json.loads((DIGITS / "example.json").read_text(encoding="utf-8"))
@@ -64,15 +59,6 @@ async def play(replicas: int) -> None:
     await asyncio.Event().wait()
 
 
-def timed(command: Sequence[str]) -> float:
-    """Return the seconds that *command* takes; end the benchmark if it fails."""
-    began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return time.perf_counter() - began
-
-
 def launch(replicas: int, directory: Path) -> None:
     """Launch the service on the cluster we are in and wait until every replica is well."""
     spec = directory / "service.yaml"
@@ -81,12 +67,12 @@ def launch(replicas: int, directory: Path) -> None:
         f"serving: {{version: '2.6'}}\nreplicas: {replicas}\nresources: {{memory: 64m}}\n"
         f"ports: {{rest: {FIRST_PORT}, grpc: {FIRST_PORT - 1}}}\n"
     )
-    timed([YARNSERVE, "launch", str(spec)])
+    run([YARNSERVE, "launch", str(spec)])
     began = time.monotonic()
     status = [YARNSERVE, "status", "many", "--exit-status"]
     while subprocess.run(status, capture_output=True, check=False).returncode:
         if time.monotonic() - began > PATIENCE:
-            timed(status)
+            run(status)
 
 
 def inside(replicas: int, runs: int) -> None:
@@ -101,16 +87,12 @@ def inside(replicas: int, runs: int) -> None:
             launch(replicas, Path(directory))
         ours = [YARNSERVE, "status", "many", "--exit-status"]
         peer = [sys.executable, "-c", PEER, str(DIGITS / "example.json"), str(replicas)]
-        rounds = [(timed(ours), timed(peer)) for _ in range(runs + 1)][1:]
+        our_times, peer_times = in_turn(ours, peer, runs)
     finally:
         players.terminate()
         players.wait()
-    median, least = statistics.median(a for a, _ in rounds), min(a for a, _ in rounds)
-    others, fastest = statistics.median(b for _, b in rounds), min(b for _, b in rounds)
-    print(
-        f"| `yarnserve status` of {replicas} replicas | {median:.2f} | {least:.2f} | `requests`, one after the other | "
-        f"{others:.2f} | {fastest:.2f} | {TARGET:.2f} | {'met' if median < TARGET else 'missed'} |"
-    )
+    name = f"`yarnserve status` of {replicas} replicas"
+    print(times_row(name, our_times, "`requests`, one after the other", peer_times, TARGET))
 
 
 def main() -> None:
@@ -126,12 +108,7 @@ def main() -> None:
     elif arguments.inside:
         inside(arguments.replicas, arguments.runs)
     else:
-        gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-        print(
-            f"{os.cpu_count()} cores, {gib:.0f} GiB of memory, Python {platform.python_version()}, "
-            f"{arguments.runs} runs each; seconds\n"
-        )
-        print("| ours | median | min | peer | median | min | target | |\n|---|---:|---:|---|---:|---:|---:|---|")
+        print(times_head(arguments.runs), flush=True)
         own = [sys.executable, __file__, "--inside", "--replicas", str(arguments.replicas)]
         cluster = [YARNSERVE, "sandbox", "--simulated", "--nodes", "10", "--memory", "65536", "--vcores", "256"]
         cluster += ["--upload", f"{DIGITS / 'model'}:/models/digits", "--", *own, "--runs", str(arguments.runs)]

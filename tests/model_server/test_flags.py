@@ -67,4 +67,4 @@ def test_usage_names_every_flag() -> None:
 def test_any_command_line(arguments: list[str]) -> None:
     """Whatever stands on the command line, it is read or refused."""
     with suppress(UnparsableFlagError):
-        parse(arguments)
+        assert set(parse(arguments).unknown) <= set(arguments)

@@ -50,6 +50,7 @@ def test_serves_from_hdfs(tree: Namespace, environ: dict[str, str], tmp_path: Pa
         put_file(tree, "/models/digits/.incoming/model.tflite", MODEL.read_bytes(), "root")
         tree.rename("/models/digits/.incoming", "/models/digits/2", user="root")
         server.wait_for({"2": "AVAILABLE", "1": "END"})
+        assert "Loading servable version {name: digits version: 2}" in server.stderr.read_text()
 
 
 def test_waits_without_configuration(tmp_path: Path) -> None:

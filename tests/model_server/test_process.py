@@ -64,6 +64,7 @@ def test_a_new_version_replaces_the_old_one(tmp_path: Path) -> None:
         server.wait_for({"1": "AVAILABLE"})
         add_version(base, "2")
         server.wait_for({"2": "AVAILABLE", "1": "END"})
+        assert server.process.poll() is None
 
 
 def failed_start(server: Server) -> str:
@@ -100,6 +101,7 @@ def test_shared_grpc_port(tmp_path: Path) -> None:
         first.wait_for({"1": "AVAILABLE"})
         with started(tmp_path / "b", str(tmp_path / "model"), grpc_port=first.grpc_port) as second:
             second.wait_for({"1": "AVAILABLE"})
+            assert first.process.poll() is None
 
 
 def test_taken_rest_port(tmp_path: Path) -> None:

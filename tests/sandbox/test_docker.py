@@ -14,10 +14,11 @@ from tests.sandbox.cluster_support import Lab, component, send, service, wait_fo
 from tests.support import wait_until
 from yarnserve.judge.explain import Kind, explain_exit
 from yarnserve.sandbox import Sandbox
-from yarnserve.sandbox.docker import DockerHost, DockerLaunch
+from yarnserve.sandbox.docker import DockerHost
 from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.node import NodeContainer, Resource
 from yarnserve.sandbox.profile import HADOOP_3_1_4, HADOOP_3_3_6, Profile
+from yarnserve.sandbox.runtime import Launch, NodeAddress
 from yarnserve.sandbox.states import NodeContainerState
 
 OLD_AND_NEW = pytest.mark.parametrize("profile", [HADOOP_3_1_4, HADOOP_3_3_6], ids=["3.1.4", "3.3.6"])
@@ -174,7 +175,12 @@ def test_a_killed_process_is_told_as_137_and_replaced() -> None:
 def test_trust_goes_by_what_stands_before_the_name(image: str, trusted: set[str] | None, is_trusted: bool) -> None:
     """A prefix of whole parts of the name; ``library`` is for images without a registry."""
     host = DockerHost(trusted=None if trusted is None else frozenset(trusted))
-    assert (host.refusal(DockerLaunch("c", "a", "alice", image, gpus=0)) is None) is is_trusted
+    assert (host.refusal(launch_of(image), gpus=0) is None) is is_trusted
+
+
+def launch_of(image: str, *, overrides: bool = True) -> Launch:
+    """A launch of *image*."""
+    return Launch("c", "a", "alice", NodeAddress("localhost", 45454, 8042), "run", image=image, overrides=overrides)
 
 
 @pytest.mark.parametrize(
@@ -184,15 +190,15 @@ def test_trust_goes_by_what_stands_before_the_name(image: str, trusted: set[str]
 def test_an_image_without_a_tag_is_the_latest(image: str, is_there: bool) -> None:
     """A colon before the last slash is a registry's port."""
     host = DockerHost(images=frozenset(["a/base", "x:1"]))
-    assert (host.refusal(DockerLaunch("c", "a", "alice", image, gpus=0)) is None) is is_there
+    assert (host.refusal(launch_of(image), gpus=0) is None) is is_there
 
 
 def test_an_untrusted_entry_point_starts_without_its_mounts() -> None:
     """It needs no launch script; with a GPU it is refused all the same."""
-    launch = DockerLaunch("c", "a", "alice", "other/base:1", gpus=0, overrides=False)
+    launch = launch_of("other/base:1", overrides=False)
     host = DockerHost(trusted=frozenset(["local"]))
-    assert host.refusal(launch) is None
-    refused = host.refusal(replace(launch, gpus=1))
+    assert host.refusal(launch, gpus=0) is None
+    refused = host.refusal(launch, gpus=1)
     assert refused is not None
     assert refused.code == 29
 

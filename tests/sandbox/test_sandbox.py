@@ -144,7 +144,7 @@ def test_end_of_a_container_takes_its_whole_group(quick: Sandbox) -> None:
     url = launch(quick, "family", shell("sleep 600 & echo \\$! >&2; exec sleep 0.5"))
     pid = int(wait_until(lambda: first_log(quick)))
     wait_until(lambda: not alive(pid))
-    send("DELETE", url, **ALICE)
+    assert send("DELETE", url, **ALICE).status == 200
 
 
 def test_stop_ends_processes_that_ignore_term(quick: Sandbox) -> None:

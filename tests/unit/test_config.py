@@ -370,4 +370,5 @@ def test_any_settings_file_is_settings_or_our_error(tmp_path_factory: pytest.Tem
     directory = tmp_path_factory.getbasetemp()
     (directory / ".yarnserve.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
     with contextlib.suppress(ConfigurationError):
-        resolve(Flags(resource_manager="rm"), {}, default_conf_dir=NOWHERE, directory=directory)
+        found = resolve(Flags(resource_manager="rm"), {}, default_conf_dir=NOWHERE, directory=directory)
+        assert found.resource_managers == ("http://rm:8088",)

@@ -20,7 +20,7 @@ class Cluster:
     """A ResourceManager with its nodes; *filesystem* is fs.defaultFS, *now* its start and the ids' time stamp.
 
     Attributes:
-        faults: what is wrong with it now; may be changed at any time.
+        faults: what is wrong with it and its nodes now; may be changed at any time, in place.
         epoch: how often another ResourceManager has taken over; part of container ids.
         strikes_saved: told between the save of a definition and the submission; says whether to die there, once.
     """
@@ -28,6 +28,8 @@ class Cluster:
     def __init__(self, nodes: Sequence[Node], profile: Profile, *, filesystem: str, now: float) -> None:
         self._nodes = tuple(nodes)
         self.faults: set[Fault] = set()
+        for node in self._nodes:
+            node.faults = self.faults
         self.profile = profile
         self.filesystem = filesystem
         self.started_at = now
@@ -105,8 +107,6 @@ class Cluster:
         """Do everything that is due by *now*."""
         self._now = now
         for node in self._nodes:
-            if node.docker.lacks_mount != (Fault.DOCKER_MOUNTS in self.faults):
-                node.docker = replace(node.docker, lacks_mount=not node.docker.lacks_mount)
             if self.ails(node):
                 node.lose_containers(now)
             node.advance(now)

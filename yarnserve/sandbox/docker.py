@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from yarnserve.sandbox.runtime import Launch
+
 #: ``docker run`` failed: there is no such image.
 NO_IMAGE = 7
 #: container-executor refused to call Docker.
@@ -19,18 +21,6 @@ NO_PROGRAM = 127
 _MAIN = "main : command provided 4\nmain : run as user is yarnjob\nmain : requested yarn user is {user}\n"
 _CREATING = "Creating script paths...\nCreating local dirs...\n"
 _MOUNT = "Error constructing docker command, docker error code=16, error message='Mount access error'\n"
-
-
-@dataclass(frozen=True)
-class DockerLaunch:
-    """What decides whether a Docker container starts: *overrides* is YARN's launch script in place of an ENTRYPOINT."""
-
-    container_id: str
-    application_id: str
-    user: str
-    image: str
-    gpus: int
-    overrides: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,19 +51,20 @@ class DockerHost:
         images: the images that can be run, ``repository:tag``; without a tag, it is ``latest``. None: any.
         trusted: ``docker.trusted.registries``: what stands before an image's first slash; ``library`` is for those
             without one. None: all are trusted.
-        lacks_mount: whether a path of ``docker.allowed.ro-mounts`` does not exist on the nodes.
     """
 
     images: frozenset[str] | None = None
     trusted: frozenset[str] | None = None
-    lacks_mount: bool = False
 
-    def refusal(self, launch: DockerLaunch) -> DockerRefusal | None:
-        """Return how *launch* ends before a process runs, None when nothing is in its way."""
-        if self.lacks_mount:
+    def refusal(self, launch: Launch, gpus: int, *, lacks_mount: bool = False) -> DockerRefusal | None:
+        """Return how *launch*, with *gpus*, ends before a process runs, None when nothing is in its way.
+
+        *lacks_mount*: a path of ``docker.allowed.ro-mounts`` does not exist on the node.
+        """
+        if lacks_mount:
             return DockerRefusal(REFUSED, _MOUNT, f"{_MAIN.format(user=launch.user)}{_CREATING}", "")
         if not self._trusts(launch.image):
-            refused = _untrusted(launch)
+            refused = _untrusted(launch, gpus)
             if refused is not None:
                 return refused
         if self.images is not None and _tagged(launch.image) not in {_tagged(image) for image in self.images}:
@@ -91,7 +82,7 @@ def _tagged(image: str) -> str:
     return image if ":" in image.rpartition("/")[2] or "@" in image else f"{image}:latest"
 
 
-def _missing(launch: DockerLaunch) -> DockerRefusal:
+def _missing(launch: Launch) -> DockerRefusal:
     pid_file = f"/data/nm-local/nmPrivate/{launch.application_id}/{launch.container_id}/{launch.container_id}.pid"
     output = (
         f"{_MAIN.format(user=launch.user)}{_CREATING}Getting exit code file...\nChanging effective user to root...\n"
@@ -100,12 +91,12 @@ def _missing(launch: DockerLaunch) -> DockerRefusal:
     return DockerRefusal(NO_IMAGE, "", output, "Last 4096 bytes of stderr.txt :\n\n")
 
 
-def _untrusted(launch: DockerLaunch) -> DockerRefusal | None:
+def _untrusted(launch: Launch, gpus: int) -> DockerRefusal | None:
     """Without its mounts: no launch script (127); with a GPU, no runtime either (29); an ENTRYPOINT needs neither."""
     told = f"image: {launch.image} is not trusted.\n"
     dropped = f"{told}Disable mount volume for untrusted image\n"
     output = f"{_MAIN.format(user=launch.user)}{_CREATING}"
-    if launch.gpus:
+    if gpus:
         error = (
             f"{dropped}{told}Disable runtime for untrusted image\nCould not find requested runtime in allowed runtimes"
             "\nError constructing docker command, docker error code=27, error message='Invalid docker runtime'\n"

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from yarnserve.sandbox.docker import DockerHost, DockerLaunch, DockerRefusal
+from yarnserve.sandbox.docker import DockerHost, DockerRefusal
+from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.profile import Profile
 from yarnserve.sandbox.runtime import Launch, NodeAddress, Runtime
 from yarnserve.sandbox.states import NodeContainerState
@@ -255,7 +256,7 @@ class Node:
     """A NodeManager with *capacity*; a container holds its resource until it is over.
 
     Attributes:
-        docker: what its Docker has and allows; may be changed at any time.
+        faults: what is wrong with its cluster now; the cluster's own set once it belongs to one.
     """
 
     def __init__(
@@ -270,7 +271,8 @@ class Node:
         self.capacity = capacity
         self.profile = profile
         self.runtime = runtime
-        self.docker = docker or DockerHost()
+        self.faults: set[Fault] = set()
+        self._docker = docker or DockerHost()
         self.containers: dict[str, NodeContainer] = {}
         #: What the containers that are not over hold; counted as they come and go, since every placement asks.
         self.used = Resource()
@@ -311,10 +313,7 @@ class Node:
         """Return how the node's Docker ends *launch* before its process runs, None when it starts."""
         if not launch.image:
             return None
-        wanted = DockerLaunch(
-            launch.container_id, launch.application_id, launch.user, launch.image, gpus, launch.overrides
-        )
-        return self.docker.refusal(wanted)
+        return self._docker.refusal(launch, gpus, lacks_mount=Fault.DOCKER_MOUNTS in self.faults)
 
     def lose_containers(self, now: float) -> None:
         """End every container that is not over."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -21,11 +21,10 @@ _UNKNOWN = (
 
 
 class NodeApi:
-    """Handlers for *node*; *faults* are its cluster's."""
+    """Handlers for *node*."""
 
-    def __init__(self, node: Node, faults: Set[Fault], started_at: float, clock: Callable[[], float]) -> None:
+    def __init__(self, node: Node, started_at: float, clock: Callable[[], float]) -> None:
         self._node = node
-        self._faults = faults
         self._started_at = started_at
         self._clock = clock
 
@@ -42,7 +41,7 @@ class NodeApi:
 
     @web.middleware
     async def _switch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if Fault.NODES_SILENT in self._faults and request.transport is not None:
+        if Fault.NODES_SILENT in self._node.faults and request.transport is not None:
             request.transport.close()
         return await handler(request)
 

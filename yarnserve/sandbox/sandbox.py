@@ -46,9 +46,9 @@ _SHARE = 4
 class Sandbox:
     """A ResourceManager, NodeManagers and HDFS on free ports of this machine; a context manager.
 
-    Services run as real local processes, Docker components too: their image decides only
-    whether they start (see :mod:`docker`). Leaving the
-    context kills them all; when this process is killed they die as well, and only the temporary directory is left.
+    Services run as real local processes, Docker components too: their image decides only whether they start (see
+    :mod:`docker`). Leaving the context kills them all; when this process is killed they die as well, and only the
+    temporary directory is left.
 
     Args:
         nodes: number of NodeManagers.

@@ -90,7 +90,7 @@ class YarnServers:
             ClusterApi(self.cluster, clock, url, seat).add_to(server.application)
         ClusterApi(self.cluster, clock, f"http://{servers[0].address}").add_control_to(self.control.application)
         for node, server in zip(members, self._node_managers, strict=True):
-            NodeApi(node, self.cluster.faults, self.cluster.started_at, clock).add_to(server.application)
+            NodeApi(node, self.cluster.started_at, clock).add_to(server.application)
 
     async def start(self) -> None:
         """Begin to answer."""

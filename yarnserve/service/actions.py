@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 from yarnserve.config import hdfs_path
 from yarnserve.errors import (
     AccessError,
-    ConfigurationError,
     ConflictError,
     LeaseLostError,
     MalformedAnswerError,
@@ -37,11 +36,10 @@ from yarnserve.service.connection import Connection
 from yarnserve.service.lease import Lease
 from yarnserve.service.look import newest_application, no_service, require_instance
 from yarnserve.service.means import Decision, Means, means_for
-from yarnserve.service.placing import require_placement
+from yarnserve.service.placing import require_hostname, require_placement
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.service.store import Saved, ServiceStore
 from yarnserve.spec.endpoints import instance_number, most_replicas
-from yarnserve.spec.hostname import MAX_HOSTNAME, hostname_excess, longest_hostname
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 
 T = TypeVar("T")
@@ -110,7 +108,7 @@ class Actions:
             ConflictError: without *replace*: the name is another service's or that of a leftover definition, or the
                 running service differs in more than its size.
         """
-        self._require_hostname(spec, spec.replicas)
+        require_hostname(self.connection.settings, spec)
         require_placement(self.connection, spec, self._narrate)
         for model in spec.models:
             require_version(self.connection.storage_at(model.base_path), hdfs_path(model.base_path))
@@ -146,20 +144,6 @@ class Actions:
                 if plan.step is Step.REPLACE and seen.runs and saved is not None:
                     self._bring_back(saved, error, seen, store, lease)
                 raise
-
-    def _require_hostname(self, spec: ServiceSpec, replicas: int) -> None:
-        """What YARN does not check, and every NodeManager refuses (yarn-services.md 5.1)."""
-        settings = self.connection.settings
-        excess = hostname_excess(spec.name, replicas, user=settings.user, domain=settings.registry_domain)
-        if spec.image is None or not excess:
-            return
-        longest = longest_hostname(spec.name, replicas, user=settings.user, domain=settings.registry_domain)
-        raise ConfigurationError(
-            f"{longest} would be a host name of {len(longest)} characters",
-            where="name",
-            why=f"Docker's host names may have {MAX_HOSTNAME}: YARN takes the service, and then every container fails",
-            fix=f"use a name of at most {max(len(spec.name) - excess, 1)} characters",
-        )
 
     def _bring_back(
         self, before: Saved[Revision], error: YarnserveError, seen: _Seen, store: ServiceStore, lease: Lease
@@ -239,7 +223,7 @@ class Actions:
 
         Raises:
             UsageError: the ports of that many replicas do not fit.
-            ConfigurationError: nor does the host name of the last one.
+            ConfigurationError: nor does the host name of the last one, or nothing obeys their placement constraints.
         """
         with self._leased(name, "scale") as (store, lease):
             revision = _require_ours(store, name, self.connection)
@@ -247,7 +231,9 @@ class Actions:
             most = most_replicas(ports.rest, ports.grpc)
             if ports.per_replica and replicas > most:
                 raise UsageError(f"{name} can have at most {most} replicas", why="their ports would pass 65535")
-            self._require_hostname(revision.spec, replicas)
+            resized = replace(revision.spec, replicas=replicas)
+            require_hostname(self.connection.settings, resized)
+            require_placement(self.connection, resized, self._narrate)
             seen = self._see(name, store)
             if not seen.runs:
                 raise ConflictError(f"{name} is not running", next=f"yarnserve start {name}")

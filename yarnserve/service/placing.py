@@ -1,4 +1,4 @@
-"""Whether YARN can place a service's replicas, looked at before it is launched.
+"""Whether YARN and Docker can take a service's replicas, looked at before it is launched.
 
 YARN takes placement constraints that nothing obeys and more replicas than hosts for them, and says nothing: the
 service stays STARTED for ever (yarn-services.md 3, 8). What is certain is refused, what may change is told.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from yarnserve.config import Settings
 from yarnserve.errors import ConfigurationError, YarnserveError
 from yarnserve.judge import doctor as judge
 from yarnserve.records.doctor import Check, Outcome
 from yarnserve.service.connection import Connection
 from yarnserve.service.examine import needs_of
+from yarnserve.spec.hostname import MAX_HOSTNAME, longest_hostname
 from yarnserve.spec.model import ServiceSpec
 
 
@@ -44,6 +46,26 @@ def require_placement(connection: Connection, spec: ServiceSpec, narrate: Callab
     for check in (handler, label, *hosts):
         if check.outcome in (Outcome.WARNING, Outcome.FAILED):
             narrate(_told(check))
+
+
+def require_hostname(settings: Settings, spec: ServiceSpec) -> None:
+    """Refuse a *spec* whose last replica would have too long a host name.
+
+    YARN does not check it, and every NodeManager refuses the container (yarn-services.md 5.1).
+
+    Raises:
+        ConfigurationError: with the longest name that the service may have.
+    """
+    longest = longest_hostname(spec.name, spec.replicas, user=settings.user, domain=settings.registry_domain)
+    excess = len(longest) - MAX_HOSTNAME
+    if spec.image is None or excess <= 0:
+        return
+    raise ConfigurationError(
+        f"{longest} would be a host name of {len(longest)} characters",
+        where="name",
+        why=f"Docker's host names may have {MAX_HOSTNAME}: YARN takes the service, and then every container fails",
+        fix=f"use a name of at most {max(len(spec.name) - excess, 1)} characters",
+    )
 
 
 def _told(check: Check) -> str:

@@ -8,7 +8,7 @@ from yarnserve.records.version import Version
 from yarnserve.spec import values
 from yarnserve.spec.endpoints import most_replicas
 from yarnserve.spec.flags import flag_faults
-from yarnserve.spec.hostname import MAX_HOSTNAME, hostname_excess
+from yarnserve.spec.hostname import MAX_HOSTNAME, longest_hostname
 from yarnserve.spec.model import COMPONENT, PORT_STRIDE
 from yarnserve.spec.schema import ModelSection, ServiceFile
 from yarnserve.spec.source import Fault, Path
@@ -70,8 +70,8 @@ def _hostname(document: ServiceFile) -> Iterator[Fault]:
     """As far as it is known without the user; launch knows the rest."""
     if document.name is None or document.image is None:
         return
-    excess = hostname_excess(document.name, document.replicas, user="u")
-    if excess:
+    excess = len(longest_hostname(document.name, document.replicas, user="u")) - MAX_HOSTNAME
+    if excess > 0:
         yield Fault(
             ("name",),
             f"at most {len(document.name) - excess} characters, less what the user's name has beyond one: Docker's "

@@ -21,8 +21,3 @@ def longest_hostname(name: str, replicas: int, *, user: str, domain: str = "") -
         domain: the cluster's ``hadoop.registry.dns.domain-name``, empty where it is not set.
     """
     return ".".join(filter(None, (f"{COMPONENT}-{max(replicas, 1) - 1}", name, user, domain)))
-
-
-def hostname_excess(name: str, replicas: int, *, user: str, domain: str = "") -> int:
-    """Return by how many characters the longest host name breaks the limit; 0: it does not."""
-    return max(0, len(longest_hostname(name, replicas, user=user, domain=domain)) - MAX_HOSTNAME)

@@ -27,7 +27,7 @@ from yarnserve.hadoop.session import Reply
 
 
 @dataclass(frozen=True)
-class _Meaning:
+class Meaning:
     """What a refusal means: the first row whose *method* (empty: any), *status* and *text* fit decides.
 
     *text* is searched in the diagnostics; its named groups are filled into *fix*.
@@ -50,9 +50,9 @@ _AM_RESTARTS = "ask again in a few seconds: its ApplicationMaster is starting or
 _OWNER = "act as the user who owns it: --user, HADOOP_USER_NAME"
 
 # Rows of one method and status stand together, the more telling first.
-_MEANINGS = (
-    _Meaning("", 500, "safe mode", StandbyError, "wait until HDFS leaves safe mode"),
-    _Meaning(
+MEANINGS = (
+    Meaning("", 500, "safe mode", StandbyError, "wait until HDFS leaves safe mode"),
+    Meaning(
         "",
         403,
         r"user=dr\.who,",
@@ -60,7 +60,7 @@ _MEANINGS = (
         "the cluster was not told who asks: give --user or HADOOP_USER_NAME; if one is given, something in between "
         "drops user.name from the address",
     ),
-    _Meaning(
+    Meaning(
         "POST",
         403,
         r'user=(?P<user>[^\s,]+), .*inode="/user"',
@@ -69,7 +69,7 @@ _MEANINGS = (
         "hdfs dfs -chown {user} /user/{user}",
     ),
     # From 3.3.0 DELETE cleans hadoop.tmp.dir after it has removed the definition (real-hadoop.md 7, item 9).
-    _Meaning(
+    Meaning(
         "DELETE",
         403,
         r'inode="(?P<directory>[^"]+/\.yarn/services)(?:/[^"]*)?"',
@@ -77,87 +77,87 @@ _MEANINGS = (
         "the definition may be gone all the same; an administrator has to share hadoop.tmp.dir/.yarn/services among "
         "all users: hdfs dfs -chmod 1777 {directory}",
     ),
-    _Meaning("", 403, "", AccessError, _OWNER),
-    _Meaning(
+    Meaning("", 403, "", AccessError, _OWNER),
+    Meaning(
         "POST",
         500,
         "is already taken|already exists",
         ConflictError,
         "start or destroy that one first, or launch --replace",
     ),
-    _Meaning(
+    Meaning(
         "POST",
         500,
         r"specified memory size .* larger than .*\((?P<most>\d+)\)",
         RefusedError,
         "resources.memory: at most {most} MiB fit here; the limit is yarn.scheduler.maximum-allocation-mb",
     ),
-    _Meaning(
+    Meaning(
         "POST",
         500,
         r"number of virtual core .* larger than .*\((?P<most>\d+)\)",
         RefusedError,
         "resources.cpus: at most {most} fit here; the limit is yarn.scheduler.maximum-allocation-vcores",
     ),
-    _Meaning(
+    Meaning(
         "POST",
         500,
         r"to unknown queue: ?(?P<queue>\S*)",
         RefusedError,
         "queue: name one that the cluster has; {queue} is not in its capacity-scheduler.xml",
     ),
-    _Meaning(
+    Meaning(
         "POST",
         500,
         "cannot submit applications to queue|does not have permission to submit",
         AccessError,
         "queue: name one that this user may submit to, or have acl_submit_applications changed",
     ),
-    _Meaning(
+    Meaning(
         "POST",
         500,
         "cannot accept submission of application|is STOPPED. Cannot accept",
         RefusedError,
         "queue: name one that is running and not full, or wait until applications of this one have ended",
     ),
-    _Meaning(
+    Meaning(
         "POST",
         500,
         r"^File does not exist: (?P<path>\S+)",
         RefusedError,
         "put the file there, where the user can read it: {path}",
     ),
-    _Meaning("POST", 500, "^Call From ", UnreachableError, "see whether YARN's NameNode and ZooKeeper run"),
-    _Meaning(
+    Meaning("POST", 500, "^Call From ", UnreachableError, "see whether YARN's NameNode and ZooKeeper run"),
+    Meaning(
         "POST",
         400,
         r'^For input string: "(?P<memory>[^"]*)"',
         RefusedError,
         "resources.memory: YARN takes whole MiB without a unit; a template has put {memory} into the document",
     ),
-    _Meaning(
+    Meaning(
         "POST",
         400,
         r"Invalid character in yarn\.service\.am\.java\.opts",
         RefusedError,
         "a template sets yarn.service.am.java.opts: it may hold no characters that a shell reads",
     ),
-    _Meaning(
+    Meaning(
         "POST",
         400,
         r"Docker client config does not exist: (?P<path>\S+)",
         RefusedError,
         "put the registry's config.json there, where the user can read it: {path}",
     ),
-    _Meaning("GET", 404, r"Service \S+ not found|File does not exist: \S+\.json", NotFoundError),
-    _Meaning("GET", 404, "^Invalid ", RefusedError),
-    _Meaning("GET", 404, "", UnreachableError, _AM_RESTARTS),
-    _Meaning("GET", 500, "^Call From |^No content to map", UnreachableError, _AM_RESTARTS),
-    _Meaning("PUT", 404, "", NotFoundError),
-    _Meaning("PUT", 500, "^Call From ", UnreachableError, _AM_RESTARTS),
-    _Meaning("PUT", 500, "does not exist !", NotFoundError),
-    _Meaning("PUT", 400, "is already stopped|already exists", ConflictError),
-    _Meaning(
+    Meaning("GET", 404, r"Service \S+ not found|File does not exist: \S+\.json", NotFoundError),
+    Meaning("GET", 404, "^Invalid ", RefusedError),
+    Meaning("GET", 404, "", UnreachableError, _AM_RESTARTS),
+    Meaning("GET", 500, "^Call From |^No content to map", UnreachableError, _AM_RESTARTS),
+    Meaning("PUT", 404, "", NotFoundError),
+    Meaning("PUT", 500, "^Call From ", UnreachableError, _AM_RESTARTS),
+    Meaning("PUT", 500, "does not exist !", NotFoundError),
+    Meaning("PUT", 400, "is already stopped|already exists", ConflictError),
+    Meaning(
         "PUT",
         400,
         "flex can (only|not) be invoked",
@@ -165,11 +165,11 @@ _MEANINGS = (
         "look at its state; YARN has stored the new number for its next start all the same",
     ),
     # Not stored, whatever real-hadoop.md 7, item 12 says: the transcripts' service starts with its old number.
-    _Meaning("PUT", 400, "appId is null", ConflictError, "start it first: YARN has not stored the new number"),
-    _Meaning("DELETE", 400, "doesn't exist", NotFoundError),
-    _Meaning("DELETE", 400, "still running", RefusedError, "repeat: it is ending"),
-    _Meaning("DELETE", 404, "", NotFoundError),
-    _Meaning(
+    Meaning("PUT", 400, "appId is null", ConflictError, "start it first: YARN has not stored the new number"),
+    Meaning("DELETE", 400, "doesn't exist", NotFoundError),
+    Meaning("DELETE", 400, "still running", RefusedError, "repeat: it is ending"),
+    Meaning("DELETE", 404, "", NotFoundError),
+    Meaning(
         "DELETE",
         500,
         "cleaning up registry|delete zk node",
@@ -177,16 +177,6 @@ _MEANINGS = (
         "its definition is gone; repeat once ZooKeeper answers, to clean the registry",
     ),
 )
-
-
-def meanings() -> tuple[_Meaning, ...]:
-    """Return the table, in its order."""
-    return _MEANINGS
-
-
-def meaning_of(method: str, status: int, diagnostics: str) -> _Meaning | None:
-    """Return the row that decides, None for a refusal that the table does not know."""
-    return next((row for row in _MEANINGS if row.match(method, status, diagnostics)), None)
 
 
 def refusal(method: str, reply: Reply, what: str) -> YarnserveError:
@@ -200,8 +190,7 @@ def refusal(method: str, reply: Reply, what: str) -> YarnserveError:
     diagnostics = diagnostics_of(reply)
     if not diagnostics:
         return _without_words(reply, document, what)
-    meaning = meaning_of(method, reply.status, diagnostics)
-    if meaning is not None:
+    for meaning in MEANINGS:
         match = meaning.match(method, reply.status, diagnostics)
         if match:
             fix = meaning.fix.format(**{name: first_line(text) for name, text in match.groupdict("").items()})

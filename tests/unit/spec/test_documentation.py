@@ -59,7 +59,7 @@ def test_no_heading_explains_a_field_that_is_gone() -> None:
 def test_every_example_is_sound(example: str) -> None:
     """What the page shows as a whole service.yaml passes the check."""
     text = "".join(line[4:] for line in example.splitlines(keepends=True))
-    parse_spec(text, file="service.yaml", read_text=lambda name: _EXAMPLE_FILE)
+    assert parse_spec(text, file="service.yaml", read_text=lambda name: _EXAMPLE_FILE).models
 
 
 def test_the_examples_are_found() -> None:
