@@ -25,6 +25,7 @@ No exception of a foreign library leaves the module that owns the library.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,6 +43,14 @@ def first_line(text: str, limit: int = MAX_SERVER_TEXT) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def without_credentials(text: str) -> str:
+    """Return *text* with ``***`` in place of what stands before an ``@`` in a URL's authority.
+
+    Whoever writes a password into an address must not find it again in a log.
+    """
+    return re.sub(r"://[^/\s?#]*@", "://***@", text)
+
+
 class YarnserveError(Exception):
     """Something failed.
 
@@ -56,12 +65,8 @@ class YarnserveError(Exception):
     exit_status: ClassVar[int] = 1
 
     def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "", next: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.why = why
-        self.fix = fix
-        self.next = next
+        self.what, self.where, self.why, self.fix, self.next = map(without_credentials, (what, where, why, fix, next))
+        super().__init__(self.what)
 
     def details(self) -> list[tuple[str, str]]:
         """Return the filled-in details as (label, text), in the order they are printed."""

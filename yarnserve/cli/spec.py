@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -54,7 +55,7 @@ def schema() -> None:
 )
 def init(name: str | None, file: Path) -> None:
     """Write a commented service.yaml for service NAME (else my-model), never over one that is there."""
-    from yarnserve.errors import ConflictError, UsageError
+    from yarnserve.errors import ConflictError, UsageError, YarnserveError
     from yarnserve.spec.starter import starter
 
     to_stdout = str(file) == "-"
@@ -72,5 +73,14 @@ def init(name: str | None, file: Path) -> None:
         raise ConflictError(f"{file} exists", fix="name another one with --file") from error
     except FileNotFoundError as error:
         raise UsageError(f"{file.parent} is no directory", fix="make it first") from error
+    except OSError as error:
+        _remove_half(file)
+        raise YarnserveError(f"{file} cannot be written", why=error.strerror or str(error)) from error
     narrate(f"wrote {file}")
     narrate(f"next: yarnserve spec check {file}")
+
+
+def _remove_half(file: Path) -> None:
+    """Leave no empty file behind, which the next attempt would not write over."""
+    with suppress(OSError):
+        file.unlink()

@@ -184,12 +184,19 @@ def _checked_url(text: str, source: str) -> str:
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.query
     except ValueError:
         usable = False
-    if not usable:
+    if not usable or "@" in text:
         raise _bad_address(text, source)
     return text.rstrip("/")
 
 
 def _bad_address(text: str, source: str) -> ConfigurationError:
+    if "@" in text:
+        return ConfigurationError(
+            f"the address of {text.rpartition('@')[2]!r} holds a user or a password",
+            where=source,
+            why="addresses are shown and saved, and Hadoop asks for neither",
+            fix="write it as host:port or http://host:port, and name the user with --user",
+        )
     return ConfigurationError(
         f"not an address: {text!r}", where=source, fix="write it as host:port or http://host:port"
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from yarnserve.errors import Problem, SpecError, first_line
+from yarnserve.errors import Problem, SpecError, first_line, without_credentials
 
 Path = tuple[str | int, ...]
 
@@ -69,7 +69,8 @@ class Source:
         while known not in self.marks:
             known = known[:-1]
         mark = self.marks[known]
-        found = mark.text if known == fault.path else ""
+        # A variable's value may be a secret.
+        found = mark.text if known == fault.path and fault.path[0] != "env" else ""
         return Problem(_dotted(fault.path), found, fault.allowed, self.file, mark.line, fault.suggestion)
 
 
@@ -166,7 +167,7 @@ def _line(node: yaml.Node) -> int:
 
 def _kind(node: yaml.Node | None) -> str:
     if isinstance(node, yaml.ScalarNode):
-        return first_line(node.value, 80)
+        return first_line(without_credentials(node.value), 80)
     if node is None:
         return "nothing"
     return "a mapping" if isinstance(node, yaml.MappingNode) else "a list"

@@ -31,6 +31,8 @@ _IMAGE = re.compile(
 _VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})?")
 _FLAG = re.compile(r"[a-z][a-z0-9_]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: Names of variables that hold a secret itself.
+_SECRET = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS?|(ACCESS|PRIVATE|API)_?KEY)$", re.IGNORECASE)
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _THREAD_POOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 #: Docker's list of mounts is separated by commas, a mount's parts by colons (yarn-services.md 5.2).
@@ -164,9 +166,14 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def env_name(value: str) -> str:
-    """An environment variable that neither YARN nor yarnserve sets."""
+    """An environment variable that neither YARN nor yarnserve sets, and that is no secret."""
     if not _ENV_NAME.fullmatch(value):
         raise ValueError("a variable's name: letters, digits and '_', not beginning with a digit")
+    if _SECRET.search(value):
+        raise ValueError(
+            "no passwords and tokens, which everybody who may look at the service could read: put the secret into a "
+            f"file of mode 0600 and its path here, as {value}_FILE"
+        )
     if value in OWN_ENV:
         raise ValueError(f"other variables than {value}, which follows from {OWN_ENV[value]}")
     return value
