@@ -37,9 +37,10 @@ def first_line(text: str, limit: int = MAX_SERVER_TEXT) -> str:
     """Return the first non-empty line of *text*, cut to *limit* characters.
 
     HDFS puts the NameNode's stack trace into its messages (real-hadoop.md 7, item 21); only the first line
-    is for people.
+    is for people. What a terminal would obey (colours, cursor) becomes a blank.
     """
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    line = "".join(character if character.isprintable() else " " for character in line)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
