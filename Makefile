@@ -27,14 +27,17 @@ $(VENV)/.test: $(VENV)/.sandbox
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox,test]'
 	@touch $@
 
+# Half of the tests' time is waiting for processes, so there are two workers for each core.
+WORKERS = $$($(BIN)/python -c 'import os; print(2 * (os.cpu_count() or 1))')
+
 demo: $(VENV)/.sandbox
 	@$(BIN)/yarnserve sandbox -- $(BIN)/python examples/digits/demo.py
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-all: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist loadfile --all-tiers
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --all-tiers
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
