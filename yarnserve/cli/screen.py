@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import click
 
+#: Ends a colour whose own end may be in a row that is left out.
+_PLAIN = "\x1b[0m"
 _STYLE = re.compile(r"(\x1b\[[0-9;]*m)")
 
 #: Terminal commands: cursor to the top left, clear to the end of the row, clear everything below.
@@ -43,7 +45,8 @@ def fitting(lines: Sequence[str], columns: int, rows: int) -> list[str]:
     if len(wanted) < rows:
         return wanted
     kept = max(0, rows - 2)
-    return [*wanted[:kept], f"... {len(wanted) - kept} more rows"[:columns]]
+    plain = _PLAIN if any(_STYLE.search(row) for row in wanted[:kept]) else ""
+    return [*wanted[:kept], plain + f"... {len(wanted) - kept} more rows"[:columns]]
 
 
 def _broken(line: str, columns: int) -> list[str]:

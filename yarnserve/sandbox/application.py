@@ -8,7 +8,7 @@ from typing import Protocol
 from yarnserve.sandbox import definition
 from yarnserve.sandbox.definition import Document
 from yarnserve.sandbox.master import ApplicationMaster, Scheduler
-from yarnserve.sandbox.node import NodeContainer, Resource
+from yarnserve.sandbox.node import NODE_LOST, NodeContainer, Resource
 from yarnserve.sandbox.profile import Profile
 from yarnserve.sandbox.states import AppState
 
@@ -223,11 +223,12 @@ class Application:
 
     def _attempt_died(self, attempt: Attempt, code: int, now: float) -> None:
         attempt.finished_at = now
-        if len(self.attempts) < self.profile.am_max_attempts:
+        failed = [each for each in self.attempts if each.container is None or each.container.exit_code != NODE_LOST]
+        if len(failed) < self.profile.am_max_attempts:
             self.attempts.append(Attempt(attempt.number + 1, now))
             return
         diagnostics = (
-            f"Application {self.id} failed {len(self.attempts)} times due to AM Container for "
+            f"Application {self.id} failed {len(failed)} times due to AM Container for "
             f"{self.attempt_id(attempt)} exited with  exitCode: {code}\nFailing this attempt."
             f"Diagnostics: Exception from container-launch.\n"
             f"Container id: {self.container_id(attempt.number, 1)}\nExit code: {code}\n"

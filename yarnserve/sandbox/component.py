@@ -13,7 +13,8 @@ from yarnserve.sandbox.node import KILLED_BY_MASTER, NODE_LOST, NodeContainer
 from yarnserve.sandbox.profile import Profile
 from yarnserve.sandbox.states import ComponentState, InstanceState
 
-_NO_FAULT_OF_THE_NODE = (KILLED_BY_MASTER, NODE_LOST)
+#: Ends that count neither against the component nor against the node (yarn-services.md 4.2).
+_NOT_COUNTED = (KILLED_BY_MASTER, NODE_LOST)
 
 
 class Instance:
@@ -153,9 +154,10 @@ class Component:
         """Take in what the nodes report."""
         for instance in self.instances:
             if instance.notice(now, self.profile, hears=self._hears) and instance.state is InstanceState.FAILED:
-                self.failures += self.restart_policy != "NEVER"
-                if instance.container is not None and instance.container.exit_code not in _NO_FAULT_OF_THE_NODE:
-                    self._node_failures[instance.container.node.address.id] += 1
+                container = instance.container
+                if container is not None and container.exit_code not in _NOT_COUNTED:
+                    self.failures += self.restart_policy != "NEVER"
+                    self._node_failures[container.node.address.id] += 1
 
     def judge(self) -> None:
         """Set the state by what is known of the instances."""
@@ -181,7 +183,8 @@ class Component:
 
         A negative count leaves one (real-hadoop.md 7, item 11). The count it has already is "ignored", and breaks a
         component that is FLEXING: it takes itself for STABLE and no longer hears of containers that start, so that
-        they run, are never shown, and it stays FLEXING short of its count (item 10) until another count comes.
+        they run, are never shown, and it stays FLEXING short of its count (item 10). After another count it hears
+        of new ones again; the lost stay lost.
         """
         if wanted == self.desired:
             self._hears = self._hears and self.state is not ComponentState.FLEXING

@@ -80,7 +80,7 @@ class ApplicationMaster:
         self._interval = definition.readiness_interval(self.service, self.profile)
         self._next_readiness = now + self._interval
         for name, index, container in kept:
-            self._recover(name, index, container)
+            self._recover(name, index, container, now)
 
     def document(self) -> Document:
         """Return the service as the ApplicationMaster shows it."""
@@ -139,12 +139,15 @@ class ApplicationMaster:
         if self.exit is None:
             self._request(now)
 
-    def _recover(self, name: str, index: int, container: NodeContainer) -> None:
+    def _recover(self, name: str, index: int, container: NodeContainer, now: float) -> None:
         component = self.component(name)
         instances = component.instances if component is not None else []
-        for instance in instances:
-            if instance.index == index and not container.completed:
-                instance.adopt(container)
+        instance = next((each for each in instances if each.index == index), None)
+        if instance is None:
+            # Fewer are wanted by now: it is released.
+            container.kill(now)
+        elif not container.completed:
+            instance.adopt(container)
 
     def _judge(self, now: float) -> None:
         for component in self.components:

@@ -165,7 +165,7 @@ class ProcessRuntime:
 def _handles(pid: int, number: int) -> bool:
     """Whether a process has a handler for a signal; where there is no /proc to tell, it has."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:
         return True
     caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))

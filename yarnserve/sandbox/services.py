@@ -76,7 +76,12 @@ class Services:
         if not is_saved_only:
             if self.cluster.strikes_saved():
                 raise Struck
-            diagnostics = f"Application ID: {self._submit(user, stored, now, refusal=500).id}"
+            try:
+                diagnostics = f"Application ID: {self._submit(user, stored, now, refusal=500).id}"
+            except _RefusedByYarn:
+                if self.cluster.profile.clears_refused:
+                    del self._definitions[user, name]
+                raise
         return {"uri": f"/v1/services/{name}", "diagnostics": diagnostics, "state": "ACCEPTED"}
 
     def get(self, user: str, name: str, now: float) -> Document:
@@ -236,15 +241,13 @@ class Services:
         }
 
     def _submit(self, user: str, stored: Definition, now: float, *, refusal: int) -> Application:
-        self._check_submission(user, stored.document, refusal)
+        self._check_submission(stored.document, refusal)
         application = self.cluster.submit(user, stored.document, now)
-        stored.application_id = application.id
         reason = self._rejection(application)
         if reason:
             application.reject(reason, now)
-            stored.application_id = ""
-            self._clear_refused(user, stored.document)
-            raise refuse(refusal, f"Failed to submit {application.id} to YARN : {reason}")
+            raise _refused_by_yarn(refusal, f"Failed to submit {application.id} to YARN : {reason}")
+        stored.application_id = application.id
         return application
 
     def _rejection(self, application: Application) -> str:
@@ -257,11 +260,7 @@ class Services:
             return f"org.apache.hadoop.security.AccessControlException: {words}"
         return ""
 
-    def _clear_refused(self, user: str, document: Document) -> None:
-        if self.cluster.profile.clears_refused:
-            del self._definitions[user, document["name"]]
-
-    def _check_submission(self, user: str, document: Document, refusal: int) -> None:
+    def _check_submission(self, document: Document, refusal: int) -> None:
         # carried out after the definition was stored: the name stays taken (yarn-services.md 1.7)
         if _FORBIDDEN_IN_JAVA_OPTIONS & set(definition.properties(document).get(_JAVA_OPTIONS, "")):
             raise refuse(400, f"Invalid character in {_JAVA_OPTIONS}.")
@@ -277,8 +276,7 @@ class Services:
                 raise refuse(400, f'For input string: "{component["resource"]["memory"]}"') from None
             excess = _excess(wanted, most)
             if excess:
-                self._clear_refused(user, document)
-                raise refuse(refusal, f"Component {component['name']}: {excess}")
+                raise _refused_by_yarn(refusal, f"Component {component['name']}: {excess}")
 
     def _stored(self, user: str, name: str) -> Definition:
         stored = self._definitions.get((user, name))
@@ -309,6 +307,15 @@ class Services:
             validate_name(name)
         except Refusal as refusal:
             raise refuse(status, refusal.body["diagnostics"], **more) from refusal
+
+
+class _RefusedByYarn(Refusal):
+    """YARN refused the submission: from 3.3.1 on a POST leaves no definition then (yarn-services.md 1.7)."""
+
+
+def _refused_by_yarn(status: int, words: str) -> _RefusedByYarn:
+    refusal = refuse(status, words)
+    return _RefusedByYarn(refusal.status, refusal.body, refusal.content_type)
 
 
 def no_answer() -> Refusal:

@@ -28,9 +28,20 @@ _PAUSE = 0.02
 
 
 class ServicesApi:
-    """Handlers for the services of *services*; *clock* gives seconds since the epoch."""
+    """Handlers for the services of *services*; *clock* gives seconds since the epoch.
 
-    def __init__(self, services: Services, profile: Profile, clock: Callable[[], float]) -> None:
+    *is_active* says whether the ResourceManager is still there: one that has died carries out nothing more.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        profile: Profile,
+        clock: Callable[[], float],
+        *,
+        is_active: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._is_active = is_active
         self._services = services
         self._profile = profile
         self._clock = clock
@@ -71,7 +82,13 @@ class ServicesApi:
         while self._services.awaits_master(user, name):
             if self._clock() >= ends:
                 raise no_answer()
-            await asyncio.sleep(_PAUSE)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(_PAUSE)
+        if not self._is_active():
+            # For nobody: the connection is gone.
+            raise no_answer()
 
     async def _version(self, request: web.Request) -> web.Response:
         return answer({"hadoop_version": self._profile.build_version})
@@ -95,7 +112,7 @@ class ServicesApi:
             destroyed = self._services.destroy(user, name, self._clock())
             if destroyed is not None:
                 return answer(destroyed)
-            await asyncio.sleep(_PAUSE)
+            await self._pause()
 
     async def _put(self, request: web.Request) -> web.Response:
         self._require_json(request)

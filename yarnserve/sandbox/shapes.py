@@ -8,7 +8,7 @@ from yarnserve.sandbox.application import Application, Attempt
 from yarnserve.sandbox.cluster import Cluster
 from yarnserve.sandbox.definition import GPU
 from yarnserve.sandbox.faults import Fault
-from yarnserve.sandbox.node import Node, NodeContainer, Resource
+from yarnserve.sandbox.node import Node, NodeContainer, Resource, total
 from yarnserve.sandbox.states import AppState
 
 Shape = dict[str, Any]
@@ -143,6 +143,7 @@ def metrics(cluster: Cluster) -> Shape:
     """Return ``/metrics``."""
     states = [one.state for one in cluster.applications.values()]
     used, capacity = cluster.used, cluster.capacity
+    available = total(node.available for node in cluster.usable_nodes)
     live = [container for container in cluster.containers() if not container.completed]
     return {
         "appsSubmitted": len(states),
@@ -151,9 +152,9 @@ def metrics(cluster: Cluster) -> Shape:
         "appsRunning": states.count(AppState.RUNNING),
         "appsFailed": states.count(AppState.FAILED),
         "appsKilled": states.count(AppState.KILLED),
-        "availableMB": capacity.memory_mb - used.memory_mb,
+        "availableMB": available.memory_mb,
         "allocatedMB": used.memory_mb,
-        "availableVirtualCores": capacity.vcores - used.vcores,
+        "availableVirtualCores": available.vcores,
         "allocatedVirtualCores": used.vcores,
         "containersAllocated": len(live),
         "totalMB": capacity.memory_mb,

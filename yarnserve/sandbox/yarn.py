@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
+from functools import partial
 from random import Random
 from typing import Any
 
 from yarnserve.sandbox.cluster import Cluster
 from yarnserve.sandbox.docker import DockerHost
-from yarnserve.sandbox.election import Times
+from yarnserve.sandbox.election import Standing, Times
 from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.node import Node, Resource
 from yarnserve.sandbox.nodemanager import NodeApi
@@ -85,7 +86,7 @@ class YarnServers:
             url = f"http://{server.address}"
             if has_pair:
                 server.application.middlewares.append(self._filter(index, url, random))
-            ServicesApi(services, profile, clock).add_to(server.application)
+            ServicesApi(services, profile, clock, is_active=partial(self._is_active, index)).add_to(server.application)
             seat = Seat(self.managers, index) if has_pair else None
             ClusterApi(self.cluster, clock, url, seat).add_to(server.application)
         ClusterApi(self.cluster, clock, f"http://{servers[0].address}").add_control_to(self.control.application)
@@ -115,8 +116,9 @@ class YarnServers:
             Whether there is an active one, and another to take over.
         """
         if at is not Moment.NOW:
-            self._due = at
-            return self.managers.active is not None and len(self.managers.listeners) > 1
+            is_possible = self.managers.active is not None and len(self.managers.listeners) > 1
+            self._due = at if is_possible else None
+            return is_possible
         is_done = await self.managers.kill_active(self._profile.takeover_terminated if how == "term" else None)
         if is_done:
             self.cluster.lose_leader()
@@ -126,6 +128,9 @@ class YarnServers:
     def _servers(self) -> list[Listener]:
         own = [] if self.control in self.managers.listeners else [self.control]
         return [*self.managers.listeners, *own, *self._node_managers]
+
+    def _is_active(self, index: int) -> bool:
+        return self.managers.standing(index) is Standing.ACTIVE
 
     def _is_due(self, moment: Moment) -> bool:
         is_due = moment is self._due

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from yarnserve.errors import (
     UnreachableError,
@@ -195,10 +196,12 @@ class _Watch:
         A service on the same ports of the same node answers the same prediction until our own server, which may load
         for minutes, has found the ports taken.
         """
-        for replica in snapshot.replicas:
-            if replica.container_id in self._ours or replica.endpoint is None:
+        unsure = [each for each in snapshot.replicas if each.container_id not in self._ours]
+        addresses = _log_addresses(self._connection, snapshot) if unsure else {}
+        for replica in unsure:
+            if replica.endpoint is None:
                 continue
-            if listens("\n".join(log_tails(self._connection, snapshot, replica))) is False:
+            if listens("\n".join(_tails(self._connection, addresses, replica))) is False:
                 address = f"{replica.endpoint.host}:{replica.endpoint.rest_port}"
                 return (
                     f"{replica.instance}: {address} answers, but its own log does not say yet that it listens: "
@@ -278,17 +281,28 @@ def _fix_in_logs(connection: Connection, snapshot: Snapshot | None) -> str:
 
 def log_tails(connection: Connection, snapshot: Snapshot, replica: Replica) -> list[str]:
     """Return the ends of *replica*'s stderr and stdout, those that are there and can be read and are not empty."""
+    return _tails(connection, _log_addresses(connection, snapshot), replica)
+
+
+def _log_addresses(connection: Connection, snapshot: Snapshot) -> dict[str, str]:
+    """Return the NodeManagers' web addresses by container; empty where nobody tells."""
     if snapshot.application is None:
-        return []
-    tails = []
-    try:
+        return {}
+    with suppress(YarnserveError):
         placed = connection.cluster.placed_containers(snapshot.application.id)
-        address = next(container.node_http_address for container in placed if container.id == replica.container_id)
+        return {container.id: container.node_http_address for container in placed}
+    return {}
+
+
+def _tails(connection: Connection, addresses: Mapping[str, str], replica: Replica) -> list[str]:
+    address = addresses.get(replica.container_id)
+    tails: list[str] = []
+    if not address:
+        return tails
+    with suppress(YarnserveError):
         # TF Serving says on stdout why it could not start (tf-serving.md 1.1).
         for file in ("stderr.txt", "stdout.txt"):
             text = connection.nodes.log(address, replica.container_id, file, last_bytes=LAST_WORDS_BYTES)
             if text.strip():
                 tails.append(text)
-    except (YarnserveError, StopIteration):
-        pass
     return tails

@@ -31,3 +31,9 @@ def test_nothing_is_wider_or_higher_than_the_window(lines: list[str], columns: i
     shown = fitting(lines, columns, rows)
     assert len(shown) < rows
     assert all(len(row) <= columns for row in shown)
+
+
+def test_a_colour_that_is_cut_off_ends_before_the_last_row() -> None:
+    """What is left out may hold the end of a colour, which would go on for ever."""
+    shown = fitting(["\x1b[31m" + "x" * 30 + "\x1b[0m", "a", "b", "c"], columns=10, rows=4)
+    assert shown[-1].startswith("\x1b[0m...")
