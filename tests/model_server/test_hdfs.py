@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.model_server.processes import MODEL, started
+from tests.sandbox.ha_support import pairs
 from tests.sandbox.hdfs_support import put_file, serving
 from yarnserve.sandbox.model_server.hdfs import HdfsSource
 from yarnserve.sandbox.model_server.source import SourceError
@@ -103,3 +104,19 @@ def test_nobody_answers(tmp_path: Path) -> None:
     write_configuration(tmp_path, "127.0.0.1:1")
     with pytest.raises(SourceError, match=r"127\.0\.0\.1:1"):
         HdfsSource(BASE, {"HADOOP_CONF_DIR": str(tmp_path)}).children()
+
+
+@pytest.mark.parametrize("first", ["DOWN", "STANDBY"])
+def test_of_a_pair_the_active_namenode_is_asked(first: str) -> None:
+    """A standby and a NameNode that is down are passed over; what the active one refuses is final."""
+    with pairs() as cluster:
+        cluster.sandbox.upload(MODEL, "/models/digits/1/model.tflite")
+        cluster.fail_over(of="namenode")
+        cluster.one("namenode", "ACTIVE")
+        cluster.one("namenode", first)
+        source = HdfsSource(BASE, cluster.sandbox.environment)
+        assert list(source.children()) == ["1"]
+        with source.fetch("1") as directory:
+            assert (directory / "model.tflite").read_bytes() == MODEL.read_bytes()
+        with pytest.raises(SourceError, match="FileNotFoundException"):
+            HdfsSource("hdfs:///models/nothing", cluster.sandbox.environment).children()

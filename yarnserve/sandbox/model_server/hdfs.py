@@ -7,8 +7,8 @@ import http.client
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
@@ -18,12 +18,17 @@ from yarnserve.sandbox.model_server.source import SourceError
 _TIMEOUT_SECONDS = 30.0
 
 
+class _NotActiveError(SourceError):
+    """A NameNode does not answer, or is not the active one of its pair."""
+
+
 class HdfsSource:
     """A base path on HDFS.
 
     Args:
-        base_path: ``hdfs://authority/path``; the authority is not looked at, there is one NameNode.
-        environ: HADOOP_CONF_DIR holds hdfs-site.xml with dfs.namenode.http-address; HADOOP_USER_NAME is who asks.
+        base_path: ``hdfs://authority/path``; the authority is not looked at, there is one file system.
+        environ: HADOOP_CONF_DIR holds hdfs-site.xml with dfs.namenode.http-address, one for each of a pair;
+            HADOOP_USER_NAME is who asks.
     """
 
     def __init__(self, base_path: str, environ: Mapping[str, str]) -> None:
@@ -67,35 +72,54 @@ class HdfsSource:
         """Ask the NameNode, follow it to a DataNode, and hand out the body of a 200."""
         user = self._environ.get("HADOOP_USER_NAME") or getpass.getuser()
         query = urlencode({"op": operation, "user.name": user})
-        url = f"http://{self._namenode()}/webhdfs/v1{quote(path or '/')}?{query}"
-        try:
-            with _response(url) as first:
-                location = first.headers["Location"]
-                if first.status == 200:
-                    yield first
-                    return
-                if first.status != 307:
-                    raise _refused(url, first)
-            with _response(location) as second:
-                if second.status != 200:
-                    raise _refused(location, second)
-                yield second
-        except (OSError, http.client.HTTPException) as error:
-            raise SourceError(f"{url}: {error!r}") from error
+        urls = [f"http://{namenode}/webhdfs/v1{quote(path or '/')}?{query}" for namenode in self._namenodes()]
+        with ExitStack() as stack:
+            yield _first_answer(urls, stack)
 
-    def _namenode(self) -> str:
+    def _namenodes(self) -> list[str]:
         directory = self._environ.get("HADOOP_CONF_DIR")
         if not directory:
             raise SourceError("HADOOP_CONF_DIR is not set: libhdfs has no configuration, and no NameNode to ask")
         file = Path(directory) / "hdfs-site.xml"
         try:
-            properties = ElementTree.parse(file).iter("property")
+            properties = list(ElementTree.parse(file).iter("property"))
         except (OSError, ElementTree.ParseError) as error:
             raise SourceError(f"{file}: {error}") from error
-        for found in properties:
-            if found.findtext("name", "").strip() == "dfs.namenode.http-address":
-                return found.findtext("value", "").strip()
-        raise SourceError(f"{file}: no dfs.namenode.http-address")
+        found = [
+            each.findtext("value", "").strip()
+            for each in properties
+            if each.findtext("name", "").strip().startswith("dfs.namenode.http-address")
+        ]
+        if not found:
+            raise SourceError(f"{file}: no dfs.namenode.http-address")
+        return found
+
+
+def _first_answer(urls: Sequence[str], stack: ExitStack) -> http.client.HTTPResponse:
+    """Return the answer of the first NameNode that is neither down nor a standby; *stack* keeps it open."""
+    for url in urls[:-1]:
+        with suppress(_NotActiveError):
+            return stack.enter_context(_read(url))
+    return stack.enter_context(_read(urls[-1]))
+
+
+@contextmanager
+def _read(url: str) -> Iterator[http.client.HTTPResponse]:
+    """Ask one NameNode, follow it to a DataNode, and hand out the body of a 200."""
+    try:
+        with _response(url) as first:
+            location = first.headers["Location"]
+            if first.status == 200:
+                yield first
+                return
+            if first.status != 307:
+                raise _refused(url, first)
+        with _response(location) as second:
+            if second.status != 200:
+                raise _refused(location, second)
+            yield second
+    except (OSError, http.client.HTTPException) as error:
+        raise _NotActiveError(f"{url}: {error!r}") from error
 
 
 @contextmanager
@@ -107,4 +131,6 @@ def _response(url: str) -> Iterator[http.client.HTTPResponse]:
 
 
 def _refused(url: str, response: http.client.HTTPResponse) -> SourceError:
-    return SourceError(f"{url}: {response.status} {response.read(400).decode(errors='replace')}")
+    words = response.read(400).decode(errors="replace")
+    is_standby = "StandbyException" in words or "RetriableException" in words
+    return (_NotActiveError if is_standby else SourceError)(f"{url}: {response.status} {words}")
