@@ -53,7 +53,7 @@ def test_unknown(arguments: list[str]) -> None:
 
 def test_without_effect() -> None:
     """Flags that TF Serving knows and the stand-in does not obey are named."""
-    assert parse(["--enable_batching", "--port=1"]).without_effect == ("enable_batching",)
+    assert parse(["--enable_profiler", "--port=1"]).without_effect == ("enable_profiler",)
 
 
 def test_usage_names_every_flag() -> None:

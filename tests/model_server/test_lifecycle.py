@@ -10,6 +10,8 @@ import pytest
 
 from tests.model_server.processes import add_version
 from yarnserve.sandbox.model_server.manager import Manager
+from yarnserve.sandbox.model_server.model_config import ModelConfig, VersionPolicy
+from yarnserve.sandbox.model_server.models import Models
 from yarnserve.sandbox.model_server.servable import load
 from yarnserve.sandbox.model_server.source import LocalSource, versions
 from yarnserve.sandbox.model_server.status import ServingError
@@ -33,7 +35,19 @@ def pauses() -> list[float]:
 def manager(base: Path, pauses: list[float]) -> Manager:
     """A manager that retries twice."""
     loader = partial(load, prefer_tflite=True)
-    return Manager("digits", LocalSource(str(base)), loader, max_retries=2, retry_seconds=60.0, sleep=pauses.append)
+    return Manager(
+        ModelConfig("digits", str(base)),
+        LocalSource(str(base)),
+        loader,
+        max_retries=2,
+        retry_seconds=60.0,
+        sleep=pauses.append,
+    )
+
+
+def poll(manager: Manager) -> None:
+    """Look once at the base path."""
+    Models([manager]).poll()
 
 
 def states(manager: Manager) -> dict[int, str]:
@@ -45,7 +59,7 @@ def test_highest_version_only(manager: Manager, base: Path) -> None:
     """Of several versions the highest number is loaded, by number and not by name."""
     for name in ("9", "10", "2"):
         add_version(base, name)
-    manager.poll()
+    poll(manager)
     assert states(manager) == {10: "AVAILABLE"}
     assert manager.servable(None)[0] == 10
 
@@ -54,7 +68,7 @@ def test_newer_version(manager: Manager, base: Path) -> None:
     """A newer version takes over; the older one ends without an error and stays listed, below it."""
     for name in ("1", "2"):
         add_version(base, name)
-        manager.poll()
+        poll(manager)
     assert list(states(manager).items()) == [(2, "AVAILABLE"), (1, "END")]
     assert manager.statuses()[1].error is None
     with pytest.raises(ServingError, match=r"Servable not found for request: Specific\(digits, 1\)"):
@@ -64,16 +78,16 @@ def test_newer_version(manager: Manager, base: Path) -> None:
 def test_failed_version_is_not_tried_again(manager: Manager, base: Path, pauses: list[float]) -> None:
     """A newer version that cannot be loaded is retried, ends with its error, and the old one goes on serving."""
     add_version(base, "1")
-    manager.poll()
+    poll(manager)
     broken = add_version(base, "2", broken=True)
-    manager.poll()
+    poll(manager)
     error = manager.statuses()[2].error
     assert states(manager) == {2: "END", 1: "AVAILABLE"}
     assert error is not None
     assert error.message == f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {broken}"
     assert pauses == [60.0, 60.0]
     shutil.copytree(base / "1", broken, dirs_exist_ok=True)
-    manager.poll()
+    poll(manager)
     assert states(manager) == {2: "END", 1: "AVAILABLE"}
     assert pauses == [60.0, 60.0]
 
@@ -82,13 +96,13 @@ def test_failed_version_that_went_away(manager: Manager, base: Path) -> None:
     """Once its directory has gone and come back, a failed version is tried again."""
     add_version(base, "1")
     add_version(base, "2", broken=True)
-    manager.poll()
+    poll(manager)
     assert states(manager) == {2: "END"}
     (base / "2").rmdir()
-    manager.poll()
+    poll(manager)
     assert states(manager) == {2: "END", 1: "AVAILABLE"}
     add_version(base, "2")
-    manager.poll()
+    poll(manager)
     assert states(manager) == {2: "AVAILABLE", 1: "END"}
 
 
@@ -96,18 +110,18 @@ def test_rollback_by_removal(manager: Manager, base: Path) -> None:
     """When the newest directory is removed, the next lower version is loaded again and the removed one unloaded."""
     for name in ("1", "2"):
         add_version(base, name)
-        manager.poll()
+        poll(manager)
     shutil.rmtree(base / "2")
-    manager.poll()
+    poll(manager)
     assert states(manager) == {2: "END", 1: "AVAILABLE"}
 
 
 def test_all_versions_removed(manager: Manager, base: Path) -> None:
     """An empty base path unloads everything."""
     add_version(base, "1")
-    manager.poll()
+    poll(manager)
     shutil.rmtree(base / "1")
-    manager.poll()
+    poll(manager)
     assert states(manager) == {1: "END"}
     with pytest.raises(ServingError, match=r"Servable not found for request: Latest\(digits\)"):
         manager.servable(None)
@@ -116,9 +130,9 @@ def test_all_versions_removed(manager: Manager, base: Path) -> None:
 def test_base_path_removed(manager: Manager, base: Path) -> None:
     """A base path that is not there at all changes nothing."""
     add_version(base, "1")
-    manager.poll()
+    poll(manager)
     shutil.rmtree(base)
-    manager.poll()
+    poll(manager)
     assert states(manager) == {1: "AVAILABLE"}
 
 
@@ -126,7 +140,7 @@ def test_status_while_retrying(base: Path) -> None:
     """Between attempts a failing version is LOADING without an error."""
     seen = []
     manager = Manager(
-        "digits",
+        ModelConfig("digits", str(base)),
         LocalSource(str(base)),
         partial(load, prefer_tflite=True),
         max_retries=1,
@@ -134,7 +148,7 @@ def test_status_while_retrying(base: Path) -> None:
         sleep=lambda _: seen.append(manager.statuses()[3]),
     )
     add_version(base, "3", broken=True)
-    manager.poll()
+    poll(manager)
     assert [(status.state, status.error) for status in seen] == [("LOADING", None)]
 
 
@@ -142,7 +156,7 @@ def test_truncated_model(manager: Manager, base: Path) -> None:
     """Half a model.tflite is a failed load, not a crash."""
     model = add_version(base, "1") / "model.tflite"
     model.write_bytes(model.read_bytes()[:50_000])
-    manager.poll()
+    poll(manager)
     error = manager.statuses()[1].error
     assert error is not None
     assert error.message.startswith("Failed to load model.tflite: ")
@@ -151,9 +165,9 @@ def test_truncated_model(manager: Manager, base: Path) -> None:
 def test_unreadable_model(manager: Manager, base: Path) -> None:
     """A model that is there and cannot be read, and a version that is no directory, are failed loads too."""
     (base / "1" / "model.tflite").mkdir(parents=True)
-    manager.poll()
+    poll(manager)
     (base / "2").write_text("")
-    manager.poll()
+    poll(manager)
     assert states(manager) == {2: "END", 1: "END"}
     assert all(status.error for status in manager.statuses().values())
 
@@ -170,3 +184,84 @@ def test_unreadable_model(manager: Manager, base: Path) -> None:
 def test_version_names(names: list[str], found: dict[int, str]) -> None:
     """Names that read as 64-bit numbers are versions, others are not (tf-serving.md 5.1)."""
     assert versions(names) == found
+
+
+def with_policy(base: Path, policy: VersionPolicy) -> Manager:
+    """A manager that does not retry, of versions 1, 2 and 3."""
+    for name in ("1", "2", "3"):
+        add_version(base, name)
+    config = ModelConfig("digits", str(base), policy)
+    return Manager(config, LocalSource(str(base)), partial(load, prefer_tflite=True), max_retries=0, retry_seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "loaded"),
+    [
+        (VersionPolicy(), [3]),
+        (VersionPolicy(latest=2), [3, 2]),
+        (VersionPolicy(latest=0), [3, 2, 1]),
+        (VersionPolicy(specific=frozenset({1, 9})), [1]),
+    ],
+)
+def test_version_policy(base: Path, policy: VersionPolicy, loaded: list[int]) -> None:
+    """The latest ones, all, or those named are loaded; a named one that is not there is no error."""
+    manager = with_policy(base, policy)
+    poll(manager)
+    assert states(manager) == dict.fromkeys(loaded, "AVAILABLE")
+
+
+def test_of_two_latest_the_oldest_goes(base: Path) -> None:
+    """With two versions served a third one that is new ends the lowest."""
+    manager = with_policy(base, VersionPolicy(latest=2))
+    poll(manager)
+    add_version(base, "4")
+    poll(manager)
+    assert states(manager) == {4: "AVAILABLE", 3: "AVAILABLE", 2: "END"}
+
+
+def test_one_missing_base_path_stops_discovery_for_all(tmp_path: Path) -> None:
+    """While one model's base path is missing no other model is followed, whichever comes first in the file."""
+    loader = partial(load, prefer_tflite=True)
+    managers = [
+        Manager(
+            ModelConfig(name, str(tmp_path / name)),
+            LocalSource(str(tmp_path / name)),
+            loader,
+            max_retries=0,
+            retry_seconds=0,
+        )
+        for name in ("here", "missing")
+    ]
+    models = Models(managers)
+    add_version(tmp_path / "here", "1")
+    models.poll()
+    assert states(managers[0]) == {}
+    assert not models.has_started
+    add_version(tmp_path / "missing", "1")
+    models.poll()
+    assert states(managers[0]) == states(managers[1]) == {1: "AVAILABLE"}
+    assert models.has_started
+    assert models.failure() is None
+
+
+def test_one_broken_model_takes_all_down(tmp_path: Path) -> None:
+    """A server of several models cannot start when one of them cannot be loaded, and names that one alone."""
+    loader = partial(load, prefer_tflite=True)
+    for name in ("good", "bad"):
+        add_version(tmp_path / name, "7", broken=name == "bad")
+    models = Models(
+        [
+            Manager(
+                ModelConfig(name, str(tmp_path / name)),
+                LocalSource(str(tmp_path / name)),
+                loader,
+                max_retries=0,
+                retry_seconds=0,
+            )
+            for name in ("good", "bad")
+        ]
+    )
+    models.poll()
+    failure = models.failure()
+    assert failure is not None
+    assert failure.message.startswith("1 servable(s) did not become available: {{{name: bad version: 7} due to error: ")

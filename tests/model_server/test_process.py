@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillWaiting
 from pathlib import Path
 
 import pytest
@@ -148,7 +150,20 @@ def test_version() -> None:
         (["--port=x", "--model_base_path=/m"], "usage: tensorflow_model_server"),
         (["--help"], "usage: tensorflow_model_server"),
         (["--prefer_tflite_model"], "model_base_path and server_options.model_config_file are empty!"),
-        (["--model_config_file=/models.config"], "it does not read --model_config_file"),
+        (["--model_config_file=/nowhere", "--prefer_tflite_model"], "Error: Not found: /nowhere; No such file"),
+        (
+            ["--model_base_path=/m", "--batching_parameters_file=/nowhere", "--prefer_tflite_model"],
+            "batching_parameters_file is set without setting server_options.enable_batching to true.",
+        ),
+        (
+            [
+                "--model_base_path=/m",
+                "--enable_batching",
+                "--batching_parameters_file=/nowhere",
+                "--prefer_tflite_model",
+            ],
+            "Error: Not found: /nowhere; No such file",
+        ),
         (["--model_base_path=/m", "--port=0", "--prefer_tflite_model"], "grpc_port or server_options.grpc_socket_path"),
     ],
 )
@@ -162,10 +177,10 @@ def test_refuses_to_start(arguments: list[str], printed: str) -> None:
 def test_unknown_flags_are_tolerated(tmp_path: Path) -> None:
     """An unknown flag is named, followed by the usage, and the server starts."""
     add_version(tmp_path / "model", "1")
-    with started(tmp_path, str(tmp_path / "model"), "--no_such_flag=1", "--enable_batching") as server:
+    with started(tmp_path, str(tmp_path / "model"), "--no_such_flag=1", "--enable_profiler") as server:
         server.wait_for({"1": "AVAILABLE"})
         assert server.stdout.read_text().startswith("unknown argument: --no_such_flag=1\nusage: ")
-        server.wait_for_log("--enable_batching has no effect")
+        server.wait_for_log("--enable_profiler has no effect")
 
 
 def test_no_engine_names_the_extra(tmp_path: Path) -> None:
@@ -194,3 +209,59 @@ def test_a_removed_base_path_changes_nothing(tmp_path: Path) -> None:
         base.rename(tmp_path / "away")
         wait_until(lambda: server.stderr.read_text().count("Could not find base path") >= 2)
         assert server.states() == {"1": "AVAILABLE"}
+
+
+def test_several_models(tmp_path: Path) -> None:
+    """A file of two models is served by one server; each is looked for and answers under its own name."""
+    for name in ("digits", "figures"):
+        add_version(tmp_path / name, "3" if name == "figures" else "1")
+    configs = "".join(
+        f'config {{ name: "{name}" base_path: "{tmp_path / name}" model_platform: "tensorflow" }}'
+        for name in ("digits", "figures")
+    )
+    file = tmp_path / "models.config"
+    file.write_text(f"model_config_list {{ {configs} }}")
+    body = json.dumps(example()["request"]).encode()
+    with started(tmp_path / "server", "", f"--model_config_file={file}") as server:
+        server.wait_for({"1": "AVAILABLE"})
+        _, found = server.call("/v1/models/figures")
+        assert found["model_version_status"][0]["version"] == "3"
+        for name in ("digits", "figures"):
+            assert server.call(f"/v1/models/{name}:predict", body)[0] == 200
+        assert server.call("/v1/models/default:predict", body)[0] == 404
+
+
+@pytest.mark.parametrize(("allowed", "status"), [(False, None), (True, 200)])
+def test_labels_at_the_start(tmp_path: Path, allowed: bool, status: int | None) -> None:
+    """A label in the first configuration ends the server, unless labels of what is not loaded are allowed."""
+    add_version(tmp_path / "digits", "1")
+    file = tmp_path / "models.config"
+    file.write_text(
+        f'model_config_list {{ config {{ name: "digits" base_path: "{tmp_path / "digits"}"'
+        ' model_platform: "tensorflow" version_labels { key: "stable" value: 1 } } }'
+    )
+    more = ["--allow_version_labels_for_unavailable_models"] if allowed else []
+    with started(tmp_path / "server", "", f"--model_config_file={file}", *more) as server:
+        if status is None:
+            assert server.process.wait(20) == 255
+            assert "Failed to start server. Error: Failed precondition: Request to" in server.stdout.read_text()
+            return
+        server.wait_for({"1": "AVAILABLE"})
+        body = json.dumps(example()["request"]).encode()
+        assert server.call("/v1/models/digits/labels/stable:predict", body)[0] == status
+
+
+def test_a_prediction_that_hangs(tmp_path: Path) -> None:
+    """After SIGUSR1 predictions wait while the status says AVAILABLE; after SIGUSR2 they are answered."""
+    add_version(tmp_path / "model", "1")
+    body = json.dumps(example()["request"]).encode()
+    with started(tmp_path, str(tmp_path / "model")) as server, ThreadPoolExecutor(1) as pool:
+        server.wait_for({"1": "AVAILABLE"})
+        server.process.send_signal(signal.SIGUSR1)
+        server.wait_for_log("Predictions hang until SIGUSR2")
+        waiting = pool.submit(server.call, "/v1/models/digits:predict", body)
+        with pytest.raises(StillWaiting):
+            waiting.result(0.5)
+        assert server.states() == {"1": "AVAILABLE"}
+        server.process.send_signal(signal.SIGUSR2)
+        assert waiting.result(10)[0] == 200

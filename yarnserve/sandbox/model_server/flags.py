@@ -20,6 +20,9 @@ class Options:
     model_name: str = "default"
     model_base_path: str = ""
     model_config_file: str = ""
+    enable_batching: bool = False
+    batching_parameters_file: str = ""
+    allow_version_labels_for_unavailable_models: bool = False
     file_system_poll_wait_seconds: int = 1
     max_num_load_retries: int = 5
     load_retry_interval_micros: int = 60_000_000
@@ -34,9 +37,6 @@ WITHOUT_EFFECT: Mapping[str, Value] = {
     "rest_api_num_threads": 0,
     "rest_api_timeout_in_ms": 30000,
     "rest_api_enable_cors_support": False,
-    "enable_batching": False,
-    "allow_version_labels_for_unavailable_models": False,
-    "batching_parameters_file": "",
     "model_config_file_poll_wait_seconds": 0,
     "num_load_threads": 0,
     "num_unload_threads": 0,

@@ -12,6 +12,15 @@ from typing import NoReturn
 from yarnserve.sandbox.model_server import flags, server
 from yarnserve.sandbox.model_server.log import log
 from yarnserve.sandbox.model_server.manager import Manager
+from yarnserve.sandbox.model_server.model_config import (
+    Batching,
+    ModelConfig,
+    check_labels,
+    check_models,
+    read_batching,
+    read_models,
+)
+from yarnserve.sandbox.model_server.models import Models
 from yarnserve.sandbox.model_server.rest import answer
 from yarnserve.sandbox.model_server.servable import has_engine, load
 from yarnserve.sandbox.model_server.source import LocalSource, Source
@@ -48,38 +57,26 @@ def main(arguments: Sequence[str]) -> int:
 
 def _serve(options: flags.Options) -> NoReturn:
     _check(options)
-    name, path = options.model_name, options.model_base_path
-    building = f"Building single TensorFlow model file config:  model_name: {name} model_base_path: {path}"
-    log("I", _SERVER, building)
-    manager = Manager(
-        name,
-        _source(path),
-        partial(load, prefer_tflite=options.prefer_tflite_model),
-        max_retries=options.max_num_load_retries,
-        retry_seconds=options.load_retry_interval_micros / 1e6,
-    )
+    models = Models([_manager(config, options) for config in _configured(options)], _batching(options))
+    _obey_signals(models)
     period = options.file_system_poll_wait_seconds
     if period < 0:
         _pause(period)
-    manager.poll()
-    while (outcome := manager.first_outcome()) is None:
+    models.poll()
+    while not models.has_started:
         _pause(period)
-        manager.poll()
-    if outcome.error is not None:
-        raise _unavailable(manager)
+        models.poll()
+    if (failure := models.failure()) is not None:
+        raise failure
     _open_grpc(options)
-    _open_rest(options, manager)
+    _open_rest(options, models)
     while True:
         _pause(period)
-        manager.poll()
+        models.poll()
 
 
 def _check(options: flags.Options) -> None:
-    if options.model_config_file:
-        raise ServingError(
-            Code.UNIMPLEMENTED, "the stand-in serves --model_base_path only, it does not read --model_config_file"
-        )
-    if not options.model_base_path:
+    if not options.model_base_path and not options.model_config_file:
         raise invalid_argument("Both server_options.model_base_path and server_options.model_config_file are empty!")
     if options.port == 0:
         raise invalid_argument(
@@ -87,6 +84,53 @@ def _check(options: flags.Options) -> None:
         )
     if not has_engine(prefer_tflite=options.prefer_tflite_model):
         raise ServingError(Code.FAILED_PRECONDITION, _no_engine(options.prefer_tflite_model))
+
+
+def _configured(options: flags.Options) -> list[ModelConfig]:
+    """Return the models to serve: those of the file, where one is given."""
+    if options.model_config_file:
+        models = read_models(options.model_config_file)
+    else:
+        name, path = options.model_name, options.model_base_path
+        building = f"Building single TensorFlow model file config:  model_name: {name} model_base_path: {path}"
+        log("I", _SERVER, building)
+        models = [ModelConfig(name, path)]
+    log("I", "model_servers/server_core.cc", "Adding/updating models.")
+    check_models(models)
+    if not options.allow_version_labels_for_unavailable_models:
+        check_labels(models)
+    return models
+
+
+def _batching(options: flags.Options) -> Batching | None:
+    if not options.enable_batching:
+        if options.batching_parameters_file:
+            raise invalid_argument(
+                "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
+            )
+        return None
+    return read_batching(options.batching_parameters_file) if options.batching_parameters_file else Batching()
+
+
+def _manager(config: ModelConfig, options: flags.Options) -> Manager:
+    return Manager(
+        config,
+        _source(config.base_path),
+        partial(load, prefer_tflite=options.prefer_tflite_model),
+        max_retries=options.max_num_load_retries,
+        retry_seconds=options.load_retry_interval_micros / 1e6,
+    )
+
+
+def _obey_signals(models: Models) -> None:
+    """USR1 lets predictions hang while all else answers, USR2 lets them go on; TF Serving would die of either."""
+
+    def hang(*_: object) -> None:
+        models.hang()
+        log("W", "model_servers/main.cc", "Predictions hang until SIGUSR2")
+
+    signal.signal(signal.SIGUSR1, hang)
+    signal.signal(signal.SIGUSR2, lambda *_: models.recover())
 
 
 def _no_engine(prefer_tflite: bool) -> str:
@@ -113,15 +157,6 @@ def _pause(period: int) -> None:
     time.sleep(period)
 
 
-def _unavailable(manager: Manager) -> ServingError:
-    failed = "".join(
-        f"{{{{name: {manager.model} version: {version}}} due to error: {status.error}}}, "
-        for version, status in manager.statuses().items()
-    )
-    count = len(manager.statuses())
-    return ServingError(Code.UNKNOWN, f"{count} servable(s) did not become available: {{{failed}}}")
-
-
 def _open_grpc(options: flags.Options) -> None:
     exclusive = "grpc.so_reuseport=0" in options.grpc_channel_arguments.split(",")
     try:
@@ -132,7 +167,7 @@ def _open_grpc(options: flags.Options) -> None:
     log("I", _SERVER, f"Running gRPC ModelServer at 0.0.0.0:{options.port} ...")
 
 
-def _open_rest(options: flags.Options, manager: Manager) -> None:
+def _open_rest(options: flags.Options, models: Models) -> None:
     """Start REST; where it cannot, TF Serving says so and goes on with gRPC alone."""
     port = options.rest_api_port
     if port == 0:
@@ -141,7 +176,7 @@ def _open_rest(options: flags.Options, manager: Manager) -> None:
         log("E", _SERVER, "server_options.http_port cannot be same as grpc_port. Skipped exporting HTTP/REST API.")
         return
     try:
-        server.serve_rest(server.listening(port, reuse_port=False), partial(answer, manager))
+        server.serve_rest(server.listening(port, reuse_port=False), partial(answer, models))
     except (OSError, OverflowError):
         log("E", _SERVER, f"Failed to start HTTP Server at localhost:{port}")
         return

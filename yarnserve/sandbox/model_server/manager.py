@@ -1,17 +1,18 @@
-"""The life of a model's versions (tf-serving.md 5): which one is wanted, loaded, served, forgotten."""
+"""The life of a model's versions (tf-serving.md 5): which ones are wanted, loaded, served, forgotten."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from yarnserve.sandbox.model_server.log import log
+from yarnserve.sandbox.model_server.model_config import ModelConfig
 from yarnserve.sandbox.model_server.servable import Servable
 from yarnserve.sandbox.model_server.source import Source, SourceError, versions
-from yarnserve.sandbox.model_server.status import Code, ServingError
+from yarnserve.sandbox.model_server.status import Code, ServingError, not_found
 
 _STORAGE = "sources/storage_path/file_system_storage_path_source.cc"
 
@@ -25,10 +26,10 @@ class VersionStatus:
 
 
 class Manager:
-    """One model: the highest version is wanted, the old one serves until the new one can.
+    """One model: what its policy wants is loaded, and the old serves until something new can.
 
     Args:
-        model: its name.
+        config: its name, version policy and labels.
         source: where its versions are.
         load: turns a version's directory, and its path for messages, into a servable; raises ServingError.
         max_retries: further attempts after a load has failed.
@@ -38,7 +39,7 @@ class Manager:
 
     def __init__(
         self,
-        model: str,
+        config: ModelConfig,
         source: Source,
         load: Callable[[Path, str], Servable],
         *,
@@ -46,7 +47,9 @@ class Manager:
         retry_seconds: float,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.model = model
+        self.model = config.name
+        self.labels = config.labels
+        self._policy = config.policy
         self._source = source
         self._load = load
         self._max_retries = max_retries
@@ -55,7 +58,7 @@ class Manager:
         self._lock = threading.Lock()
         self._statuses: dict[int, VersionStatus] = {}
         self._serving: dict[int, Servable] = {}
-        self._failed: int | None = None
+        self._failed: set[int] = set()
 
     def statuses(self) -> dict[int, VersionStatus]:
         """Return every version ever seen, highest first."""
@@ -71,8 +74,7 @@ class Manager:
         with self._lock:
             number = version if version is not None else max(self._serving, default=None)
             if number is None or number not in self._serving:
-                wanted = f"Latest({self.model})" if version is None else f"Specific({self.model}, {version})"
-                raise ServingError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
+                raise not_found(self.model, version)
             return number, self._serving[number]
 
     def first_outcome(self) -> VersionStatus | None:
@@ -80,29 +82,34 @@ class Manager:
         statuses = self.statuses().values()
         return next((status for status in statuses if status.state in ("AVAILABLE", "END")), None)
 
-    def poll(self) -> None:
-        """Look once at the base path, and load and unload until it is followed."""
+    def look(self) -> dict[int, str] | None:
+        """Return the versions in the base path by number; None when it cannot be listed, which changes nothing."""
+        path = self._source.base_path
         try:
             found = versions(self._source.children())
         except SourceError as error:
-            # One failed look changes nothing: what serves goes on serving.
             log("E", _STORAGE, f"{error}")
-            path = f"Could not find base path {self._source.base_path} for servable {self.model}"
-            log("E", _STORAGE, f"FileSystemStoragePathSource encountered a filesystem access error: {path}")
-            return
+            missing = f"Could not find base path {path} for servable {self.model}"
+            log("E", _STORAGE, f"FileSystemStoragePathSource encountered a filesystem access error: {missing}")
+            return None
         if not found:
-            path = self._source.base_path
             log("W", _STORAGE, f"No versions of servable {self.model} found under base path {path}")
-        self._follow(max(found, default=None), found)
+        return found
 
-    def _follow(self, wanted: int | None, found: dict[int, str]) -> None:
-        if wanted != self._failed:
-            self._failed = None
-        if wanted is not None and wanted not in self._serving and wanted != self._failed:
-            self._bring_up(wanted, found[wanted])
-        if wanted is None or wanted in self._serving:
-            for version in set(self._serving) - {wanted}:
-                self._take_down(version)
+    def follow(self, found: Mapping[int, str]) -> None:
+        """Load what the policy wants of *found*, the highest first, and unload the rest once something serves."""
+        wanted = self._policy.aspired(found)
+        self._failed &= wanted
+        for version in sorted(wanted - self._serving.keys() - self._failed, reverse=True):
+            self._bring_up(version, found[version])
+            self._unload_all_but(wanted)
+        self._unload_all_but(wanted)
+
+    def _unload_all_but(self, wanted: Set[int]) -> None:
+        if wanted and not wanted & self._serving.keys():
+            return
+        for version in sorted(self._serving.keys() - wanted):
+            self._take_down(version)
 
     def _bring_up(self, version: int, child: str) -> None:
         self._set(version, "LOADING")
@@ -110,7 +117,7 @@ class Manager:
         try:
             servable = self._attempt(version, child)
         except ServingError as error:
-            self._failed = version
+            self._failed.add(version)
             self._set(version, "END", error)
             return
         with self._lock:

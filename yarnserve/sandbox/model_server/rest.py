@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from yarnserve.sandbox.model_server.manager import Manager, VersionStatus
+from yarnserve.sandbox.model_server.manager import VersionStatus
+from yarnserve.sandbox.model_server.models import Models
 from yarnserve.sandbox.model_server.servable import Signature, TensorInfo
 from yarnserve.sandbox.model_server.status import Code, ServingError, invalid_argument
 from yarnserve.sandbox.model_server.tensors import from_columns, from_rows, parse_request, to_json, to_rows
@@ -31,12 +31,12 @@ class Answer:
     body: bytes
 
 
-def answer(manager: Manager, method: str, target: str, body: bytes) -> Answer:
+def answer(models: Models, method: str, target: str, body: bytes) -> Answer:
     """Answer one request; *target* is path and query as they came, for a query is never split off."""
     if not re.match("/v1/", target, re.IGNORECASE):
         return Answer(404, "text/html", _NOT_FOUND_PAGE)
     try:
-        return _dispatch(manager, method, target, body)
+        return _dispatch(models, method, target, body)
     except ServingError as error:
         return _json(error.code.http_status, {"error": error.message}, indent=4)
 
@@ -45,20 +45,20 @@ def _json(status: int, document: Any, indent: int | None) -> Answer:
     return Answer(status, "application/json", (json.dumps(document, indent=indent) + "\n").encode())
 
 
-def _dispatch(manager: Manager, method: str, target: str, body: bytes) -> Answer:
+def _dispatch(models: Models, method: str, target: str, body: bytes) -> Answer:
     if method == "POST" and (match := _PREDICTION.fullmatch(target)):
         name, version, label, verb = match.groups()
         if verb.lower() != "predict":
             raise ServingError(Code.UNIMPLEMENTED, f"The stand-in answers predict, not {verb}")
         # On one line, numbers and all: TF Serving breaks it into three.
-        return _json(200, _predict(manager, unquote(name), _number(version), label, body), indent=None)
+        return _json(200, _predict(models, unquote(name), _number(version), label, body), indent=None)
     if method == "GET" and target.lower() == "/v1/models":
         raise invalid_argument("Missing model name in request.")
     if method == "GET" and (match := _STATUS.fullmatch(target)):
         name, version, label, metadata = match.groups()
         if metadata:
-            return _json(200, _metadata(manager, unquote(name), _number(version), label), indent=1)
-        return _json(200, _status(manager, unquote(name), _number(version)), indent=1)
+            return _json(200, _metadata(models, unquote(name), _number(version), label), indent=1)
+        return _json(200, _status(models, unquote(name), _number(version)), indent=1)
     raise invalid_argument(f"Malformed request: {method} {target}")
 
 
@@ -70,8 +70,8 @@ def _number(version: str | None) -> int | None:
     return int(version)
 
 
-def _status(manager: Manager, model: str, version: int | None) -> dict[str, Any]:
-    statuses = manager.statuses() if model == manager.model else {}
+def _status(models: Models, model: str, version: int | None) -> dict[str, Any]:
+    statuses = models.statuses(model)
     if not statuses:
         raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {model}")
     if version is not None:
@@ -87,29 +87,13 @@ def _version_status(version: int, status: VersionStatus) -> dict[str, Any]:
     return {"version": str(version), "state": status.state, "status": reason}
 
 
-def _metadata(manager: Manager, model: str, version: int | None, label: str | None) -> dict[str, Any]:
-    number, signatures = _signatures(manager, model, version, label)
+def _metadata(models: Models, model: str, version: int | None, label: str | None) -> dict[str, Any]:
+    number, servable = models.servable(model, version, label and unquote(label))
+    signatures = {name: _signature(each) for name, each in servable.signatures.items()}
     return {
         "model_spec": {"name": model, "signature_name": "", "version": str(number)},
-        "metadata": {"signature_def": {"signature_def": {name: _signature(each) for name, each in signatures.items()}}},
+        "metadata": {"signature_def": {"signature_def": signatures}},
     }
-
-
-def _signatures(
-    manager: Manager, model: str, version: int | None, label: str | None
-) -> tuple[int, Mapping[str, Signature]]:
-    number, servable = manager.servable(_wanted(manager, model, version, label))
-    return number, servable.signatures
-
-
-def _wanted(manager: Manager, model: str, version: int | None, label: str | None) -> int | None:
-    """Check the model's name and label; labels are given by configuration files only, so there are none."""
-    if label is not None:
-        raise invalid_argument(f"Unrecognized servable version label: {unquote(label)}")
-    if model != manager.model:
-        wanted = f"Latest({model})" if version is None else f"Specific({model}, {version})"
-        raise ServingError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
-    return version
 
 
 def _signature(signature: Signature) -> dict[str, Any]:
@@ -129,7 +113,7 @@ def _tensor(info: TensorInfo) -> dict[str, Any]:
     }
 
 
-def _predict(manager: Manager, model: str, version: int | None, label: str | None, body: bytes) -> dict[str, Any]:
+def _predict(models: Models, model: str, version: int | None, label: str | None, body: bytes) -> dict[str, Any]:
     request = parse_request(body)
     name = request.get("signature_name", _DEFAULT_SIGNATURE)
     if not isinstance(name, str):
@@ -138,7 +122,7 @@ def _predict(manager: Manager, model: str, version: int | None, label: str | Non
             " 'signature_name' key must be a string value."
         )
     name = name or _DEFAULT_SIGNATURE
-    _, servable = manager.servable(_wanted(manager, model, version, label))
+    _, servable = models.servable(model, version, label and unquote(label))
     if name not in servable.signatures:
         raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
     inputs = servable.signatures[name].inputs
@@ -148,10 +132,9 @@ def _predict(manager: Manager, model: str, version: int | None, label: str | Non
             " one of 'inputs' or 'instances' keys to exist "
         )
     if "instances" in request:
-        return {"predictions": to_rows(servable.run(name, from_rows(request["instances"], inputs)))}
+        return {"predictions": to_rows(models.run(servable, name, from_rows(request["instances"], inputs)))}
     if "inputs" not in request:
         raise invalid_argument("Missing 'inputs' or 'instances' key")
-    columns = {
-        alias: to_json(array) for alias, array in servable.run(name, from_columns(request["inputs"], inputs)).items()
-    }
+    outputs = models.run(servable, name, from_columns(request["inputs"], inputs))
+    columns = {alias: to_json(array) for alias, array in outputs.items()}
     return {"outputs": columns if len(columns) > 1 else next(iter(columns.values()))}

@@ -39,3 +39,9 @@ class ServingError(Exception):
 def invalid_argument(message: str) -> ServingError:
     """Build the commonest of them."""
     return ServingError(Code.INVALID_ARGUMENT, message)
+
+
+def not_found(model: str, version: int | None) -> ServingError:
+    """Build the one for a version that does not serve; None is the highest."""
+    wanted = f"Latest({model})" if version is None else f"Specific({model}, {version})"
+    return ServingError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
