@@ -83,9 +83,24 @@ class ScriptedRuntime:
 class AnyHome:
     """An HDFS where everybody but *stranger* has a home directory and */there* exists."""
 
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
     def exists(self, path: str) -> bool:
         """Whether it is /there."""
-        return path == "/there"
+        return path == "/there" or path in self.files
+
+    def read(self, path: str) -> bytes:
+        """Return what was written, or what is /there."""
+        return b"there" if path == "/there" else self.files[path]
+
+    def write(self, path: str, body: bytes, user: str) -> None:
+        """Keep it."""
+        self.files[path] = body
+
+    def forget(self, user: str, service: str) -> None:
+        """Drop the service's files."""
+        self.files = {path: body for path, body in self.files.items() if f"/services/{service}/" not in path}
 
     def denial(self, user: str) -> str:
         """Refuse the stranger."""
@@ -109,8 +124,9 @@ class Lab:
             Node(NodeAddress("localhost", 45454 + index, 8042 + index), capacity, profile, self.runtime, docker)
             for index in (0, 1)
         ]
-        self.cluster = Cluster(self.nodes, profile, filesystem="hdfs://localhost:8020", now=self.now)
-        self.services = Services(self.cluster, AnyHome())
+        home = AnyHome()
+        self.cluster = Cluster(self.nodes, profile, filesystem="hdfs://localhost:8020", store=home, now=self.now)
+        self.services = Services(self.cluster, home)
 
     def run(self, seconds: float, step: float = 0.05) -> None:
         """Let *seconds* pass in steps."""

@@ -28,7 +28,7 @@ def test_a_container_that_ends_by_itself_is_replaced_and_its_room_is_free_again(
     """In a cluster whose clock a test moves: exit 1 without retries makes another container; room is counted right."""
     runtime, now = SimulatedRuntime(), START
     node = Node(NodeAddress("localhost", 45454, 8042), Resource(8192, 16, 0), HADOOP_3_1_4, runtime)
-    cluster = Cluster([node], HADOOP_3_1_4, filesystem="hdfs://localhost:8020", now=now)
+    cluster = Cluster([node], HADOOP_3_1_4, filesystem="hdfs://localhost:8020", store=AnyHome(), now=now)
     services = Services(cluster, AnyHome())
     document = binding.with_defaults(binding.bind_service(_service(2), HADOOP_3_1_4), HADOOP_3_1_4)
     services.create("alice", document, now)

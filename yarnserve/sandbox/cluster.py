@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from yarnserve.sandbox.application import Application
+from yarnserve.sandbox.config_files import FileStore
 from yarnserve.sandbox.definition import GPU, Document
 from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.node import Node, NodeContainer, Resource, total
@@ -17,7 +18,11 @@ class Struck(Exception):  # noqa: N818  it is an end, not an error of ours
 
 
 class Cluster:
-    """A ResourceManager with its nodes; *filesystem* is fs.defaultFS, *now* its start and the ids' time stamp.
+    """A ResourceManager with its nodes; *now* is its start and the ids' time stamp.
+
+    Args:
+        filesystem: fs.defaultFS.
+        store: where ApplicationMasters keep files.
 
     Attributes:
         faults: what is wrong with it and its nodes now; may be changed at any time, in place.
@@ -25,13 +30,16 @@ class Cluster:
         strikes_saved: told between the save of a definition and the submission; says whether to die there, once.
     """
 
-    def __init__(self, nodes: Sequence[Node], profile: Profile, *, filesystem: str, now: float) -> None:
+    def __init__(
+        self, nodes: Sequence[Node], profile: Profile, *, filesystem: str, store: FileStore, now: float
+    ) -> None:
         self._nodes = tuple(nodes)
         self.faults: set[Fault] = set()
         for node in self._nodes:
             node.faults = self.faults
         self.profile = profile
         self.filesystem = filesystem
+        self.store = store
         self.started_at = now
         self.timestamp = int(now * 1000)
         self.applications: dict[str, Application] = {}

@@ -98,5 +98,14 @@ def place_of(file: Document) -> str:
     return f"conf/{destination}"
 
 
+def local_place_of(file: Document) -> str:
+    """Return where a configuration file lies below the work directory; Docker mounts an absolute one from there."""
+    destination = place_of(file)
+    if not destination.startswith("/"):
+        return destination
+    name = destination.rpartition("/")[2]
+    return name if file["type"] in ("STATIC", "ARCHIVE") else f"conf/{name}"
+
+
 def _seconds(found: Mapping[str, str], name: str, default: float) -> float:
     return int(found[name]) / 1000 if name in found else default

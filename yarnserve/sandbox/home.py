@@ -18,13 +18,26 @@ class NamespaceHome:
 
     def exists(self, path: str) -> bool:
         """Whether *path* is there, whoever may see it; a leading ``hdfs://authority`` is allowed."""
-        _, is_uri, rest = path.partition("://")
-        local = f"/{rest.partition('/')[2]}" if is_uri else path
         try:
-            self._namespace.status(local, user=self._namespace.superuser)
+            self._namespace.status(_local(path), user=self._namespace.superuser)
         except NamespaceError:
             return False
         return True
+
+    def read(self, path: str) -> bytes:
+        """Return what is in a file; raises NamespaceError."""
+        with self._namespace.open(_local(path), user=self._namespace.superuser) as source:
+            return source.read()
+
+    def write(self, path: str, body: bytes, user: str) -> None:
+        """Make a file of *user*'s; raises NamespaceError."""
+        with self._namespace.create(path, user=user) as writer:
+            writer.write(body)
+
+    def forget(self, user: str, service: str) -> None:
+        """Remove the directory of a service that is destroyed."""
+        directory = f"{self._namespace.home(user)}/.yarn/services/{service}"
+        self._namespace.delete(directory, user=self._namespace.superuser, recursive=True)
 
     def denial(self, user: str) -> str:
         """Make the directory of the user's service definitions; return what HDFS says against it, or nothing."""
@@ -33,6 +46,12 @@ class NamespaceHome:
         except NamespaceError as error:
             return error.message
         return ""
+
+
+def _local(path: str) -> str:
+    """Return the path of a URI, or the path as it is."""
+    _, is_uri, rest = path.partition("://")
+    return f"/{rest.partition('/')[2]}" if is_uri else path
 
 
 class Uploader:

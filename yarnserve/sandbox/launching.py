@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 
+from yarnserve.sandbox import definition
+from yarnserve.sandbox.config_files import FileStore, deliver
 from yarnserve.sandbox.definition import Document
 from yarnserve.sandbox.node import NodeContainer
 from yarnserve.sandbox.runtime import Launch, NodeAddress
@@ -58,15 +60,18 @@ def build_launch(
     application_id: str,
     user: str,
     node: NodeAddress,
+    store: FileStore,
 ) -> Launch:
-    """Replace the tokens in *component*'s environment and launch command.
+    """Replace the tokens in *component*'s environment, files and launch command.
 
-    A Docker artifact is launched as a plain process, because the sandbox has no Docker. In ENTRYPOINT mode the launch
+    A Docker artifact is launched as a plain process, because the sandbox has no Docker: what would be mounted is
+    called by its place below the work directory. In ENTRYPOINT mode the launch
     command is a list of arguments with commas, without a shell: of an image's ENTRYPOINT, which is taken to be
     tensorflow_model_server, where the first is a flag.
 
     Raises:
         SubstitutionError: a token's value cannot be used.
+        DeliveryError: a file cannot be made.
     """
     environment: dict[str, str] = {}
     known = dict(tokens)
@@ -74,11 +79,25 @@ def build_launch(
         environment[name] = known[name] = substitute(value, known)
     overrides = environment.get(_ENTRYPOINT_MODE, "").lower() != "true"
     environment |= {**_LOCALE, "LOG_DIR": "<LOG_DIR>", "HADOOP_USER_NAME": user, "WORK_DIR": "$PWD"}
-    command = substitute(component.get("launch_command", ""), known)
+    files = deliver(component, _directory(component, tokens, user), known, store, user)
+    command = _unmounted(substitute(component.get("launch_command", ""), known), component)
     command = f"{command if overrides else _arguments(command)} 1><LOG_DIR>/stdout.txt 2><LOG_DIR>/stderr.txt "
     artifact = component.get("artifact") or {}
     image = artifact.get("id", "") if artifact.get("type") == "DOCKER" else ""
-    return Launch(container_id, application_id, user, node, command, environment, image, overrides)
+    return Launch(container_id, application_id, user, node, command, environment, image, overrides, files)
+
+
+def _directory(component: Document, tokens: Mapping[str, str], user: str) -> str:
+    """Return where the files of one instance are on HDFS."""
+    name, instance = component["name"], tokens["COMPONENT_INSTANCE_NAME"]
+    return f"/user/{user}/.yarn/services/{tokens['SERVICE_NAME']}/components/{name}/{instance}"
+
+
+def _unmounted(command: str, component: Document) -> str:
+    for file in component["configuration"]["files"]:
+        if file["dest_file"].startswith("/"):
+            command = command.replace(file["dest_file"], definition.local_place_of(file))
+    return command
 
 
 def _arguments(listed: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from yarnserve.sandbox import definition
 from yarnserve.sandbox.component import Component, Instance
+from yarnserve.sandbox.config_files import DeliveryError, FileStore
 from yarnserve.sandbox.definition import Document
 from yarnserve.sandbox.launching import address_tokens, build_launch, instance_tokens, service_tokens, shown_address
 from yarnserve.sandbox.node import Node, NodeContainer, Resource
@@ -23,6 +24,7 @@ class Scheduler(Protocol):
     """What an ApplicationMaster needs of the ResourceManager."""
 
     filesystem: str
+    store: FileStore
 
     @property
     def epoch(self) -> int:
@@ -258,8 +260,9 @@ class ApplicationMaster:
                 application_id=application_id,
                 user=user,
                 node=node.address,
+                store=self.scheduler.store,
             )
-        except SubstitutionError as error:
+        except (SubstitutionError, DeliveryError) as error:
             container = node.place_master(container_id, component.resource, user, application_id, now)
             container.complete(1, f"{error}\n", now)
             return container

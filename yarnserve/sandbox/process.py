@@ -80,6 +80,9 @@ class ProcessRuntime:
         logs.mkdir(parents=True, exist_ok=True)
         script = launch_script(launch, work, logs, self._inherited)
         (work / "launch_container.sh").write_text(script, encoding="utf-8")
+        for name, body in launch.files.items():
+            (work / name).parent.mkdir(exist_ok=True)
+            (work / name).write_bytes(body)
         process = subprocess.Popen(
             ["/bin/bash", "-c", _GATED],
             cwd=work,

@@ -34,7 +34,7 @@ class Launch:
 
     With an *image* it is a Docker container: its first process, as PID 1 of its own, gets no signal but KILL that it
     has no handler for, and the others get none at all. *overrides* says that YARN's launch script replaces the
-    image's ENTRYPOINT.
+    image's ENTRYPOINT. *files* lie below its work directory, by their paths.
     """
 
     container_id: str
@@ -45,6 +45,7 @@ class Launch:
     environment: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
     overrides: bool = True
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

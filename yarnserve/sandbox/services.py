@@ -14,6 +14,7 @@ from yarnserve.sandbox import definition
 from yarnserve.sandbox.answers import Refusal, refuse
 from yarnserve.sandbox.application import Application
 from yarnserve.sandbox.cluster import Cluster, Struck
+from yarnserve.sandbox.config_files import FileStore
 from yarnserve.sandbox.definition import Document, component_of
 from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.master import ApplicationMaster
@@ -30,11 +31,14 @@ _JAVA_OPTIONS = "yarn.service.am.java.opts"
 _FORBIDDEN_IN_JAVA_OPTIONS = frozenset('!~#?@*&%${}()<>[]|",;`/\\')
 
 
-class Home(Files, Protocol):
+class Home(Files, FileStore, Protocol):
     """What the services API needs of HDFS."""
 
     def denial(self, user: str) -> str:
         """Return why *user* cannot write to their home directory, in the NameNode's words; empty when they can."""
+
+    def forget(self, user: str, service: str) -> None:
+        """Remove the directory of a service that is destroyed."""
 
 
 @dataclass
@@ -186,6 +190,7 @@ class Services:
             if not application.state.ended:
                 return None
         del self._definitions[user, name]
+        self.home.forget(user, name)
         if Fault.ZOOKEEPER_DOWN in self.cluster.faults:
             raise refuse(500, f"Could not delete zk node for {name}")
         return {"diagnostics": f"Successfully destroyed service {name}"}

@@ -77,7 +77,7 @@ class YarnServers:
             NodeAddress(_HOST, _FIRST_RPC_PORT + index, server.port) for index, server in enumerate(self._node_managers)
         ]
         members = [Node(address, capacity, profile, runtime, docker) for address in addresses]
-        self.cluster = Cluster(members, profile, filesystem=filesystem, now=clock())
+        self.cluster = Cluster(members, profile, filesystem=filesystem, store=home, now=clock())
         self.cluster.faults |= faults
         self.cluster.strikes_saved = lambda: self._is_due(Moment.SAVED)
         services = Services(self.cluster, home)
