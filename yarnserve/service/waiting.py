@@ -28,6 +28,9 @@ LONGEST_PAUSE = 5.0
 WATCH_PAUSE = 2.0
 LONGEST_WATCH_PAUSE = 30.0
 
+#: How TF Serving begins its reason, on stdout (tf-serving.md 1.1).
+_CANNOT_START = "Failed to start server."
+
 #: Bytes of a failing replica's stderr that are read for its last words.
 LAST_WORDS_BYTES = 8192
 
@@ -263,9 +266,12 @@ def _first_lagging(snapshot: Snapshot | None) -> Replica | None:
 
 
 def last_words(connection: Connection, snapshot: Snapshot, replica: Replica) -> str:
-    """Return the last non-empty line of *replica*'s stderr, else stdout, or nothing where neither can be read."""
-    text = next(iter(log_tails(connection, snapshot, replica)), "")
-    return first_line("\n".join(reversed(text.splitlines())))
+    """Return why *replica*'s server ended at its start, else the last line of its stderr, of its stdout, or nothing."""
+    tails = log_tails(connection, snapshot, replica)
+    reasons = [line for text in tails for line in text.splitlines() if line.startswith(_CANNOT_START)]
+    if reasons:
+        return first_line(reasons[-1])
+    return first_line("\n".join(reversed(next(iter(tails), "").splitlines())))
 
 
 def _fix_in_logs(connection: Connection, snapshot: Snapshot | None) -> str:
