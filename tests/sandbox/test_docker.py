@@ -127,6 +127,17 @@ def test_a_mount_that_a_node_lacks_stops_every_docker_launch() -> None:
     assert lab.states()[1] == {"docker": "STABLE", "plain": "STABLE"}
 
 
+def test_nodes_that_do_not_allow_docker() -> None:
+    """Exit -1 with words that hide the reason; explain names the setting."""
+    lab = Lab(docker=HOST)
+    lab.cluster.faults.add(Fault.DOCKER_OFF)
+    lab.create(service(component("docker", properties=NO_RETRY, artifact={"id": "local/base:1", "type": "DOCKER"})))
+    lab.run(1)
+    container = next(each for each in lab.cluster.containers() if each.exit_code == -1)
+    found = explain_exit(container.exit_code, container.diagnostics)
+    assert (container.exit_code, found.kind, "allowed-runtimes" in found.fix) == (-1, Kind.NODE, True)
+
+
 @pytest.mark.parametrize(("profile", "delay"), [(HADOOP_3_1_4, 10.0), (HADOOP_3_3_6, 0.25)], ids=["3.1.4", "3.3.6"])
 def test_who_ignores_term_has_so_long(profile: Profile, delay: float) -> None:
     """KILLING with -105 until KILL comes; its end is then told as 137; a plain process never has more than 250 ms."""

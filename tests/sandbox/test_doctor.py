@@ -25,7 +25,7 @@ from yarnserve.sandbox import Sandbox
 from yarnserve.sandbox.profile import HADOOP_3_3_6
 from yarnserve.service.connection import connect
 from yarnserve.service.examine import CHECKS, examine
-from yarnserve.spec.model import ModelSpec, Placement, Ports, Resources, ServiceSpec, ServingSpec
+from yarnserve.spec.model import ModelSpec, Network, Placement, Ports, Resources, ServiceSpec, ServingSpec
 
 SPEC = ServiceSpec(
     name="digits",
@@ -54,7 +54,11 @@ PROPERTIES = {
     "yarn.log-aggregation-enable": "true",
     "yarn.nodemanager.log-aggregation.roll-monitoring-interval-seconds": "3600",
     "yarn.resourcemanager.placement-constraints.handler": "scheduler",
+    "yarn.nodemanager.container-executor.class": "org.apache.hadoop.yarn.server.nodemanager.LinuxContainerExecutor",
+    "yarn.nodemanager.runtime.linux.allowed-runtimes": "default, Docker",
 }
+
+IMAGE = replace(SPEC, image="registry/serving:2.6")
 
 
 @dataclass
@@ -120,7 +124,8 @@ def test_a_good_cluster(sandbox: Sandbox) -> None:
     found = checks(sandbox, Fake())
     assert list(found) == list(CHECKS)
     outcomes = {name: check.outcome for name, check in found.items() if check.outcome is not Outcome.OK}
-    assert outcomes == {"label": Outcome.SKIPPED, "placement": Outcome.SKIPPED, "zookeeper": Outcome.SKIPPED}, found
+    assert outcomes == dict.fromkeys(("label", "docker", "placement", "zookeeper"), Outcome.SKIPPED), found
+    assert checks(sandbox, Fake(spec=IMAGE))["docker"].outcome is Outcome.OK
 
 
 def sandbox_checks(
@@ -144,7 +149,7 @@ def test_a_good_sandbox(sandbox: Sandbox) -> None:
     found = sandbox_checks(sandbox)
     assert list(found) == list(CHECKS)
     outcomes = {name: check.outcome for name, check in found.items() if check.outcome is not Outcome.OK}
-    skipped = dict.fromkeys(("label", "placement", "zookeeper"), Outcome.SKIPPED)
+    skipped = dict.fromkeys(("label", "docker", "placement", "zookeeper"), Outcome.SKIPPED)
     assert outcomes == {**skipped, "log-aggregation": Outcome.WARNING}, found
     assert "yarn.log-aggregation-enable" in found["log-aggregation"].fix
 
@@ -173,6 +178,13 @@ def test_a_fault_of_the_sandbox_is_found(sandbox: Sandbox, fault: str, name: str
     assert fix in found[name].fix
     failed = {each for each, check in found.items() if check.outcome is Outcome.FAILED}
     assert failed - {name} <= {"no-nodes": {"resources", "hosts", "am-room"}}.get(fault, set())
+
+
+def test_nodes_without_docker_are_found(sandbox: Sandbox) -> None:
+    """Only who brings an image needs Docker on the nodes."""
+    assert sandbox_checks(sandbox, "docker-off", spec=IMAGE)["docker"].outcome is Outcome.FAILED
+    assert sandbox_checks(sandbox, spec=IMAGE)["docker"].outcome is Outcome.OK
+    assert sandbox_checks(sandbox, "docker-off")["docker"].outcome is Outcome.SKIPPED
 
 
 def test_placement_without_a_handler_is_found() -> None:
@@ -267,9 +279,30 @@ def gpu_on_no_node(fake: Fake) -> None:
     kinds.append({**kinds[0], "name": "yarn.io/gpu"})
 
 
+def no_native_executor(fake: Fake) -> None:
+    """Nodes that start processes only."""
+    fake.spec = IMAGE
+    del fake.properties["yarn.nodemanager.container-executor.class"]
+
+
+def no_docker(fake: Fake) -> None:
+    """Nodes whose NodeManager was not told of Docker."""
+    fake.spec = IMAGE
+    del fake.properties["yarn.nodemanager.runtime.linux.allowed-runtimes"]
+
+
+def no_bridge(fake: Fake) -> None:
+    """Nodes that allow the host's network alone."""
+    fake.spec = replace(IMAGE, network=Network.BRIDGE)
+    fake.properties["yarn.nodemanager.runtime.linux.docker.allowed-container-networks"] = "host"
+
+
 @pytest.mark.parametrize(
     ("seed", "name", "fix"),
     [
+        (no_native_executor, "docker", "container-executor.class to org.apache.hadoop.yarn.server.nodemanager.Linux"),
+        (no_docker, "docker", "allowed-runtimes to default,docker in"),
+        (no_bridge, "docker", "allowed-container-networks to host,bridge in"),
         (standby, "resource-manager", "wait"),
         (not_hadoop, "resource-manager", "check that the address"),
         (too_old, "version", "upgrade"),

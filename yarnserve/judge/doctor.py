@@ -26,6 +26,11 @@ PLACEMENT_HANDLER = "yarn.resourcemanager.placement-constraints.handler"
 LOG_AGGREGATION = "yarn.log-aggregation-enable"
 ROLLING_LOGS = "yarn.nodemanager.log-aggregation.roll-monitoring-interval-seconds"
 ZOOKEEPER = "hadoop.registry.zk.quorum"
+CONTAINER_EXECUTOR = "yarn.nodemanager.container-executor.class"
+ALLOWED_RUNTIMES = "yarn.nodemanager.runtime.linux.allowed-runtimes"
+ALLOWED_NETWORKS = "yarn.nodemanager.runtime.linux.docker.allowed-container-networks"
+
+_LINUX_EXECUTOR = "org.apache.hadoop.yarn.server.nodemanager.LinuxContainerExecutor"
 
 _USABLE = ("RUNNING", "UNHEALTHY")
 
@@ -296,6 +301,40 @@ def nodes(found: Sequence[Node], unreachable: Mapping[str, YarnserveError]) -> C
             fix="free their disks; see yarn.nodemanager.disk-health-checker.* in yarn-site.xml",
         )
     return ok("nodes", f"{len(found)} NodeManagers, and their web servers answer")
+
+
+def docker(network: str, seen: Mapping[str, Mapping[str, str] | None]) -> Check:
+    """Whether nodes start Docker containers; *seen* holds the configuration of each that was asked, None where hidden.
+
+    *network* is the one that a replica wants. A property that is not shown has its default.
+    """
+    shown = {node: properties for node, properties in seen.items() if properties is not None}
+    if not shown:
+        return skipped("docker", "unknown: no NodeManager shows its configuration")
+    for node, properties in shown.items():
+        setting, value, wanted = _docker_lack(network, properties)
+        if setting:
+            return failed(
+                "docker",
+                f"{node} starts no such container: {setting} is {value}",
+                why="each replica placed there ends before its image is looked at",
+                fix=f"set {setting} to {wanted} in the NodeManagers' yarn-site.xml (docs/admin.md has it whole)",
+            )
+    return ok("docker", f"allowed with network {network} on the {len(shown)} NodeManagers that were asked")
+
+
+def _docker_lack(network: str, properties: Mapping[str, str]) -> tuple[str, str, str]:
+    """Return the setting that is in the way, its value, and what it has to be; empty when nothing is."""
+    executor = properties.get(CONTAINER_EXECUTOR, "DefaultContainerExecutor")
+    if not executor.endswith(".LinuxContainerExecutor"):
+        return CONTAINER_EXECUTOR, executor, _LINUX_EXECUTOR
+    lists = ((ALLOWED_RUNTIMES, "default", "docker"), (ALLOWED_NETWORKS, "host,none,bridge", network))
+    for setting, default, wanted in lists:
+        value = properties.get(setting, default)
+        listed = [each.strip().lower() for each in value.split(",") if each.strip()]
+        if wanted not in listed:
+            return setting, value or "empty", ",".join([*listed, wanted])
+    return "", "", ""
 
 
 def zookeeper(quorum: Mapping[str, str], source: str) -> Check:

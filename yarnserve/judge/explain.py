@@ -123,6 +123,15 @@ _DOCKER_RULES = (
         certain=True,
     ),
     _rule(
+        (-1,),
+        r"unable to prepare container|requested runtime not allowed",
+        Kind.NODE,
+        "the node starts no Docker containers, or cannot prepare one",
+        "have docker added to yarn.nodemanager.runtime.linux.allowed-runtimes in yarn-site.xml of every NodeManager; "
+        "its own log has the reason",
+        "yarn-services.md 5.3",
+    ),
+    _rule(
         _DOCKER,
         r"privileged docker containers are disabled|privileged containers? (?:are )?not allowed",
         Kind.SPEC,

@@ -14,6 +14,7 @@ from aiohttp import web
 from yarnserve.sandbox import shapes
 from yarnserve.sandbox.cluster import Cluster
 from yarnserve.sandbox.faults import Fault
+from yarnserve.sandbox.node import Node
 from yarnserve.sandbox.web_answers import answer, text
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="no"?>'
@@ -33,6 +34,18 @@ def resource_manager(cluster: Cluster) -> dict[str, str]:
         "yarn.scheduler.maximum-allocation-mb": str(most.memory_mb),
         "yarn.scheduler.maximum-allocation-vcores": str(most.vcores),
         "yarn.service.am-resource.memory": str(cluster.profile.am_memory_mb),
+    }
+
+
+def node_manager(node: Node) -> dict[str, str]:
+    """Return the properties of *node*'s NodeManager that matter to clients."""
+    runtimes = "default" if Fault.DOCKER_OFF in node.faults else "default,docker"
+    return {
+        "yarn.nodemanager.container-executor.class": (
+            "org.apache.hadoop.yarn.server.nodemanager.LinuxContainerExecutor"
+        ),
+        "yarn.nodemanager.runtime.linux.allowed-runtimes": runtimes,
+        "yarn.nodemanager.runtime.linux.docker.allowed-container-networks": "host,none,bridge",
     }
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from yarnserve.sandbox.runtime import Launch
 
+#: The NodeManager itself gave up: "Requested runtime not allowed" (DelegatingLinuxContainerRuntime).
+NOT_PREPARED = -1
 #: ``docker run`` failed: there is no such image.
 NO_IMAGE = 7
 #: container-executor refused to call Docker.
@@ -34,6 +36,9 @@ class DockerRefusal:
 
     def diagnostics(self, container_id: str, stamp: str) -> str:
         """Return the NodeManager's diagnostics; the last of them are said twice, as on real ones."""
+        if self.code == NOT_PREPARED:
+            # from LinuxContainerExecutor's source; the reason stands in the NodeManager's log alone
+            return f"{stamp}Unable to prepare container: \n"
         error = f"Shell error output: {self.error}\n" if self.error else ""
         end = f"{stamp}Container exited with a non-zero exit code {self.code}. {self.tail}\n"
         return (
@@ -56,11 +61,16 @@ class DockerHost:
     images: frozenset[str] | None = None
     trusted: frozenset[str] | None = None
 
-    def refusal(self, launch: Launch, gpus: int, *, lacks_mount: bool = False) -> DockerRefusal | None:
+    def refusal(
+        self, launch: Launch, gpus: int, *, is_off: bool = False, lacks_mount: bool = False
+    ) -> DockerRefusal | None:
         """Return how *launch*, with *gpus*, ends before a process runs, None when nothing is in its way.
 
-        *lacks_mount*: a path of ``docker.allowed.ro-mounts`` does not exist on the node.
+        *is_off*: the node's NodeManager does not allow the runtime docker. *lacks_mount*: a path of
+        ``docker.allowed.ro-mounts`` does not exist on the node.
         """
+        if is_off:
+            return DockerRefusal(NOT_PREPARED, "", "", "")
         if lacks_mount:
             return DockerRefusal(REFUSED, _MOUNT, f"{_MAIN.format(user=launch.user)}{_CREATING}", "")
         if not self._trusts(launch.image):

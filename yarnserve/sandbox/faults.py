@@ -13,6 +13,7 @@ class Fault(str, Enum):
 
     API_OFF = "api-off"
     DOCKER_MOUNTS = "docker-mounts"
+    DOCKER_OFF = "docker-off"
     MASTERS_SILENT = "masters-silent"
     NO_NODES = "no-nodes"
     NODE_UNHEALTHY = "node-unhealthy"
@@ -25,6 +26,7 @@ class Fault(str, Enum):
 MEANINGS = {
     Fault.API_OFF: "yarn.webapp.api-service.enable is false",
     Fault.DOCKER_MOUNTS: "docker.allowed.ro-mounts has a path that the nodes do not: every Docker launch ends with 29",
+    Fault.DOCKER_OFF: "the nodes' allowed-runtimes is default: every Docker launch ends with -1",
     Fault.MASTERS_SILENT: "running ApplicationMasters do not answer: what asks one blocks (yarn-services.md 1.5)",
     Fault.NO_NODES: "no NodeManager is registered: what runs goes on, nothing new starts",
     Fault.NODE_UNHEALTHY: "the first node's disks are full: it is UNHEALTHY and its containers are lost (-100)",

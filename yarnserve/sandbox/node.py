@@ -313,7 +313,8 @@ class Node:
         """Return how the node's Docker ends *launch* before its process runs, None when it starts."""
         if not launch.image:
             return None
-        return self._docker.refusal(launch, gpus, lacks_mount=Fault.DOCKER_MOUNTS in self.faults)
+        is_off, lacks_mount = Fault.DOCKER_OFF in self.faults, Fault.DOCKER_MOUNTS in self.faults
+        return self._docker.refusal(launch, gpus, is_off=is_off, lacks_mount=lacks_mount)
 
     def lose_containers(self, now: float) -> None:
         """End every container that is not over."""

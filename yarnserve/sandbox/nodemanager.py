@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from yarnserve.sandbox import shapes
+from yarnserve.sandbox import daemon_configuration, shapes
 from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.node import Node, NodeContainer
 from yarnserve.sandbox.web_answers import Handler, answer, bad_request, not_found, text, wrapped
@@ -32,6 +32,7 @@ class NodeApi:
         """Route the API's paths."""
         router = application.router
         application.middlewares.append(self._switch)
+        router.add_get("/conf", self._configuration)
         router.add_get(f"{_NODE}/info", self._info)
         router.add_get(f"{_NODE}/containers", self._containers)
         router.add_get(f"{_NODE}/containers/{{id}}", self._container)
@@ -44,6 +45,9 @@ class NodeApi:
         if Fault.NODES_SILENT in self._node.faults and request.transport is not None:
             request.transport.close()
         return await handler(request)
+
+    async def _configuration(self, request: web.Request) -> web.Response:
+        return daemon_configuration.configuration(request, daemon_configuration.node_manager(self._node))
 
     async def _info(self, request: web.Request) -> web.Response:
         profile, capacity = self._node.profile, self._node.capacity

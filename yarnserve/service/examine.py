@@ -33,6 +33,9 @@ DEADLINE = 20.0
 _NODE_TIMEOUT = 5.0
 _NODES_AT_ONCE = 16
 
+#: NodeManagers whose configuration is read; they share one, as a rule, and it is long.
+_NODES_TOLD = 8
+
 
 @dataclass(frozen=True)
 class _Step:
@@ -256,6 +259,24 @@ def _node_trouble(look: _Look, node: Node) -> YarnserveError | None:
     return None
 
 
+def _docker(look: _Look) -> Check:
+    assert look.spec is not None
+    if look.spec.image is None:
+        return judge.skipped("docker", "the service runs without an image")
+    asked = look.candidates()[:_NODES_TOLD]
+    with ThreadPoolExecutor(_NODES_TOLD) as pool:
+        seen = pool.map(lambda node: _node_properties(look, node), asked)
+        found = {node.id: properties for node, properties in zip(asked, seen, strict=True)}
+    return judge.docker(look.spec.network.value, found)
+
+
+def _node_properties(look: _Look, node: Node) -> Mapping[str, str] | None:
+    try:
+        return look.connection.nodes.configuration(node.http_address, timeout=_NODE_TIMEOUT)
+    except YarnserveError:
+        return None
+
+
 def _zookeeper(look: _Look) -> Check:
     quorum, source = look.property(judge.ZOOKEEPER)
     servers = zookeeper.members(quorum)
@@ -291,6 +312,7 @@ CHECKS: Mapping[str, _Step] = {
     "am-room": _Step(_am_room, ("resource-manager", "queue")),
     "nodes": _Step(_nodes, ("resource-manager",)),
     "label": _Step(_label, ("resource-manager",)),
+    "docker": _Step(_docker, ("resource-manager", "label")),
     "resources": _Step(_resources, ("resource-manager", "label")),
     "gpu": _Step(_gpu, ("resource-manager", "label")),
     "placement": _Step(_placement, ("resource-manager",)),
@@ -301,7 +323,7 @@ CHECKS: Mapping[str, _Step] = {
 }
 
 #: Checks that only a service gives sense to.
-OF_A_SERVICE = ("label", "resources", "placement", "hosts", "model")
+OF_A_SERVICE = ("label", "docker", "resources", "placement", "hosts", "model")
 
 
 def _applies(name: str, spec: ServiceSpec | None) -> bool:

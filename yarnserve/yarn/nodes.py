@@ -45,6 +45,12 @@ class NodeManagerApi:
         reply = self._session.request("GET", f"http://{address}/ws/v1/node/info", read_timeout=timeout)
         require_success(reply, f"the NodeManager at {address} does not answer")
 
+    def configuration(self, address: str, *, timeout: float) -> dict[str, str]:
+        """Return the properties that the NodeManager runs with, by name; *timeout* is in seconds."""
+        reply = self._session.request("GET", f"http://{address}/conf", read_timeout=timeout)
+        document = require_success(reply, f"cannot read the configuration of the NodeManager at {address}")
+        return parsing.parse_configuration(document, reply.url)
+
     def log_files(self, address: str, container_id: str) -> tuple[LogFile, ...]:
         """Return the names and sizes of a container's log files, by name.
 
