@@ -12,6 +12,7 @@
     │   └── LeaseLostError                6  ours was taken over while we worked
     ├── RefusedError                      1  the cluster understood the request and rejects it
     ├── UnreachableError                  7  nothing usable answers
+    │   ├── NotListeningError             7  its host says that nobody listens there
     │   ├── StandbyError                  7  it answers, but is not the active one
     │   ├── RequestTimeoutError           7  it took the request and never answered
     │   └── MalformedAnswerError          7  what answers does not speak Hadoop (HTML, half a JSON, nothing)
@@ -161,6 +162,10 @@ class UnreachableError(YarnserveError):
     """Nothing usable answers at an address."""
 
     exit_status = 7
+
+
+class NotListeningError(UnreachableError):
+    """The connection was refused: nothing was sent, and the process that listened there has ended."""
 
 
 class StandbyError(UnreachableError):

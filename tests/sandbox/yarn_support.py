@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +16,15 @@ from yarnserve.sandbox import Sandbox
 from yarnserve.service.connection import Connection, connect
 
 
-def connection_to(sandbox: Sandbox, resource_manager: str | None = None, namenode: str | None = None) -> Connection:
+def connection_to(
+    sandbox: Sandbox,
+    resource_manager: str | None = None,
+    namenode: str | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Connection:
     """The clients of the sandbox, through other addresses where they are given."""
     flags = Flags(resource_manager=resource_manager, namenode=namenode)
-    return connect(resolve(flags, sandbox.environment))
+    return connect(resolve(flags, sandbox.environment), sleep=sleep)
 
 
 @dataclass

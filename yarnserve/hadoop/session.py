@@ -29,6 +29,7 @@ from requests import exceptions
 from yarnserve.errors import (
     ConfigurationError,
     MalformedAnswerError,
+    NotListeningError,
     RequestTimeoutError,
     UnreachableError,
     YarnserveError,
@@ -144,7 +145,7 @@ class HadoopSession:
         """Send one request, once. Every HTTP status is a Reply, redirects included.
 
         Raises:
-            UnreachableError: nobody listens, or the connection of a GET broke.
+            UnreachableError: nobody listens (NotListeningError), or the connection of a GET broke.
             RequestTimeoutError: the request was sent and its outcome is unknown.
             MalformedAnswerError: the answer is not HTTP, or larger than MAX_BODY.
             ConfigurationError: *url* is not a URL.
@@ -259,7 +260,8 @@ def _translate(error: Exception, url: str, sent: bool) -> YarnserveError:
     if isinstance(error, exceptions.ReadTimeout) or isinstance(cause, urllib3.exceptions.ReadTimeoutError):
         return RequestTimeoutError("the server took the request and did not answer in time", where=url, why=why)
     if _never_connected(error, cause):
-        return UnreachableError("cannot connect", where=url, why=why, fix="check that the server runs and the address")
+        kind = NotListeningError if _refused(cause) else UnreachableError
+        return kind("cannot connect", where=url, why=why, fix="check that the server runs and the address")
     if _not_http(error, cause):
         return MalformedAnswerError("the answer is not usable HTTP", where=url, why=why)
     if sent:
@@ -288,6 +290,10 @@ def _never_connected(error: Exception, cause: Exception) -> bool:
     return isinstance(error, exceptions.ConnectTimeout | exceptions.SSLError) or isinstance(
         cause, urllib3.exceptions.ConnectTimeoutError | urllib3.exceptions.NewConnectionError
     )
+
+
+def _refused(cause: Exception) -> bool:
+    return isinstance(cause.__cause__ or cause.__context__, ConnectionRefusedError)
 
 
 def _not_http(error: Exception, cause: Exception) -> bool:

@@ -224,8 +224,9 @@ class Node:
 
 @dataclass(frozen=True)
 class ClusterInfo:
-    """A ResourceManager about itself; *ha_state* is ACTIVE or STANDBY."""
+    """A ResourceManager about itself; *ha_state* is ACTIVE or STANDBY, *started_at* is told apart from other starts."""
 
     id: str
     ha_state: str
     hadoop_version: str
+    started_at: float | None = None

@@ -1,9 +1,9 @@
 """The acts: launch, scale, restart, stop, start, destroy. The only place that changes a service.
 
 Each act holds the service's lease, records the wanted state before it is carried out (so that nobody repairs what a
-person has just ended), reads YARN again right before it writes, and sends each write once. A write whose outcome is
-unclear is settled by reading, never by sending it again; one that makes an application is marked in the lease, so
-that whoever comes after an interrupted or killed yarnserve waits for it too (real-hadoop-ha.md 4, 6).
+person has just ended), reads YARN again right before it writes, and sends each write as an order (``orders``), which
+waits for a fail-over and is never carried out twice. One that makes an application is marked in the lease, so that
+whoever comes after an interrupted or killed yarnserve waits for it too (real-hadoop-ha.md 4, 6).
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from yarnserve.config import hdfs_path
 from yarnserve.errors import (
     AccessError,
     ConflictError,
     LeaseLostError,
-    MalformedAnswerError,
     NotFoundError,
     RefusedError,
-    RequestTimeoutError,
     UnreachableError,
     UsageError,
     WaitTimeoutError,
@@ -36,28 +34,16 @@ from yarnserve.service.connection import Connection
 from yarnserve.service.lease import Lease
 from yarnserve.service.look import newest_application, no_service, require_instance
 from yarnserve.service.means import Decision, Means, means_for
+from yarnserve.service.orders import Orders
 from yarnserve.service.placing import require_hostname, require_placement
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.service.store import Saved, ServiceStore
 from yarnserve.spec.endpoints import instance_number, most_replicas
 from yarnserve.spec.model import COMPONENT, ServiceSpec
-
-T = TypeVar("T")
-
-#: Seconds to wait for YARN to finish what it was told before (FLEXING, stopping), and between two looks: at first,
-#: and at most.
-SETTLE_PATIENCE = 120.0
-SETTLE_PAUSE = 0.5
-LONGEST_SETTLE_PAUSE = 3.0
-
-#: Seconds of waiting without a word.
-SETTLE_SILENCE = 2.0
+from yarnserve.yarn.resource_managers import OUTCOME_UNKNOWN
 
 #: Seconds during which a submission that nobody heard the end of may still be carried out (real-hadoop-ha.md 6).
 UNSETTLED = 60.0
-
-#: After these a write may have been carried out, or still will be (real-hadoop-ha.md).
-OUTCOME_UNKNOWN = (RequestTimeoutError, MalformedAnswerError)
 
 
 @dataclass(frozen=True)
@@ -94,6 +80,7 @@ class Actions:
         self._clock = clock
         self._now = now
         self._pause = pause
+        self._orders = Orders(connection.resource_managers, narrate=narrate, clock=clock, pause=pause)
 
     def launch(self, spec: ServiceSpec, *, replace: bool = False) -> Outcome:
         """Make YARN run what *spec* says; nothing is sent when it already does.
@@ -109,10 +96,11 @@ class Actions:
                 running service differs in more than its size.
         """
         require_hostname(self.connection.settings, spec)
-        require_placement(self.connection, spec, self._narrate)
+        self._orders.patiently(lambda: require_placement(self.connection, spec, self._narrate))
         for model in spec.models:
             require_version(self.connection.storage_at(model.base_path), hdfs_path(model.base_path))
-        rendered = render(spec, ClusterFacts(self.connection.hadoop_version(), self.connection.settings.hdfs_client))
+        version = self._orders.patiently(self.connection.hadoop_version)
+        rendered = render(spec, ClusterFacts(version, self.connection.settings.hdfs_client))
         with self._leased(spec.name, "launch") as (store, lease):
             seen = self._see(spec.name, store)
             saved = store.revisions.latest()
@@ -172,12 +160,11 @@ class Actions:
         self._narrate(f"stopping {name}, to replace it")
         if known:
             self._want(store, Wanted.STOPPED, seen.replicas or 0, "launch --replace")
-        lease.check()
         try:
-            self._stop(name)
+            self._stop(name, lease)
         except ConflictError:
             # It has ended meanwhile; its ApplicationMaster may take some seconds more.
-            self._settle(lambda: not self._unfinished(name), f"{name} to end")
+            self._orders.settle(lambda: not self._unfinished(name), f"{name} to end")
 
     def _clear_refused(
         self, name: str, error: YarnserveError, store: ServiceStore, lease: Lease, *, known: bool
@@ -233,7 +220,7 @@ class Actions:
                 raise UsageError(f"{name} can have at most {most} replicas", why="their ports would pass 65535")
             resized = replace(revision.spec, replicas=replicas)
             require_hostname(self.connection.settings, resized)
-            require_placement(self.connection, resized, self._narrate)
+            self._orders.patiently(lambda: require_placement(self.connection, resized, self._narrate))
             seen = self._see(name, store)
             if not seen.runs:
                 raise ConflictError(f"{name} is not running", next=f"yarnserve start {name}")
@@ -284,10 +271,15 @@ class Actions:
         return component
 
     def _restart_by_signal(self, name: str, container: Container, lease: Lease) -> Outcome:
-        lease.check()
-        self._heard(lambda: self.connection.cluster.kill_container(container.id), "the signal")
+        self._order(
+            lease,
+            lambda: self.connection.cluster.kill_container(container.id),
+            done=lambda: container.id not in self._containers(name),
+            what="the signal",
+            result=f"the end of {container.id}",
+        )
         # Only another container id proves it: a process may survive a signal (docker-on-yarn-observed.md).
-        self._settle(lambda: self._replaced(name, container), f"another container of {container.instance}")
+        self._orders.settle(lambda: self._replaced(name, container), f"another container of {container.instance}")
         return Outcome(Step.RESTART, instances=(container.instance,))
 
     def _replaced(self, name: str, old: Container) -> bool:
@@ -300,25 +292,36 @@ class Actions:
     ) -> Outcome:
         before = {each.instance for each in component.containers}
         replicas = component.desired
-        self._settle(lambda: not self._flexing(name), f"{name} to finish its last change of size")
-        lease.check()
+        self._orders.settle(lambda: not self._flexing(name), f"{name} to finish its last change of size")
         try:
-            self._heard(
-                lambda: self.connection.services.decommission(name, COMPONENT, instance), f"the end of {instance}"
+            self._order(
+                lease,
+                lambda: self.connection.services.decommission(name, COMPONENT, instance),
+                done=lambda: instance not in self._instances(name),
+                what=f"the end of {instance}",
+                result=f"{instance} to end",
             )
-            self._settle(lambda: instance not in self._instances(name), f"{instance} to end")
+            self._orders.settle(lambda: instance not in self._instances(name), f"{instance} to end")
             self._flex(name, replicas, "restart", store, lease)
-            new = self._settle(lambda: tuple(self._instances(name) - before), f"a replica in place of {instance}")
+            new = self._orders.settle(
+                lambda: tuple(self._instances(name) - before), f"a replica in place of {instance}"
+            )
         except BaseException:
             self._narrate(f"{name} may be left with one replica less; mend it with: yarnserve scale {name} {replicas}")
             raise
         return Outcome(Step.RESTART, instances=tuple(sorted(new)))
 
     def _instances(self, name: str) -> set[str]:
+        return {each.instance for each in self._component(name).containers}
+
+    def _containers(self, name: str) -> set[str]:
+        return {each.id for each in self._component(name).containers}
+
+    def _component(self, name: str) -> Component:
         found = self.connection.services.get(name).component(COMPONENT)
         if found is None:
             raise UnreachableError(f"YARN does not tell which replicas {name} has")
-        return {each.instance for each in found.containers}
+        return found
 
     def stop(self, name: str) -> Outcome:
         """Stop service *name* and wait until YARN says so; its definition stays."""
@@ -328,8 +331,7 @@ class Actions:
             self._want(store, Wanted.STOPPED, seen.replicas or 0, "stop")
             if not seen.runs:
                 return Outcome(Step.NOTHING)
-            lease.check()
-            self._stop(name)
+            self._stop(name, lease)
             return Outcome(Step.STOP)
 
     def start(self, name: str) -> Outcome:
@@ -394,7 +396,19 @@ class Actions:
             return
         store.desired.append(desired, after=before.number if before else 0)
 
+    def _order(
+        self, lease: Lease, send: Callable[[], object], *, done: Callable[[], object], what: str, result: str
+    ) -> None:
+        def checked() -> None:
+            lease.check()
+            send()
+
+        self._orders.give(checked, done=done, what=what, result=result)
+
     def _see(self, name: str, store: ServiceStore) -> _Seen:
+        return self._orders.patiently(lambda: self._look(name, store))
+
+    def _look(self, name: str, store: ServiceStore) -> _Seen:
         try:
             service = self.connection.services.get(name)
         except NotFoundError:
@@ -408,14 +422,31 @@ class Actions:
 
     def _submit(self, name: str, lease: Lease, send: Callable[[], Accepted]) -> str:
         """Send the write that makes an application, once, and return the application's id."""
+        accepted: list[Accepted] = []
+
+        def submit() -> None:
+            lease.check()
+            accepted.append(send())
+
+        def submit_again() -> None:
+            lease.check()
+            # Its definition may be saved without an application (real-hadoop-ha.md 4).
+            accepted.append(self.connection.services.start(name) if self._exists(name) else send())
+
         lease.mark("submit")
         try:
-            application_id = send().application_id
-        except OUTCOME_UNKNOWN as error:
-            self._narrate("YARN took it and gave no usable answer; looking whether the application exists")
-            application_id = self._settled_application(name, error)
+            self._orders.give(
+                submit,
+                done=lambda: self._unfinished(name),
+                what=f"the launch of {name}",
+                result=f"{name} to appear",
+                again=submit_again,
+            )
+            application_id = accepted[-1].application_id if accepted else self._unfinished(name)
         except KeyboardInterrupt:
             self._narrate(f"YARN may still carry it out; look with: yarnserve status {name}")
+            raise
+        except OUTCOME_UNKNOWN:
             raise
         except YarnserveError:
             lease.mark("")
@@ -423,19 +454,13 @@ class Actions:
         lease.mark("")
         return application_id
 
-    def _settled_application(self, name: str, error: YarnserveError) -> str:
-        try:
-            return self._settle(lambda: self._unfinished(name), f"{name} to appear")
-        except WaitTimeoutError:
-            raise error from None
-
     def _settle_inherited(self, name: str, lease: Lease) -> None:
         """Wait out a submission that a dead or interrupted holder left behind: it may still be carried out."""
         if not lease.unsettled:
             return
         self._narrate(f"an earlier launch of {name} ended before YARN had answered; looking for up to {UNSETTLED:g} s")
         with suppress(WaitTimeoutError):
-            self._settle(lambda: self._unfinished(name), f"{name} to appear", patience=UNSETTLED)
+            self._orders.settle(lambda: self._unfinished(name), f"{name} to appear", patience=UNSETTLED)
         lease.mark("")
 
     def _unfinished(self, name: str) -> str:
@@ -444,9 +469,14 @@ class Actions:
 
     def _destroy(self, name: str, lease: Lease) -> bool:
         """Delete the definition; False when there was none."""
-        lease.check()
         try:
-            heard = self._heard(lambda: self.connection.services.destroy(name), "the removal")
+            self._order(
+                lease,
+                lambda: self.connection.services.destroy(name),
+                done=lambda: not self._exists(name),
+                what="the removal",
+                result=f"{name} to disappear",
+            )
         except NotFoundError:
             return False
         except AccessError as error:
@@ -454,18 +484,21 @@ class Actions:
             if self._exists(name):
                 raise
             self._narrate(f"YARN removed {name} and could not clean up after it: {error.fix}")
-            return True
-        if not heard:
-            self._settle(lambda: not self._exists(name), f"{name} to disappear")
         return True
 
-    def _stop(self, name: str) -> None:
+    def _stop(self, name: str, lease: Lease) -> None:
         """Send the stop and wait for it; Ctrl-C says how far it came."""
         sent = False
         try:
-            self._heard(lambda: self.connection.services.stop(name), "the stop")
+            self._order(
+                lease,
+                lambda: self.connection.services.stop(name),
+                done=lambda: not self._unfinished(name),
+                what="the stop",
+                result=f"{name} to stop",
+            )
             sent = True
-            self._settle(lambda: not self._unfinished(name), f"{name} to stop")
+            self._orders.settle(lambda: not self._unfinished(name), f"{name} to stop")
         except KeyboardInterrupt:
             said = "was told to YARN and goes on" if sent else "may or may not have been told to YARN"
             self._narrate(f"\nno longer waiting; the stop of {name} {said}. Look: yarnserve wait {name} --for stopped")
@@ -483,51 +516,39 @@ class Actions:
 
         The wanted size is recorded after that wait: until then YARN holds, and may go on holding, the old one.
         """
-        try:
-            self._settle(lambda: not self._flexing(name), f"{name} to finish its last change of size")
-        except WaitTimeoutError as error:
-            error.fix = f"if it cannot finish, stop it and launch it with another size: yarnserve stop {name}"
-            raise
+
+        def ready() -> None:
+            try:
+                self._orders.settle(lambda: not self._flexing(name), f"{name} to finish its last change of size")
+            except WaitTimeoutError as error:
+                error.fix = f"if it cannot finish, stop it and launch it with another size: yarnserve stop {name}"
+                raise
+
+        def send() -> None:
+            # Once more: a new ResourceManager does not know at once how the component is (real-hadoop-ha.md 6).
+            ready()
+            lease.check()
+            self.connection.services.flex(name, COMPONENT, replicas)
+
+        ready()
         self._narrate(f"scaling {name} to {replicas} replicas")
         self._want(store, Wanted.RUNNING, replicas, why)
-        lease.check()
-        if not self._heard(lambda: self.connection.services.flex(name, COMPONENT, replicas), "the new size"):
-            self._settle(lambda: self._see(name, store).replicas == replicas, f"{name} to take the new size")
+        self._orders.give(
+            send,
+            done=lambda: self._has_size(name, replicas),
+            what="the new size",
+            result=f"{name} to take the new size",
+        )
+
+    def _has_size(self, name: str, replicas: int) -> bool:
+        component = self._component(name)
+        if component.desired != replicas and component.state is ComponentState.FLEXING:
+            raise UnreachableError(f"{name} changes its size")
+        return component.desired == replicas
 
     def _flexing(self, name: str) -> bool:
         component = self.connection.services.get(name).component(COMPONENT)
         return component is None or component.state is ComponentState.FLEXING
-
-    def _heard(self, send: Callable[[], object], what: str) -> bool:
-        """Send a write, once; False when its answer was lost and the caller has to look what became of it."""
-        try:
-            send()
-        except OUTCOME_UNKNOWN:
-            self._narrate(f"YARN gave no usable answer to {what}; looking at what became of it")
-            return False
-        return True
-
-    def _settle(self, condition: Callable[[], T], what: str, patience: float = SETTLE_PATIENCE) -> T:
-        """Ask *condition* until it is true; an ApplicationMaster that comes or goes may not answer meanwhile."""
-        begun = self._clock()
-        told = False
-        pause = SETTLE_PAUSE
-        while True:
-            why = ""
-            try:
-                value = condition()
-                if value:
-                    return value
-            except UnreachableError as error:
-                why = error.what
-            waited = self._clock() - begun
-            if waited >= patience:
-                raise WaitTimeoutError(f"waited {patience:g} s for {what}", why=why, next="yarnserve list")
-            if waited >= SETTLE_SILENCE and not told:
-                self._narrate(f"waiting for {what}")
-                told = True
-            self._pause(pause)
-            pause = min(LONGEST_SETTLE_PAUSE, pause * 1.2)
 
 
 @dataclass(frozen=True)

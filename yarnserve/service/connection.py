@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -29,11 +31,13 @@ EYES_SWEEPS = 1
 class Connection:
     """The typed clients of one cluster, sharing one session; a context manager.
 
-    *eyes* is the same HDFS as *storage*, for reads and leases that give up soon.
+    *eyes* is the same HDFS as *storage*, for reads and leases that give up soon; *resource_managers* is whom
+    *services* and *cluster* ask.
     """
 
     settings: Settings
     session: HadoopSession
+    resource_managers: ResourceManagers
     services: ServicesApi
     cluster: ClusterApi
     nodes: NodeManagerApi
@@ -94,18 +98,19 @@ class Connection:
         return tuple(entry.name for entry in self.eyes.list(directory) if entry.is_directory)
 
 
-def connect(settings: Settings) -> Connection:
-    """Build the clients; nothing is sent yet."""
-    session = HadoopSession(SimpleAuthentication(settings.user))
+def connect(settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> Connection:
+    """Build the clients, which *sleep* between two tries; nothing is sent yet."""
+    session = HadoopSession(SimpleAuthentication(settings.user), sleep=sleep)
     resource_managers = ResourceManagers(session, settings.resource_managers)
     return Connection(
         settings,
         session,
+        resource_managers,
         ServicesApi(session, resource_managers),
         ClusterApi(session, resource_managers),
         NodeManagerApi(session),
-        Storage(session, settings.namenodes),
-        Storage(session, settings.namenodes, timeouts=EYES_TIMEOUTS, sweeps=EYES_SWEEPS),
+        Storage(session, settings.namenodes, sleep=sleep),
+        Storage(session, settings.namenodes, timeouts=EYES_TIMEOUTS, sweeps=EYES_SWEEPS, sleep=sleep),
     )
 
 

@@ -151,7 +151,10 @@ def parse_cluster_info(document: Any, url: str) -> ClusterInfo:
     """Read ``/ws/v1/cluster/info``."""
     info = _Object(document, "", url).object("clusterInfo")
     return ClusterInfo(
-        id=str(info.number("id")), ha_state=info.text("haState"), hadoop_version=info.text("hadoopVersion")
+        id=str(info.number("id")),
+        ha_state=info.text("haState"),
+        hadoop_version=info.text("hadoopVersion"),
+        started_at=info.moment("startedOn"),
     )
 
 

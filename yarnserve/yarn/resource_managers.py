@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from yarnserve.errors import (
     AccessError,
+    MalformedAnswerError,
+    NotListeningError,
+    RequestTimeoutError,
     StandbyError,
     UnreachableError,
     YarnserveError,
     first_line,
 )
 from yarnserve.hadoop.session import HadoopSession, Reply
+from yarnserve.records.yarn import ClusterInfo
 from yarnserve.yarn.answers import reply_error
 from yarnserve.yarn.parsing import parse_cluster_info
 
@@ -27,6 +32,19 @@ PROBE_TIMEOUT = 3.0
 
 # A standby that has looked for the active one in vain answers with a text, after a while even with status 200.
 _STANDBY_TEXTS = ("This is standby RM", "Can not find any active RM", "There is no active RM")
+
+#: After these a write may have been carried out, or still will be (real-hadoop-ha.md 6).
+OUTCOME_UNKNOWN = (RequestTimeoutError, MalformedAnswerError)
+
+_WAIT = "wait: a fail-over takes 5 to 20 seconds"
+
+
+@dataclass(frozen=True)
+class _Process:
+    """One run of a ResourceManager; *started_at* is its start in seconds since the epoch, where it tells."""
+
+    url: str
+    started_at: float | None
 
 
 class ResourceManagers:
@@ -43,6 +61,7 @@ class ResourceManagers:
         self._session = session
         self._probe_timeout = probe_timeout
         self._remembered = ""
+        self._writer: _Process | None = None
 
     def active(self) -> str:
         """Ask every ResourceManager, at the same time, and return the base URL of the active one.
@@ -52,16 +71,7 @@ class ResourceManagers:
             UnreachableError: none answers.
             AccessError: none is active, and one does not let us ask.
         """
-        claiming = self._claiming()
-        if len(claiming) > 1:
-            raise StandbyError(
-                "more than one ResourceManager says that it is active",
-                where=", ".join(claiming),
-                why="one of them is cut off and has not noticed yet",
-                fix="wait a few seconds and repeat",
-            )
-        self._remembered = claiming[0]
-        return claiming[0]
+        return self._only_active().url
 
     def read(self, ask: Callable[[str], Reply]) -> Reply:
         """Call *ask* with the active one's base URL; when it fails, once with another that is active by then.
@@ -69,12 +79,12 @@ class ResourceManagers:
         Raises:
             UnreachableError: no active ResourceManager answers (StandbyError, RequestTimeoutError, ...).
         """
-        url = self._remembered or self._claiming()[0]
+        url = self._remembered or self._claiming()[0].url
         try:
             return self._read(url, ask)
         except UnreachableError:
             self._remembered = ""
-            other = next((each for each in self._claiming() if each != url), None)
+            other = next((each.url for each in self._claiming() if each.url != url), None)
             if other is None:
                 raise
         return self._read(other, ask)
@@ -84,43 +94,90 @@ class ResourceManagers:
 
         Raises:
             RequestTimeoutError, MalformedAnswerError: it was sent, and its outcome is unknown.
+            StandbyError: nothing was carried out, and somebody else will be active soon.
             UnreachableError: any other kind; nothing was carried out.
         """
-        return _from_active(ask(self.active()))
+        self._writer = self._only_active()
+        try:
+            return _from_active(ask(self._writer.url))
+        except OUTCOME_UNKNOWN:
+            self._remembered = ""
+            raise
+        except UnreachableError as error:
+            self._remembered = ""
+            if len(self.urls) == 1 or isinstance(error, StandbyError):
+                raise
+            why = error.why or error.what
+            raise StandbyError("the active ResourceManager has ended", where=error.where, why=why, fix=_WAIT) from error
+
+    def writer_is_gone(self) -> bool:
+        """Whether the process that got the last write has ended: what it had not done by then, it never will.
+
+        A refused connection or another start prove it. Silence does not, nor does another's being active: a frozen
+        ResourceManager carries out what waits for it when it wakes up (real-hadoop-ha.md 4).
+        """
+        if self._writer is None:
+            return False
+        try:
+            started_at = self._info(self._writer.url).started_at
+        except NotListeningError:
+            return True
+        except YarnserveError:
+            return False
+        return None not in (started_at, self._writer.started_at) and started_at != self._writer.started_at
 
     def _read(self, url: str, ask: Callable[[str], Reply]) -> Reply:
         reply = _from_active(ask(url))
         self._remembered = url
         return reply
 
-    def _claiming(self) -> list[str]:
+    def _only_active(self) -> _Process:
+        claiming = self._claiming()
+        if len(claiming) > 1:
+            raise StandbyError(
+                "more than one ResourceManager says that it is active",
+                where=", ".join(each.url for each in claiming),
+                why="one of them is cut off and has not noticed yet",
+                fix="wait a few seconds and repeat",
+            )
+        self._remembered = claiming[0].url
+        return claiming[0]
+
+    def _claiming(self) -> list[_Process]:
         """Return who says that it is active, at least one."""
         if len(self.urls) == 1:
             outcomes = [self._probe(self.urls[0])]
         else:
             with ThreadPoolExecutor(len(self.urls)) as pool:
                 outcomes = list(pool.map(self._probe, self.urls))
-        claiming = [url for url, outcome in zip(self.urls, outcomes, strict=True) if outcome == "ACTIVE"]
+        claiming = [
+            _Process(url, outcome.started_at)
+            for url, outcome in zip(self.urls, outcomes, strict=True)
+            if isinstance(outcome, ClusterInfo) and outcome.ha_state == "ACTIVE"
+        ]
         if not claiming:
             raise self._none_active(outcomes)
         return claiming
 
-    def _probe(self, url: str) -> str | YarnserveError:
+    def _probe(self, url: str) -> ClusterInfo | YarnserveError:
         try:
-            reply = self._session.request("GET", url + INFO, read_timeout=self._probe_timeout)
-            if reply.status != 200:
-                return reply_error(reply, "the ResourceManager does not tell its state")
-            return parse_cluster_info(reply.document(), reply.url).ha_state
+            return self._info(url)
         except YarnserveError as error:
             return error
 
-    def _none_active(self, outcomes: list[str | YarnserveError]) -> YarnserveError:
+    def _info(self, url: str) -> ClusterInfo:
+        reply = self._session.request("GET", url + INFO, read_timeout=self._probe_timeout)
+        if reply.status != 200:
+            raise reply_error(reply, "the ResourceManager does not tell its state")
+        return parse_cluster_info(reply.document(), reply.url)
+
+    def _none_active(self, outcomes: list[ClusterInfo | YarnserveError]) -> YarnserveError:
         errors = [outcome for outcome in outcomes if isinstance(outcome, YarnserveError)]
         refused = next((error for error in errors if isinstance(error, AccessError)), None)
         if refused or len(errors) == len(self.urls) == 1:
             return refused or errors[0]
         states = "; ".join(
-            f"{url}: {outcome.why or outcome.what if isinstance(outcome, YarnserveError) else outcome}"
+            f"{url}: {outcome.why or outcome.what if isinstance(outcome, YarnserveError) else outcome.ha_state}"
             for url, outcome in zip(self.urls, outcomes, strict=True)
         )
         if len(errors) == len(self.urls):
@@ -131,7 +188,7 @@ class ResourceManagers:
             "no ResourceManager is active",
             where=", ".join(self.urls),
             why=states,
-            fix="wait: a fail-over takes 5 to 20 seconds",
+            fix=_WAIT,
         )
 
 

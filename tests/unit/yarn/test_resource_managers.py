@@ -16,9 +16,10 @@ from yarnserve.hadoop.session import HadoopSession, Reply, Timeouts
 from yarnserve.yarn.resource_managers import INFO, ResourceManagers
 
 
-def info(state: str) -> bytes:
-    """A /info answer of a ResourceManager in *state*."""
-    return answer(200, {"clusterInfo": {"id": 1, "haState": state, "hadoopVersion": "3.1.4"}})
+def info(state: str, started_on: int = 1000) -> bytes:
+    """A /info answer of a ResourceManager in *state*, started *started_on* milliseconds after the epoch."""
+    told = {"id": started_on, "startedOn": started_on, "haState": state, "hadoopVersion": "3.1.4"}
+    return answer(200, {"clusterInfo": told})
 
 
 def manager(state: str | list[str], rest: Responder = lambda asked: answer(200, {"ok": True})) -> Responder:
@@ -200,3 +201,47 @@ def test_something_else_at_the_address(
     with pytest.raises(expected) as raised:
         ResourceManagers(session, (server.url,)).active()
     assert type(raised.value) is expected
+
+
+def test_a_refused_write_to_one_of_two_waits_for_the_other(session: HadoopSession, start: Start) -> None:
+    """A ResourceManager that ends between its /info and the write has carried out nothing: StandbyError."""
+    active, other = start(manager("ACTIVE")), start(manager("STANDBY"))
+    managers = ResourceManagers(session, (active.url, other.url))
+    with pytest.raises(StandbyError, match="has ended") as raised:
+        managers.write(lambda base: session.request("POST", f"http://127.0.0.1:{free_port()}/app"))
+    assert "refused" in raised.value.why
+
+
+def lost(session: HadoopSession, managers: ResourceManagers) -> None:
+    """Send a write whose answer does not come."""
+    with pytest.raises(RequestTimeoutError):
+        write(session, managers)
+
+
+def test_a_writer_that_refuses_connections_is_gone(session: HadoopSession) -> None:
+    """The process that got a write is there as long as it answers, and gone when its port is nobody's."""
+    with serving(manager("ACTIVE", lambda asked: b"")) as active:
+        managers = ResourceManagers(session, (active.url,))
+        assert not managers.writer_is_gone()
+        lost(session, managers)
+        assert not managers.writer_is_gone()
+    assert managers.writer_is_gone()
+
+
+def test_a_writer_that_was_started_anew_is_gone(session: HadoopSession, start: Start) -> None:
+    """The address answers, but the process that got the write is another one by its time of start."""
+    starts = [1000, 1000, 2000]
+    server = start(lambda asked: info("ACTIVE", starts.pop(0)) if asked.path == INFO else b"")
+    managers = ResourceManagers(session, (server.url,))
+    lost(session, managers)
+    assert not managers.writer_is_gone()
+    assert managers.writer_is_gone()
+
+
+def test_a_silent_writer_is_not_gone(session: HadoopSession, start: Start) -> None:
+    """A frozen one may carry the write out when it wakes up, whoever is active by then."""
+    answers = [info("ACTIVE"), SILENCE, SILENCE]
+    frozen, other = start(lambda asked: answers.pop(0)), start(manager(["STANDBY", "ACTIVE"]))
+    managers = ResourceManagers(session, (frozen.url, other.url), probe_timeout=0.2)
+    lost(session, managers)
+    assert not managers.writer_is_gone()
