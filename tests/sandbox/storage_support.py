@@ -62,11 +62,15 @@ def running_hdfs(directory: Path, *, httpfs: bool = False) -> Iterator[Hdfs]:
 
 @contextmanager
 def connected(
-    *urls: str, user: str = "alice", sleep: Callable[[float], None] = lambda seconds: None, read_timeout: float = 10.0
+    *urls: str,
+    user: str = "alice",
+    sleep: Callable[[float], None] = lambda seconds: None,
+    read_timeout: float = 10.0,
+    on_wait: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Storage]:
     """A storage that never waits between its rounds."""
     session = HadoopSession(SimpleAuthentication(user), timeouts=Timeouts(connect=2.0, read=read_timeout))
-    with Storage(session, urls, sleep=sleep) as storage:
+    with Storage(session, urls, sleep=sleep, on_wait=on_wait) as storage:
         yield storage
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +17,12 @@ from yarnserve.errors import NotFoundError, StandbyError
 from yarnserve.judge.plan import Step
 from yarnserve.records.yarn import ComponentState, ServiceState
 from yarnserve.render.settings import SERVICE_PROPERTIES
+from yarnserve.repository.publish import STAGING_DIRECTORY, publish
+from yarnserve.repository.versions import versions
 from yarnserve.sandbox.profile import HADOOP_3_1_4, HADOOP_3_3_6, Profile
 from yarnserve.service.actions import Actions
 from yarnserve.service.connection import Connection
+from yarnserve.service.logs import replica_logs
 from yarnserve.service.look import look
 from yarnserve.spec.loader import parse_spec
 from yarnserve.spec.model import COMPONENT, ServiceSpec
@@ -209,3 +213,63 @@ def test_a_look_in_the_gap_says_so_at_once(profile: Profile) -> None:
         act.pairs.one("resourcemanager", "ACTIVE")
         assert act.replicas() == 1
         assert [each.instance for each in look(act.connection, NAME).replicas] == ["serve-0"]
+
+
+ACTS: dict[str, Callable[[Actions], object]] = {
+    "launch": lambda actions: actions.launch(spec(2)),
+    "scale": lambda actions: actions.scale(NAME, 2),
+    "stop": lambda actions: actions.stop(NAME),
+    "destroy": lambda actions: actions.destroy(NAME),
+}
+
+
+@VERSIONS
+@pytest.mark.parametrize("verb", ACTS)
+def test_an_act_meets_a_fail_over_of_hdfs(profile: Profile, verb: str) -> None:
+    """Lease and records wait for the next NameNode, longer than a lease waits for anything else; then it is done."""
+    with acting(profile, namenode_takeover=0.5) as act:
+        act.pairs.fail_over(of="namenode")
+        ACTS[verb](act.actions)
+        if verb in ("launch", "scale"):
+            assert act.replicas() == 2
+        assert len(act.pairs.applications()) == (verb in ("launch", "scale"))
+        assert act.is_lease_free()
+
+
+@VERSIONS
+@pytest.mark.parametrize("when", ["before", "between two files"])
+def test_a_publication_meets_a_fail_over_of_hdfs(profile: Profile, when: str, tmp_path: Path) -> None:
+    """The version appears whole, and once; nothing is left in staging."""
+    for name in ("saved_model.pb", "a", "b"):
+        (tmp_path / name).write_bytes(name.encode())
+    with acting(profile, launched=False, namenode_takeover=0.5) as act:
+        storage = act.connection.storage
+        deaths = iter([when])
+
+        def die(path: str, size: int) -> None:
+            if next(deaths, "") != "":
+                act.pairs.fail_over(of="namenode")
+
+        if when == "before":
+            die("", 0)
+        publish(storage, tmp_path, "/models/new", 1, on_file=die)
+        assert versions(storage, "/models/new") == (1,)
+        assert {each.name: each.length for each in storage.list("/models/new/1")} == {
+            "saved_model.pb": 14,
+            "a": 1,
+            "b": 1,
+        }
+        assert storage.list(f"/models/new/{STAGING_DIRECTORY}") == ()
+
+
+@VERSIONS
+def test_logs_in_the_gap_say_so_and_are_found_afterwards(profile: Profile) -> None:
+    """Where the logs are is asked of the ResourceManager: nobody is active at first, and the container's node later."""
+    with acting(profile, takeover=1.0) as act:
+        before = replica_logs(act.connection, NAME)
+        act.pairs.fail_over()
+        with pytest.raises(StandbyError, match="no ResourceManager is active"):
+            replica_logs(act.connection, NAME)
+        act.pairs.one("resourcemanager", "ACTIVE")
+        assert act.replicas() == 1
+        assert replica_logs(act.connection, NAME) == before

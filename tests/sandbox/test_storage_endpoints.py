@@ -32,7 +32,7 @@ from yarnserve.errors import (
     UnreachableError,
     YarnserveError,
 )
-from yarnserve.storage.client import SWEEPS, Storage
+from yarnserve.storage.client import FAILOVER_SWEEPS, SWEEPS, Storage
 
 ACTS: dict[str, Callable[[Storage], object]] = {
     "home": lambda storage: storage.home(),
@@ -44,7 +44,6 @@ ACTS: dict[str, Callable[[Storage], object]] = {
     "rename": lambda storage: storage.rename("/a", "/b"),
     "delete": lambda storage: storage.delete("/a"),
 }
-WRITES = ("create", "make_directories", "delete")
 
 
 def refusal(exception: str, status: int = 403) -> Answer:
@@ -107,7 +106,7 @@ def test_a_fail_over_is_waited_for(hdfs: Hdfs) -> None:
 
 
 def test_nobody_active() -> None:
-    """The rounds end, and the error names every endpoint and its reason."""
+    """The rounds end after three quarters of a minute, and the error names every endpoint and its reason."""
     pauses: list[float] = []
     with (
         scripted(lambda operation, path: STANDBY) as one,
@@ -116,21 +115,34 @@ def test_nobody_active() -> None:
         pytest.raises(StandbyError) as caught,
     ):
         storage.status("/a")
-    assert len(pauses) == SWEEPS - 1
+    assert len(pauses) == FAILOVER_SWEEPS - 1
     assert one in caught.value.where
     assert two in caught.value.why
 
 
 def test_one_dead_one_standby() -> None:
-    """Mixed reasons make a plain UnreachableError."""
+    """A standby beside a dead one is a fail-over: it is waited for, that is told, and it is the error in the end."""
+    told: list[str] = []
     with (
         scripted(lambda operation, path: STANDBY) as standby,
-        connected(standby, closed_port()) as storage,
-        pytest.raises(UnreachableError) as caught,
+        connected(standby, closed_port(), on_wait=told.append) as storage,
+        pytest.raises(StandbyError) as caught,
     ):
         storage.list("/a")
-    assert type(caught.value) is UnreachableError
     assert "onnect" in caught.value.why
+    assert told == ["no NameNode is active: waiting, for 41 s at most"]
+
+
+def test_one_standby_alone_is_not_waited_for() -> None:
+    """Where one endpoint is known there is nobody to take over: the usual rounds, and no word."""
+    told: list[str] = []
+    with (
+        scripted(lambda operation, path: STANDBY) as standby,
+        connected(standby, on_wait=told.append) as storage,
+        pytest.raises(StandbyError),
+    ):
+        storage.list("/a")
+    assert told == []
 
 
 def test_no_endpoint_at_all() -> None:
@@ -139,14 +151,40 @@ def test_no_endpoint_at_all() -> None:
         storage.home()
 
 
-@pytest.mark.parametrize("name", WRITES)
-def test_a_write_without_an_answer_is_sent_once(hdfs: Hdfs, name: str) -> None:
+def test_a_write_without_an_answer_is_sent_once(hdfs: Hdfs) -> None:
     """It may have been carried out, so no other endpoint gets it."""
     with relaying(hdfs.url) as one, relaying(hdfs.url) as two, connected(one.url, two.url) as storage:
-        one.lost = two.lost = {"CREATE", "MKDIRS", "DELETE"}
+        one.lost = two.lost = {"DELETE"}
         with pytest.raises(RequestTimeoutError):
-            ACTS[name](storage)
+            storage.delete("/a")
         assert len(one.asked) + len(two.asked) == 1
+
+
+def test_data_without_an_answer_is_sent_once() -> None:
+    """The second step of a CREATE writes: what the DataNode got may be there."""
+    bodies: list[str] = []
+
+    def script(operation: str, path: str) -> Answer | None:
+        bodies.append(path)
+        return None if "datanode" in path else Answer(status=307, location=f"{url}/webhdfs/v1/a?op=CREATE&datanode=1")
+
+    with scripted(script) as url, connected(url, url + "/") as storage:
+        with pytest.raises(RequestTimeoutError):
+            storage.create("/a", b"x")
+        assert len(bodies) == 2
+
+
+def test_what_does_no_harm_twice_goes_to_the_next_endpoint(hdfs: Hdfs) -> None:
+    """A directory may be made twice, and the first step of a CREATE only asks where to send the data."""
+    with relaying(hdfs.url) as one:
+        one.lost = {"CREATE", "MKDIRS"}
+        for number in range(6):
+            with connected(one.url, hdfs.url) as storage:
+                storage.make_directories(f"{HOME}/{number}")
+            with connected(one.url, hdfs.url) as storage:
+                storage.create(f"{HOME}/{number}/a", iter([b"x", b"y"]))
+                assert hdfs.content(f"{HOME}/{number}/a") == b"xy"
+        assert set(one.asked) == {"CREATE", "MKDIRS"}
 
 
 def test_a_standby_is_final_for_data_that_is_spent() -> None:

@@ -133,9 +133,10 @@ def with_connection(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def connected(settings: Settings, *arguments: Any, **options: Any) -> Any:
+        from yarnserve.cli.output import narrate
         from yarnserve.service.connection import connect
 
-        with connect(settings) as connection:
+        with connect(settings, on_wait=narrate) as connection:
             return command(connection, *arguments, **options)
 
     return with_settings(connected)

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 
 from yarnserve.config import Settings
@@ -26,13 +27,17 @@ from yarnserve.yarn.services import ServicesApi
 EYES_TIMEOUTS = Timeouts(connect=3.05, read=5.0)
 EYES_SWEEPS = 1
 
+#: Rounds over the NameNodes for a lease: what outlasts a fail-over, and not the lease.
+LEASE_SWEEPS = 2
+LEASE_FAILOVER_SWEEPS = 15
+
 
 @dataclass(frozen=True)
 class Connection:
     """The typed clients of one cluster, sharing one session; a context manager.
 
-    *eyes* is the same HDFS as *storage*, for reads and leases that give up soon; *resource_managers* is whom
-    *services* and *cluster* ask.
+    *eyes* and *leases* are the same HDFS as *storage*, for looks and leases, which give up sooner; *resource_managers*
+    is whom *services* and *cluster* ask.
     """
 
     settings: Settings
@@ -43,6 +48,8 @@ class Connection:
     nodes: NodeManagerApi
     storage: Storage
     eyes: Storage
+    leases: Storage
+    on_wait: Callable[[str], None]
 
     def __enter__(self) -> Connection:
         return self
@@ -79,7 +86,7 @@ class Connection:
         Raises:
             UsageError: no service can have this name.
         """
-        return ServiceStore(self.storage, self.eyes, name)
+        return ServiceStore(self.storage, self.leases, name)
 
     def glance(self, name: str) -> ServiceStore:
         """The same for whoever only looks: gives up soon, so that the rest is seen."""
@@ -88,7 +95,9 @@ class Connection:
     def storage_at(self, uri: str) -> Storage:
         """A storage for the file system that *uri* names; ours when it is the default one."""
         namenodes = self.settings.namenodes_for(uri)
-        return self.storage if namenodes == self.settings.namenodes else Storage(self.session, namenodes)
+        if namenodes == self.settings.namenodes:
+            return self.storage
+        return Storage(self.session, namenodes, on_wait=self.on_wait)
 
     def saved_services(self) -> tuple[str, ...]:
         """Names of the directories in which yarnserve keeps the state of services."""
@@ -98,10 +107,22 @@ class Connection:
         return tuple(entry.name for entry in self.eyes.list(directory) if entry.is_directory)
 
 
-def connect(settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> Connection:
-    """Build the clients, which *sleep* between two tries; nothing is sent yet."""
+def connect(
+    settings: Settings,
+    *,
+    on_wait: Callable[[str], None] = lambda text: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Connection:
+    """Build the clients; nothing is sent yet.
+
+    Args:
+        settings: the cluster.
+        on_wait: told, in words for people, that HDFS fails over.
+        sleep: how to wait between two tries.
+    """
     session = HadoopSession(SimpleAuthentication(settings.user), sleep=sleep)
     resource_managers = ResourceManagers(session, settings.resource_managers)
+    hdfs = partial(Storage, session, settings.namenodes, sleep=sleep, on_wait=on_wait)
     return Connection(
         settings,
         session,
@@ -109,8 +130,10 @@ def connect(settings: Settings, *, sleep: Callable[[float], None] = time.sleep) 
         ServicesApi(session, resource_managers),
         ClusterApi(session, resource_managers),
         NodeManagerApi(session),
-        Storage(session, settings.namenodes, sleep=sleep),
-        Storage(session, settings.namenodes, timeouts=EYES_TIMEOUTS, sweeps=EYES_SWEEPS, sleep=sleep),
+        hdfs(),
+        hdfs(timeouts=EYES_TIMEOUTS, sweeps=EYES_SWEEPS, failover_sweeps=EYES_SWEEPS),
+        hdfs(timeouts=EYES_TIMEOUTS, sweeps=LEASE_SWEEPS, failover_sweeps=LEASE_FAILOVER_SWEEPS),
+        on_wait,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 from types import TracebackType
@@ -37,6 +37,10 @@ E = TypeVar("E", bound=YarnserveError)
 SWEEPS = 4
 PAUSE = 1.0
 
+#: How often in all, while one of several says that it is the standby: when the host of the active one dies, the other
+#: waits 10 s for its session to expire, and a NameNode that starts needs longer still (real-hadoop-ha.md 5).
+FAILOVER_SWEEPS = 45
+
 
 class Storage:
     """One HDFS behind one or several equal endpoints; a context manager, safe to use from several threads.
@@ -55,6 +59,8 @@ class Storage:
         clock: monotonic seconds.
         sleep: how to wait between two rounds over the endpoints.
         sweeps: rounds over the endpoints.
+        failover_sweeps: rounds while one of several is a standby.
+        on_wait: told, in words for people, that a fail-over takes longer than *sweeps*.
     """
 
     def __init__(
@@ -67,12 +73,16 @@ class Storage:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         sweeps: int = SWEEPS,
+        failover_sweeps: int = FAILOVER_SWEEPS,
+        on_wait: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._session = session
         self._timeouts = timeouts or session.timeouts
         self._choice = EndpointChoice(urls, random=random, clock=clock)
         self._sleep = sleep
         self._sweeps = sweeps
+        self._failover_sweeps = max(sweeps, failover_sweeps)
+        self._on_wait = on_wait
 
     def __enter__(self) -> Storage:
         return self
@@ -142,15 +152,21 @@ class Storage:
             ConflictError: *path* exists; it is left as it is.
             YarnserveError: *data* cannot be read.
         """
+        from yarnserve.storage.webhdfs import Feed
+
         path = _absolute(path)
+        if isinstance(data, bytes):
+            self._write(lambda endpoint: endpoint.create(path, data))
+            return
+        feed = Feed(data)
         # A standby's refusal may come from the DataNode, with an iterator half used.
-        spent = () if isinstance(data, bytes) else (StandbyError,)
-        self._write(lambda endpoint: endpoint.create(path, data), final=spent)
+        self._write(lambda endpoint: endpoint.create(path, feed), is_spent=lambda: feed.begun)
 
     def make_directories(self, path: str) -> None:
         """Make directory *path* and the directories above it; an existing one is left as it is."""
         path = _absolute(path)
-        self._write(lambda endpoint: endpoint.make_directories(path))
+        # Twice is as good as once, so a lost answer is no end.
+        self._read(lambda endpoint: endpoint.make_directories(path))
 
     def delete(self, path: str, *, recursive: bool = False) -> bool:
         """Delete a file or directory; return whether there was one.
@@ -252,7 +268,7 @@ class Storage:
 
     def _body(self, path: str, reached: int, length: int) -> Iterator[bytes]:
         failures: dict[str, UnreachableError] = {}
-        for url in self._tries():
+        for url in self._tries(failures):
             try:
                 for chunk in self._endpoint(url).read(path, reached, length - reached):
                     reached += len(chunk)
@@ -265,20 +281,21 @@ class Storage:
         raise self._nobody(failures)
 
     def _read(self, act: Callable[[Endpoint], T]) -> T:
-        return self._ask(act, final=())
+        return self._ask(act, is_final=lambda error: False)
 
-    def _write(self, act: Callable[[Endpoint], T], *, final: tuple[type[UnreachableError], ...] = ()) -> T:
+    def _write(self, act: Callable[[Endpoint], T], *, is_spent: Callable[[], bool] = lambda: False) -> T:
         # What is left to repeat is StandbyError and UnreachableError itself: never connected.
-        return self._ask(act, final=(RequestTimeoutError, MalformedAnswerError, *final))
+        unclear = (RequestTimeoutError, MalformedAnswerError)
+        return self._ask(act, is_final=lambda error: isinstance(error, unclear) or is_spent())
 
-    def _ask(self, act: Callable[[Endpoint], T], *, final: tuple[type[UnreachableError], ...]) -> T:
+    def _ask(self, act: Callable[[Endpoint], T], *, is_final: Callable[[UnreachableError], bool]) -> T:
         failures: dict[str, UnreachableError] = {}
-        for url in self._tries():
+        for url in self._tries(failures):
             try:
                 answer = act(self._endpoint(url))
             except UnreachableError as error:
                 self._choice.failed(url)
-                if isinstance(error, final):
+                if is_final(error):
                     raise
                 failures[url] = error
             else:
@@ -286,8 +303,14 @@ class Storage:
                 return answer
         raise self._nobody(failures)
 
-    def _tries(self) -> Iterator[str]:
-        for sweep in range(self._sweeps):
+    def _tries(self, failures: Mapping[str, UnreachableError]) -> Iterator[str]:
+        """Yield whom to ask next; *failures* is how each one failed last."""
+        for sweep in range(self._failover_sweeps):
+            if sweep >= self._sweeps and not _fails_over(failures):
+                return
+            if sweep == self._sweeps:
+                left = (self._failover_sweeps - sweep) * PAUSE
+                self._on_wait(f"no NameNode is active: waiting, for {left:.0f} s at most")
             if sweep:
                 self._sleep(PAUSE)
             yield from self._choice.order()
@@ -304,13 +327,20 @@ class Storage:
         errors = list(failures.values())
         if len(errors) == 1:
             return errors[0]
-        kind = type(errors[0]) if len({type(error) for error in errors}) == 1 else UnreachableError
+        if _fails_over(failures):
+            errors.sort(key=lambda error: not isinstance(error, StandbyError))
+        kind = type(errors[0]) if _fails_over(failures) or len({*map(type, errors)}) == 1 else UnreachableError
         return kind(
             errors[0].what,
             where=", ".join(failures),
             why="; ".join(f"{url}: {error.why or error.what}" for url, error in failures.items()),
             fix=errors[0].fix,
         )
+
+
+def _fails_over(failures: Mapping[str, UnreachableError]) -> bool:
+    """Whether one of several endpoints is there and waits to become the active one."""
+    return len(failures) > 1 and any(isinstance(error, StandbyError) for error in failures.values())
 
 
 def _absolute(path: str) -> str:

@@ -31,6 +31,20 @@ CHUNK = 1024 * 1024
 
 Data = bytes | BinaryIO | Iterable[bytes]
 
+
+class Feed:
+    """*data* that can be sent once; *begun* says that a part of it may have been."""
+
+    def __init__(self, data: BinaryIO | Iterable[bytes]) -> None:
+        self._data = data
+        self.begun = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.begun = True
+        data: Any = self._data
+        return iter(lambda: data.read(CHUNK), b"") if hasattr(data, "read") else iter(data)
+
+
 _USABLE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.TEMPORARY_REDIRECT})
 
 # A Hadoop server explains a refusal in JSON, with these exceptions (real-hadoop.md 8: no user.name, a read-only
@@ -86,7 +100,7 @@ class Endpoint:
             why = f"short body: {length - left} of {length} bytes"
             raise UnreachableError(failure, where=self._address(path), why=why)
 
-    def create(self, path: str, data: Data) -> None:
+    def create(self, path: str, data: bytes | Feed) -> None:
         """Write a new file; ConflictError when *path* exists.
 
         In two steps, which suits NameNode and HttpFS alike: the first asks where to send the data, and is
@@ -151,7 +165,7 @@ class _Client(hdfs.Client):  # type: ignore[misc]
         # The query may hold a delegation token, which must not be shown.
         where = url.partition("?")[0]
         kwargs["allow_redirects"] = False
-        with translated(where, sent=method != "GET"):
+        with translated(where, sent=method != "GET" and not _only_asks_where(kwargs)):
             response: requests.Response = super()._request(method, url, **kwargs)
             if response.status_code not in _USABLE:
                 raise self._error(response, where)
@@ -172,10 +186,14 @@ class _Client(hdfs.Client):  # type: ignore[misc]
         return remote.error_for(response.status_code, exception, what=self._failure, url=where, text=response.text)
 
 
-def _chunks(data: BinaryIO | Iterable[bytes], path: str) -> Iterator[bytes]:
-    pieces = iter(lambda: data.read(CHUNK), b"") if hasattr(data, "read") else iter(data)
+def _only_asks_where(request: Mapping[str, Any]) -> bool:
+    """Whether it is the first step of a CREATE, which is answered with an address and changes nothing."""
+    return bool((request.get("params") or {}).get("op") == "CREATE") and not request.get("data")
+
+
+def _chunks(data: Feed, path: str) -> Iterator[bytes]:
     try:
-        yield from pieces
+        yield from data
     except OSError as error:
         # requests would take it for a broken connection.
         raise YarnserveError(
