@@ -64,8 +64,15 @@ def _environment(template_dirs: Sequence[Path]) -> jinja2.Environment:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["json"] = json.dumps
+    environment.filters["json"] = _json
     return environment
+
+
+def _json(value: Any, **options: Any) -> str:
+    if isinstance(value, jinja2.Undefined):
+        # Says which variable it is that nobody set.
+        str(value)
+    return json.dumps(value, **options)
 
 
 def _parsed(text: str, where: str) -> Any:

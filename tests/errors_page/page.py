@@ -1,18 +1,24 @@
-"""docs/errors.md: every error that service.yaml, render and YARN's answers can end in, as the command line prints it.
+"""docs/errors.md: every error of a launch, a look or a wait, as the command line prints it.
 
     python -m tests.errors_page.page > docs/errors.md
 
-Each section is made by the code that raises the errors; nothing of it is written by hand.
+Each section is made by the code that raises the errors; nothing of it is written by hand. What needs a cluster is a
+real run against the sandbox, or against a server of exact bytes.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from tests.errors_page import doctoring, settings, unreachable
+from tests.errors_page.runs import Bench, Sample, block
 from tests.errors_page.samples import HADOOPS, REFUSALS, SPECS
+from tests.support import REPOSITORY
 from yarnserve import errors
 from yarnserve.cli.output import print_error
 from yarnserve.config import Flags, resolve
@@ -21,6 +27,7 @@ from yarnserve.hadoop.session import Reply
 from yarnserve.judge.explain import RULES
 from yarnserve.records.version import Version
 from yarnserve.render.service import ClusterFacts, render
+from yarnserve.sandbox import Sandbox
 from yarnserve.spec.loader import parse_spec
 from yarnserve.yarn.refusals import refusal
 
@@ -39,8 +46,7 @@ def shown(error: YarnserveError) -> str:
     written = io.StringIO()
     with redirect_stderr(written):
         print_error(error)
-    lines = written.getvalue().rstrip().splitlines()
-    return "".join(f"    {line}\n" for line in lines)
+    return block(written.getvalue())
 
 
 def classes() -> Iterator[str]:
@@ -85,6 +91,56 @@ def missing_configuration() -> YarnserveError:
     raise AssertionError("a cluster was found")
 
 
+#: Title and lead of each section of commands, and what yields its samples.
+SECTIONS: tuple[tuple[str, str, Callable[[Bench], Iterator[Sample]]], ...] = (
+    ("The command line", "", settings.command_line),
+    ("Settings", "", settings.own),
+    ("Hadoop's configuration", "", settings.hadoop),
+    ("Templates of one's own", "", settings.templates),
+    (
+        "Clusters that do not answer",
+        "What hangs is waited for 3 s (a ResourceManager's state), 5 s (looks at HDFS) or 30 s.",
+        unreachable.samples,
+    ),
+    ("What HDFS does not allow", "", unreachable.denied),
+)
+
+
+def clusters() -> Iterator[str]:
+    """Yield the sections that are made by commands."""
+    with TemporaryDirectory() as directory, sandbox() as running:
+        for title, lead, samples in SECTIONS:
+            yield f"\n## {title}\n" + (f"\n{lead}\n" if lead else "")
+            for sample in samples(Bench(running, Path(directory))):
+                yield f"\n{_heading(sample)}:\n\n{block(sample.printed)}"
+    with TemporaryDirectory() as directory:
+        yield from _doctor(Path(directory))
+
+
+def sandbox() -> Sandbox:
+    """A cluster with a model."""
+    return Sandbox(user="alice", uploads=[(REPOSITORY / "examples" / "digits" / "model", "/models/digits")])
+
+
+def _heading(sample: Sample) -> str:
+    command = f", `{sample.command}`" if sample.command else ""
+    return f"**{sample.title[0].upper()}{sample.title[1:]}** ({sample.error}, exit status {sample.status}){command}"
+
+
+def _doctor(directory: Path) -> Iterator[str]:
+    yield "\n## What doctor finds\n\n`yarnserve doctor service.yaml` on a cluster that is well:\n\n"
+    yield block(doctoring.whole(directory))
+    yield (
+        "\nAnd what it says of each thing that is not. A check that failed (FAIL) makes its exit status 9, a doubt "
+        "(warn) does not; [admin.md](admin.md) shows the files.\n"
+    )
+    before = ""
+    for case, printed in doctoring.samples(directory):
+        yield "" if case.check == before else f"\n### {case.check}\n"
+        yield f"\n{case.title[0].upper()}{case.title[1:]}:\n\n{block(printed)}"
+        before = case.check
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
@@ -94,6 +150,7 @@ def page() -> str:
     parts = [_HEAD, "\n## Kinds\n\n| error | exit status | |\n|---|---:|---|\n"]
     parts += [f"{row}\n" for row in classes()]
     parts.append("\n## No cluster is configured\n\n" + shown(missing_configuration()))
+    parts += clusters()
     parts.append("\n## Mistakes in service.yaml\n\nAll of a file at once, each with its line.\n")
     parts += [f"\n{shown(spec_mistake(text))}" for text in SPECS]
     parts.append("\n## What this Hadoop cannot do\n")

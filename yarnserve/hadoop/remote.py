@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,15 @@ _ACCESS = frozenset(
 )
 _NOT_FOUND = frozenset({"FileNotFoundException", "NotFoundException"})
 _CONFLICT = frozenset({"AlreadyBeingCreatedException", "FileAlreadyExistsException"})
+
+#: What helps *user*, whose home directory is not there: HDFS denies the write to its parent.
+GIVE_HOME = (
+    "give {user} a home directory, as an HDFS administrator: hdfs dfs -mkdir -p /user/{user} && "
+    "hdfs dfs -chown {user} /user/{user}"
+)
+NO_HOME = re.compile(r'user=(?!dr\.who,)(?P<user>[^\s,]+), .*inode="/user"')
+
+_OTHER_USER = "act as a user the cluster lets do this: --user, HADOOP_USER_NAME"
 
 # YARN's web servers wrap their own words in it.
 _WRAPPER = "java.lang.Exception: "
@@ -100,7 +110,9 @@ def _error_for_status(status: int, what: str, url: str, why: str, *, named: bool
 
 
 def _access_error(what: str, url: str, why: str) -> AccessError:
-    return AccessError(what, where=url, why=why, fix="act as a user the cluster lets do this: --user, HADOOP_USER_NAME")
+    homeless = NO_HOME.search(why)
+    fix = GIVE_HOME.format(**homeless.groupdict()) if homeless else _OTHER_USER
+    return AccessError(what, where=url, why=why, fix=fix)
 
 
 def _why(status: int, remote: RemoteException | None, text: str) -> str:

@@ -51,6 +51,10 @@ MAX_PAUSE = 5.0
 # to be present, with any value (yarn-services.md 1.2).
 _HEADERS = {"Accept": "application/json, text/plain;q=0.5", "X-XSRF-HEADER": "yarnserve"}
 
+_NOT_HTTP = "check that the address is that of a Hadoop web server; one that speaks TLS is written as https://host:port"
+
+_BUSY = "repeat it; if that ends alike, look at the server's load and log"
+
 Params = Mapping[str, str | int]
 
 
@@ -258,17 +262,20 @@ def _translate(error: Exception, url: str, sent: bool) -> YarnserveError:
     ):
         return ConfigurationError(f"not a usable address: {url}", why=why, fix="write it as http://host:port")
     if isinstance(error, exceptions.ReadTimeout) or isinstance(cause, urllib3.exceptions.ReadTimeoutError):
-        return RequestTimeoutError("the server took the request and did not answer in time", where=url, why=why)
+        what = "the server took the request and did not answer in time"
+        return RequestTimeoutError(what, where=url, why=why, fix=_BUSY)
+    if isinstance(error, exceptions.SSLError):
+        return UnreachableError("no TLS connection comes about", where=url, why=why, fix=_tls_fix(why))
     if _never_connected(error, cause):
         kind = NotListeningError if _refused(cause) else UnreachableError
         return kind("cannot connect", where=url, why=why, fix="check that the server runs and the address")
     if _not_http(error, cause):
-        return MalformedAnswerError("the answer is not usable HTTP", where=url, why=why)
+        return MalformedAnswerError("the answer is not usable HTTP", where=url, why=why, fix=_NOT_HTTP)
     if sent:
         return RequestTimeoutError(
             "the connection broke before the answer: the request may have been carried out", where=url, why=why
         )
-    return UnreachableError("the connection broke before the answer was complete", where=url, why=why)
+    return UnreachableError("the connection broke before the answer was complete", where=url, why=why, fix=_BUSY)
 
 
 def _cause(error: Exception) -> Exception:
@@ -286,8 +293,14 @@ def _words(cause: Exception) -> str:
     return first_line(str(deeper).split("): ", 1)[-1]) or type(cause).__name__
 
 
+def _tls_fix(why: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in why.upper():
+        return "the certificates that this host trusts do not vouch for the server's; ask who runs it"
+    return "a server that speaks plain HTTP is written as http://host:port"
+
+
 def _never_connected(error: Exception, cause: Exception) -> bool:
-    return isinstance(error, exceptions.ConnectTimeout | exceptions.SSLError) or isinstance(
+    return isinstance(error, exceptions.ConnectTimeout) or isinstance(
         cause, urllib3.exceptions.ConnectTimeoutError | urllib3.exceptions.NewConnectionError
     )
 

@@ -53,14 +53,18 @@ def _wanted(connection: Connection) -> tuple[dict[str, Desired], tuple[str, ...]
     try:
         names = connection.saved_services()
     except YarnserveError as error:
-        return {}, (f"saved services: {error.what}",)
+        return {}, (f"saved services: {_words(error)}",)
     wanted, notes = {}, []
     for name in names:
         try:
             saved = connection.glance(name).desired.latest()
         except YarnserveError as error:
-            notes.append(f"{name}: {error.what}")
+            notes.append(f"{name}: {_words(error)}")
             continue
         if saved is not None:
             wanted[name] = saved.record
     return wanted, tuple(notes)
+
+
+def _words(error: YarnserveError) -> str:
+    return f"{error.what} ({error.where or error.why})" if error.where or error.why else error.what

@@ -323,7 +323,10 @@ class Storage:
 
     def _nobody(self, failures: dict[str, UnreachableError]) -> YarnserveError:
         if not failures:
-            return ConfigurationError("no HDFS endpoint is known", fix="set fs.defaultFS, or name the NameNodes")
+            return ConfigurationError(
+                "no NameNode is configured",
+                fix="set HADOOP_CONF_DIR, or name the NameNode's web address with --namenode",
+            )
         errors = list(failures.values())
         if len(errors) == 1:
             return errors[0]

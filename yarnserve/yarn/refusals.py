@@ -22,7 +22,7 @@ from yarnserve.errors import (
     YarnserveError,
     first_line,
 )
-from yarnserve.hadoop.remote import RemoteException, error_for, find
+from yarnserve.hadoop.remote import GIVE_HOME, NO_HOME, RemoteException, error_for, find
 from yarnserve.hadoop.session import Reply
 
 
@@ -63,10 +63,9 @@ MEANINGS = (
     Meaning(
         "POST",
         403,
-        r'user=(?P<user>[^\s,]+), .*inode="/user"',
+        NO_HOME.pattern,
         AccessError,
-        "give {user} a home directory, as an HDFS administrator: hdfs dfs -mkdir -p /user/{user} && "
-        "hdfs dfs -chown {user} /user/{user}",
+        GIVE_HOME,
     ),
     # From 3.3.0 DELETE cleans hadoop.tmp.dir after it has removed the definition (real-hadoop.md 7, item 9).
     Meaning(

@@ -196,5 +196,10 @@ def _from_active(reply: Reply) -> Reply:
     """Return *reply*, unless it is a standby's."""
     is_text = reply.content_type.startswith("text/plain")
     if reply.status == 307 or (is_text and reply.text.startswith(_STANDBY_TEXTS)):
-        raise StandbyError("the ResourceManager has become the standby", where=reply.url, why=first_line(reply.text))
+        raise StandbyError(
+            "the ResourceManager has become the standby",
+            where=reply.url,
+            why=first_line(reply.text),
+            fix="wait: a fail-over takes 5 to 20 seconds",
+        )
     return reply
