@@ -54,6 +54,10 @@ class Pairs:
         """End an active one."""
         assert send("POST", f"{self.control}/failover", **query).status == 204
 
+    def die(self, **query: str) -> None:
+        """End an active one if there is one."""
+        assert send("POST", f"{self.control}/failover", **query).status in (204, 404)
+
     def applications(self, name: str = "svc") -> list[dict[str, Any]]:
         """The applications of a service that have not ended."""
         url = f"{self.one('resourcemanager', 'ACTIVE')}/ws/v1/cluster/apps"

@@ -16,7 +16,7 @@ from tests.sandbox.hdfs_support import put_file
 from tests.sandbox.storage_support import HOME, Hdfs, Relay, connected
 from yarnserve.errors import ConflictError, RefusedError, RequestTimeoutError, UnreachableError
 from yarnserve.storage.client import SWEEPS, Storage
-from yarnserve.storage.series import Entry, Series
+from yarnserve.storage.series import TRIES, Entry, Series
 
 SERIES = f"{HOME}/.yarnserve/digits/desired"
 
@@ -224,11 +224,28 @@ def test_the_lost_answer_with_nobody_to_look(hdfs: Hdfs, relay: Relay) -> None:
 
 
 def test_a_rename_that_never_arrived_cannot_arrive_later(hdfs: Hdfs, relay: Relay) -> None:
-    """The outcome is said to be unknown, and the source is gone, so that a late rename finds nothing."""
+    """The source is gone, so that a late rename finds nothing: nothing was saved, and that is what is said."""
     relay.ignored = {"RENAME"}
-    with connected(relay.url) as storage, pytest.raises(RequestTimeoutError):
+    with connected(relay.url) as storage, pytest.raises(UnreachableError) as caught:
         Series(storage, SERIES).append({"a": 1}, after=0)
+    assert not isinstance(caught.value, RequestTimeoutError)
     assert hdfs.names(SERIES) == []
+    assert relay.asked.count("RENAME") == TRIES
+
+
+def test_a_rename_that_died_with_its_namenode_is_written_anew(hdfs: Hdfs, relay: Relay) -> None:
+    """Its source is gone for good, so another file takes the number, and one entry is there."""
+    relay.ignored = {"RENAME"}
+
+    def recover(operation: str) -> None:
+        if operation == "DELETE":
+            relay.ignored = set()
+
+    relay.before = recover
+    with connected(relay.url) as storage:
+        assert Series(storage, SERIES).append({"a": 1}, after=0).number == 1
+    assert hdfs.names(SERIES) == ["1.json"]
+    assert relay.asked.count("RENAME") == 2
 
 
 def test_somebody_takes_the_number_at_the_last_moment(hdfs: Hdfs, relay: Relay, series: Series) -> None:

@@ -178,7 +178,7 @@ def test_what_does_no_harm_twice_goes_to_the_next_endpoint(hdfs: Hdfs) -> None:
     """A directory may be made twice, and the first step of a CREATE only asks where to send the data."""
     with relaying(hdfs.url) as one:
         one.lost = {"CREATE", "MKDIRS"}
-        for number in range(6):
+        for number in range(30):
             with connected(one.url, hdfs.url) as storage:
                 storage.make_directories(f"{HOME}/{number}")
             with connected(one.url, hdfs.url) as storage:

@@ -30,6 +30,9 @@ FORMAT = 1
 #: How often the directory is listed again because a file was pruned before it could be read.
 LOOKS = 5
 
+#: How often an entry is written anew after a rename that was certainly not carried out.
+TRIES = 3
+
 _TEMPORARY = ".tmp-"
 _NUMBERED = re.compile(r"([1-9][0-9]{0,17})\.json")
 
@@ -106,9 +109,15 @@ class Series:
             ConflictError: somebody else was faster, or entry *after* is gone with the whole series.
             UnreachableError: nothing was saved, unless HDFS stayed away: then it may have been (RequestTimeoutError).
         """
+        plain = json.loads(json.dumps(body))
+        for _ in range(TRIES - 1):
+            with suppress(_NotSavedError):
+                return self._append(plain, after)
+        return self._append(plain, after)
+
+    def _append(self, plain: Any, after: int) -> Entry:
         identity = self._new_id()
         temporary = self._path(f"{_TEMPORARY}{identity}")
-        plain = json.loads(json.dumps(body))
         try:
             # Before looking at the numbers: see the class's docstring on pruning.
             self._storage.create(temporary, _encode(identity, plain))
@@ -166,9 +175,11 @@ class Series:
             if _nobody_answers(error):
                 raise
             # Without its source a rename that is still on its way can do nothing: what is there now, stays.
-            self._discard(temporary)
+            is_discarded = self._discard(temporary)
             if self._carries(number, identity):
                 return
+            if is_discarded and isinstance(error, UnreachableError):
+                raise _NotSavedError(error.what, where=error.where, why=error.why, fix="repeat it") from error
             if isinstance(error, ConflictError | NotFoundError):
                 raise self._conflict() from error
             raise
@@ -179,9 +190,11 @@ class Series:
             return content is not None and content.id == identity
         return False
 
-    def _discard(self, temporary: str) -> None:
+    def _discard(self, temporary: str) -> bool:
+        """Delete it; return whether it was there, and is not any more."""
         with suppress(YarnserveError):
-            self._storage.delete(temporary)
+            return self._storage.delete(temporary)
+        return False
 
     def _listing(self) -> tuple[FileStatus, ...]:
         try:
@@ -218,6 +231,10 @@ class Series:
             why="there is a newer entry than the one this change is based on, or none at all any more",
             fix="look at the newest entry and decide again",
         )
+
+
+class _NotSavedError(UnreachableError):
+    """An append whose rename got no answer, and was certainly not carried out: it may be tried again."""
 
 
 def _nobody_answers(error: YarnserveError) -> bool:
