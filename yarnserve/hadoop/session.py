@@ -54,6 +54,7 @@ _HEADERS = {"Accept": "application/json, text/plain;q=0.5", "X-XSRF-HEADER": "ya
 _NOT_HTTP = "check that the address is that of a Hadoop web server; one that speaks TLS is written as https://host:port"
 
 _BUSY = "repeat it; if that ends alike, look at the server's load and log"
+_UNCLEAR = "look what became of it before it is repeated"
 
 Params = Mapping[str, str | int]
 
@@ -263,7 +264,7 @@ def _translate(error: Exception, url: str, sent: bool) -> YarnserveError:
         return ConfigurationError(f"not a usable address: {url}", why=why, fix="write it as http://host:port")
     if isinstance(error, exceptions.ReadTimeout) or isinstance(cause, urllib3.exceptions.ReadTimeoutError):
         what = "the server took the request and did not answer in time"
-        return RequestTimeoutError(what, where=url, why=why, fix=_BUSY)
+        return RequestTimeoutError(what, where=url, why=why, fix=_UNCLEAR if sent else _BUSY)
     if isinstance(error, exceptions.SSLError):
         return UnreachableError("no TLS connection comes about", where=url, why=why, fix=_tls_fix(why))
     if _never_connected(error, cause):
@@ -273,7 +274,10 @@ def _translate(error: Exception, url: str, sent: bool) -> YarnserveError:
         return MalformedAnswerError("the answer is not usable HTTP", where=url, why=why, fix=_NOT_HTTP)
     if sent:
         return RequestTimeoutError(
-            "the connection broke before the answer: the request may have been carried out", where=url, why=why
+            "the connection broke before the answer: the request may have been carried out",
+            where=url,
+            why=why,
+            fix=_UNCLEAR,
         )
     return UnreachableError("the connection broke before the answer was complete", where=url, why=why, fix=_BUSY)
 
