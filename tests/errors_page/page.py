@@ -15,7 +15,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.errors_page import doctoring, settings, unreachable
+from tests.errors_page import doctoring, settings, unreachable, waits
 from tests.errors_page.runs import Bench, Sample, block
 from tests.errors_page.samples import HADOOPS, REFUSALS, SPECS
 from tests.support import REPOSITORY
@@ -91,6 +91,9 @@ def missing_configuration() -> YarnserveError:
     raise AssertionError("a cluster was found")
 
 
+#: What the part of the page that takes longest begins with.
+WAITS = "\n## Launches that are refused\n\nBefore anything is sent, or by YARN.\n"
+
 #: Title and lead of each section of commands, and what yields its samples.
 SECTIONS: tuple[tuple[str, str, Callable[[Bench], Iterator[Sample]]], ...] = (
     ("The command line", "", settings.command_line),
@@ -112,7 +115,7 @@ def clusters() -> Iterator[str]:
         for title, lead, samples in SECTIONS:
             yield f"\n## {title}\n" + (f"\n{lead}\n" if lead else "")
             for sample in samples(Bench(running, Path(directory))):
-                yield f"\n{_heading(sample)}:\n\n{block(sample.printed)}"
+                yield _shown_sample(sample)
     with TemporaryDirectory() as directory:
         yield from _doctor(Path(directory))
 
@@ -122,9 +125,10 @@ def sandbox() -> Sandbox:
     return Sandbox(user="alice", uploads=[(REPOSITORY / "examples" / "digits" / "model", "/models/digits")])
 
 
-def _heading(sample: Sample) -> str:
+def _shown_sample(sample: Sample) -> str:
     command = f", `{sample.command}`" if sample.command else ""
-    return f"**{sample.title[0].upper()}{sample.title[1:]}** ({sample.error}, exit status {sample.status}){command}"
+    title = f"**{sample.title[0].upper()}{sample.title[1:]}** ({sample.error}, exit status {sample.status})"
+    return f"\n{title}{command}:\n\n{block(sample.printed)}"
 
 
 def _doctor(directory: Path) -> Iterator[str]:
@@ -147,6 +151,26 @@ def _cell(text: str) -> str:
 
 def page() -> str:
     """Return the whole page."""
+    return without_waits() + "".join(of_waits())
+
+
+def of_waits() -> Iterator[str]:
+    """Yield the end of the page: launches of real processes, which take their time."""
+    with TemporaryDirectory() as directory, waits.ward(Path(directory)) as ward:
+        yield WAITS
+        yield from map(_shown_sample, ward.refused())
+        yield (
+            "\n## Launches that cannot become live\n\n`launch --wait` and `wait` end as soon as that is certain, "
+            "whatever `--timeout` says.\n"
+        )
+        yield from map(_shown_sample, ward.hopeless())
+        yield from map(_shown_sample, waits.without_gpus(Path(directory)))
+        yield "\n## Waits and looks without what was waited for\n\nWhat `launch --wait` says, `wait` says too.\n"
+        yield from map(_shown_sample, ward.late())
+
+
+def without_waits() -> str:
+    """Return the page up to :data:`WAITS`."""
     parts = [_HEAD, "\n## Kinds\n\n| error | exit status | |\n|---|---:|---|\n"]
     parts += [f"{row}\n" for row in classes()]
     parts.append("\n## No cluster is configured\n\n" + shown(missing_configuration()))

@@ -27,6 +27,7 @@ _MASKS = tuple(
         (r"(application|appattempt)_\d{13}_", r"\1_1700000000000_"),
         (r"container_(e\d+_)?\d{13}_(\d{4}_\d\d_\d{6})", r"container_1700000000000_\2"),
         (r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\]", "[2026-01-01 12:00:00.000]"),
+        (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}", "2026-01-01 12:00:00.000000"),
         (r"\b\d\d:\d\d:\d\d\b", "12:00:00"),
         (r"\b(localhost|127\.0\.0\.1):\d{4,5}\b", r"worker:port"),
         (r" in \d+ ms\b", " in 5 ms"),

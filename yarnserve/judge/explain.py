@@ -208,7 +208,8 @@ _SERVER_RULES = (
     ),
     _rule(
         _SERVER,
-        r"address already in use|failed to bind|couldn't bind|no address added out of total",
+        r"address already in use|failed to bind|couldn't bind|no address added out of total|"
+        r"failed to start http server",
         Kind.NODE,
         "another process on the node has the server's port",
         "choose other ports, or leave them to yarnserve; replicas of one service need different ports on one node",

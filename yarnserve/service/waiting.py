@@ -75,8 +75,9 @@ def wait_until_live(
                 why=_with_last_words(connection, snapshot, progress.reason),
                 fix=_fix_in_logs(connection, snapshot)
                 or _fix_of_failing(snapshot)
+                or _fix_of_application(snapshot)
                 or "give it more time with --timeout, or read its logs",
-                next=f"yarnserve logs {name}",
+                next=f"yarnserve logs {name}" if _first_lagging(snapshot) else "yarnserve doctor",
             )
         delay = FIRST_PAUSE if progress.reason != last_reason else min(LONGEST_PAUSE, delay * 1.5)
         last_reason = progress.reason
@@ -88,6 +89,13 @@ def _fix_of_failing(snapshot: Snapshot | None) -> str:
     replicas = snapshot.replicas if snapshot is not None else ()
     verdicts = (replica.verdict for replica in replicas)
     return next((verdict.fix for verdict in verdicts if verdict.health is Health.FAILING and verdict.fix), "")
+
+
+def _fix_of_application(snapshot: Snapshot | None) -> str:
+    """What to change for an application that waits to begin, by YARN's own words; empty where they say nothing."""
+    application = snapshot.application if snapshot is not None else None
+    told = explain_text(application.diagnostics) if application is not None else None
+    return told.fix if told is not None else ""
 
 
 def looks(
