@@ -45,12 +45,30 @@ def first_line(text: str, limit: int = MAX_SERVER_TEXT) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+#: What stands before a host in a URL's authority; user and password before an ``@`` elsewhere, but for an image's
+#: digest (``name:tag@sha256:...``); and the tokens in a query, such as WebHDFS's.
+_CREDENTIALS = (
+    (re.compile(r"://[^/\s?#]*@"), "://***@"),
+    (re.compile(r"[^\s/:@,'\"]+:[^\s/:@,'\"]+@(?!sha256:)"), "***@"),
+    (re.compile(r"([?&](?:delegation|token|signature|password)=)[^&\s'\"]+"), r"\1***"),
+)
+
+_NAME_OF_SECRET = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS?|(ACCESS|PRIVATE|API)_?KEY)$", re.IGNORECASE)
+
+
 def without_credentials(text: str) -> str:
-    """Return *text* with ``***`` in place of what stands before an ``@`` in a URL's authority.
+    """Return *text* with ``***`` in place of user and password before a host, and of tokens in a URL's query.
 
     Whoever writes a password into an address must not find it again in a log.
     """
-    return re.sub(r"://[^/\s?#]*@", "://***@", text)
+    for pattern, stands in _CREDENTIALS:
+        text = pattern.sub(stands, text)
+    return text
+
+
+def names_secret(name: str) -> bool:
+    """Whether something called *name* holds a secret itself, such as ``DB_PASSWORD`` or ``api_key``."""
+    return _NAME_OF_SECRET.search(name) is not None
 
 
 class YarnserveError(Exception):

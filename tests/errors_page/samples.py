@@ -23,6 +23,7 @@ SPECS = (
     _SOUND.replace("'2.6'}", "'2.6', batching: {max_execution_batch_size: 8}}"),
     f"{_SOUND}env: {{A: 'x$y', '1B': z, YARN_CONTAINER_RUNTIME_TYPE: docker, C: true}}\n",
     f"{_SOUND}env: {{HF_TOKEN: hf_abc, DB_PASSWORD: hunter2}}\n",
+    f"{_SOUND}env: {{HTTP_PROXY: 'http://bob:hunter2@proxy:3128'}}\nimage: 'bob:hunter2@r.example.org/serving:2.6'\n",
     f"{_DOCKER}mounts: [/data, '/a:/b:rx', 'a:/b', '/x:/y', '/z:/y']\n",
     f"{_DOCKER}network: bridge\nreadiness: http\n",
     f"{_DOCKER}entrypoint: true\nports: {{per_replica: false}}\n".replace(

@@ -112,7 +112,7 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
         from yarnserve.config import Flags, resolve
 
         if verbose:
-            logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s: %(message)s")
+            _show_requests()
         flags = Flags(
             resource_manager=resource_manager,
             namenode=namenode,
@@ -126,6 +126,21 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_CLUSTER_OPTIONS):
         decorated = option(decorated)
     return decorated
+
+
+class _Discreet(logging.Formatter):
+    """Leaves passwords and tokens out of what it writes, as errors do: requests are shown with their whole address."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from yarnserve.errors import without_credentials
+
+        return without_credentials(super().format(record))
+
+
+def _show_requests() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Discreet("%(asctime)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG, handlers=[handler])
 
 
 def with_connection(command: Callable[..., Any]) -> Callable[..., Any]:

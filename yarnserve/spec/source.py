@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from yarnserve.errors import Problem, SpecError, first_line, without_credentials
+from yarnserve.errors import Problem, SpecError, first_line, names_secret, without_credentials
 
 Path = tuple[str | int, ...]
 
@@ -69,8 +69,7 @@ class Source:
         while known not in self.marks:
             known = known[:-1]
         mark = self.marks[known]
-        # A variable's value may be a secret.
-        found = mark.text if known == fault.path and fault.path[0] != "env" else ""
+        found = mark.text if known == fault.path and not _may_be_secret(known) else ""
         return Problem(_dotted(fault.path), found, fault.allowed, self.file, mark.line, fault.suggestion)
 
 
@@ -90,7 +89,7 @@ def read_yaml(text: str, *, file: str) -> Source:
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise _error(file, _syntax_problem(text, file, error)) from error
     if not isinstance(value, dict):
-        problem = Problem("", _kind(node), "a mapping of fields, such as name: digits", file, 1)
+        problem = Problem("", _shown((), node), "a mapping of fields, such as name: digits", file, 1)
         raise _error(file, *(tree.problems or [problem]))
     return Source(file, value, tree.marks, frozenset(tree.refused), tuple(tree.problems))
 
@@ -154,7 +153,7 @@ class _Tree:
         self._complain(path, node, allowed)
 
     def _complain(self, path: Path, node: yaml.Node, allowed: str) -> None:
-        self.problems.append(Problem(_dotted(path), _kind(node), allowed, self.file, _line(node)))
+        self.problems.append(Problem(_dotted(path), _shown(path, node), allowed, self.file, _line(node)))
 
 
 def _dotted(path: Path) -> str:
@@ -163,6 +162,20 @@ def _dotted(path: Path) -> str:
 
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
+
+
+def _may_be_secret(path: Path) -> bool:
+    """Whether what stands at *path* is not to be repeated: a variable's value, or what is called a password."""
+    if not path or path == ("registry_credentials",):
+        return False
+    return path[0] == "env" or names_secret(str(path[-1]))
+
+
+def _shown(path: Path, node: yaml.Node | None) -> str:
+    """What a message says of *node*; a file that holds nothing but a text may be any file, a password's too."""
+    if isinstance(node, yaml.ScalarNode) and (not path or _may_be_secret(path)):
+        return "" if path else "a text"
+    return _kind(node)
 
 
 def _kind(node: yaml.Node | None) -> str:

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable
 
+from yarnserve.errors import names_secret
 from yarnserve.spec.model import COMPONENT, Flag, Mount
 from yarnserve.spec.source import WrittenFloat
 
@@ -31,8 +32,8 @@ _IMAGE = re.compile(
 _VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})?")
 _FLAG = re.compile(r"[a-z][a-z0-9_]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-#: Names of variables that hold a secret itself.
-_SECRET = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS?|(ACCESS|PRIVATE|API)_?KEY)$", re.IGNORECASE)
+#: An address with user and password, as it is given for a proxy.
+_PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]*@")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _THREAD_POOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 #: Docker's list of mounts is separated by commas, a mount's parts by colons (yarn-services.md 5.2).
@@ -169,7 +170,7 @@ def env_name(value: str) -> str:
     """An environment variable that neither YARN nor yarnserve sets, and that is no secret."""
     if not _ENV_NAME.fullmatch(value):
         raise ValueError("a variable's name: letters, digits and '_', not beginning with a digit")
-    if _SECRET.search(value):
+    if names_secret(value):
         raise ValueError(
             "no passwords and tokens, which everybody who may look at the service could read: put the secret into a "
             f"file of mode 0600 and its path here, as {value}_FILE"
@@ -191,6 +192,8 @@ def env_value(value: object) -> str:
         raise ValueError('a text without " $ ` \\ : YARN writes it into a shell script between double quotes')
     if any(token in value for token in ("<LOG_DIR>", "<CPS>", "{{", "}}")):
         raise ValueError("a text without <LOG_DIR>, <CPS>, {{ and }}, which YARN replaces")
+    if _PASSWORD_IN_URL.search(value):
+        raise ValueError("an address without a password, which everybody who may look at the service could read")
     return value
 
 

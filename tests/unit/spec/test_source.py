@@ -11,7 +11,7 @@ BROKEN = [
     ("", "nothing", "a mapping of fields", 1),
     ("# only a comment\n", "nothing", "a mapping of fields", 1),
     ("- a\n- b\n", "a list", "a mapping of fields", 1),
-    ("digits\n", "digits", "a mapping of fields", 1),
+    ("digits\n", "a text", "a mapping of fields", 1),
     ("name: a\n\tmodel: b\n", "character '\\t'", "not indented with tabs", 2),
     ("name: a\n---\nname: b\n", "another document", "one valid YAML document", 2),
     ("name: a\n  b: c\n", "mapping values are not allowed", "one valid YAML document", 2),
