@@ -10,12 +10,15 @@ import signal
 import struct
 import subprocess
 import termios
+import threading
 
 import pytest
 import yaml
 
 from tests.cli.conftest import Service, Shell
+from tests.sandbox.yarn_support import relaying_yarn
 from tests.support import wait_until
+from yarnserve.sandbox import Sandbox
 
 
 def line_with(process: subprocess.Popen[str], text: str) -> str:
@@ -86,6 +89,41 @@ def test_watch_fits_the_window_as_it_is_now(shared: Service, yarnserve: Shell) -
     assert watching.wait(timeout=20) == 130
     os.close(inside)
     os.close(terminal)
+
+
+def test_watch_says_for_how_long_nobody_has_answered(shared: Service, yarnserve: Shell, cluster: Sandbox) -> None:
+    """A ResourceManager that takes the question and is silent: the picture stays, and its second row says so."""
+    silent, ended = threading.Event(), threading.Event()
+    terminal, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    with relaying_yarn(cluster.resource_manager_url) as relay:
+        relay.before = lambda method, path: silent.is_set() and ended.wait(60)
+        options = ("--watch", "--resource-manager", relay.url)
+        watching = yarnserve.start("status", shared.name, *options, terminal=inside)
+        [seen] = frames(terminal, 1)
+        silent.set()
+        [told] = frames(terminal, 1)
+        while len(told) == len(seen):
+            [told] = frames(terminal, 1)
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(timeout=20) == 130
+        ended.set()
+    assert re.fullmatch(r"no answer from the ResourceManager for [3-9] s, last seen [0-9:]{8}", told[1])
+    assert told[0].startswith(f"{shared.name}: ")
+    assert told[-1].startswith("serve-0  live")
+    os.close(inside)
+    os.close(terminal)
+
+
+def test_watch_into_a_pipe_tells_a_trouble_once(shared: Service, yarnserve: Shell) -> None:
+    """Who reads lines learns on stderr that nobody answers, since when and what to do; stdout has no picture."""
+    watching = yarnserve.start("status", shared.name, "--watch", "--resource-manager", "http://127.0.0.1:9")
+    assert watching.stderr is not None
+    told = watching.stderr.readline()
+    watching.send_signal(signal.SIGINT)
+    assert watching.communicate(timeout=20)[0] == ""
+    assert told.startswith(f"{shared.name}: cannot connect for ")
+    assert "not seen yet (check that the server runs" in told
 
 
 def test_a_wrong_answer_destroys_nothing_and_is_no_interruption(shared: Service, yarnserve: Shell) -> None:

@@ -55,8 +55,15 @@ def follow(connection: Connection, name: str, timeout: float) -> None:
     from yarnserve.judge.progress import summary
     from yarnserve.service.waiting import wait_until_live
 
+    lines = ProgressLines()
     try:
-        snapshot = wait_until_live(connection, name, timeout=timeout, on_look=ProgressLines())
+        snapshot = wait_until_live(
+            connection,
+            name,
+            timeout=timeout,
+            on_look=lines,
+            on_trouble=lambda reason: lines.trouble(name, reason),
+        )
     except KeyboardInterrupt:
         narrate(f"\nno longer watching; {name} goes on. Look again: yarnserve status {name}")
         raise

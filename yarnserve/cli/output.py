@@ -124,6 +124,10 @@ class ProgressLines:
             text = f"{click.style(health, fg=_COLOURS.get(health))}: {verdict.reason}"
             self._tell(group[0].instance if len(group) == 1 else f"{len(group)} replicas", text)
 
+    def trouble(self, name: str, reason: str) -> None:
+        """Tell why there was no look at service *name*."""
+        self._tell(name, reason)
+
     def _tell(self, subject: str, text: str) -> None:
         # The milliseconds of a prediction change at every look and are not news.
         news = text.split(" in ")[0]

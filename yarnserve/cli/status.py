@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -13,7 +14,6 @@ from yarnserve.cli.output import (
     age,
     narrate,
     print_document,
-    print_error,
     print_table,
     table_lines,
     timestamp,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from yarnserve.records.yarn import Application
     from yarnserve.service.connection import Connection
     from yarnserve.service.look import Snapshot
+    from yarnserve.service.watching import Sight
 
 
 @click.command()
@@ -39,7 +40,7 @@ def status(connection: Connection, name: str | None, output: str, exit_status: b
 
     --watch draws anew on a terminal; elsewhere it prints what has changed, and a document in full.
     """
-    from yarnserve.service.look import look
+    from yarnserve.service.watching import look_aloud
 
     if watch:
         if name is None or exit_status:
@@ -48,30 +49,70 @@ def status(connection: Connection, name: str | None, output: str, exit_status: b
     if name is None:
         print_services(connection, output)
         return
-    snapshot = look(connection, name)
+    snapshot = look_aloud(connection, name, narrate)
     _print_snapshot(snapshot, output)
     if exit_status and not snapshot.well:
         _fail(snapshot)
 
 
 def _watch(connection: Connection, name: str, output: str) -> NoReturn:
-    """Show every look at *name*; ends with Ctrl-C, or when the service is gone."""
+    """Show every look at *name*, and for how long there was none; ends with Ctrl-C, or when the service is gone."""
     from yarnserve.cli.screen import draw, redrawable
-    from yarnserve.service.waiting import looks
+    from yarnserve.service.watching import watch
 
     redraws = redrawable() and output not in DOCUMENTS
     last: Any = None
     progress = ProgressLines(click.echo)
-    for snapshot in looks(connection, name, on_trouble=print_error):
+    troubles = _Troubles(name)
+    for sight in watch(connection, name):
         if redraws:
-            draw([*_lines(snapshot, output), *_remarks(snapshot)])
-        elif output not in DOCUMENTS:
-            progress(snapshot)
-        elif (document := status_document(snapshot)) != last:
+            draw(_picture(name, sight, output))
+        else:
+            troubles(sight)
+        if redraws or sight.trouble or sight.snapshot is None:
+            continue
+        if output not in DOCUMENTS:
+            progress(sight.snapshot)
+        elif (document := status_document(sight.snapshot)) != last:
             last = document
             print_document(output, "ServiceStatus", document)
         sys.stdout.flush()
-    raise AssertionError("looks() has no end of its own")
+    raise AssertionError("watch() has no end of its own")
+
+
+def _picture(name: str, sight: Sight, output: str) -> list[str]:
+    """The newest look; what is wrong with it stands below its first row, where no window is too small for it."""
+    rows = [f"{name}: not seen yet"]
+    if sight.snapshot is not None:
+        rows = [*_lines(sight.snapshot, output), *_remarks(sight.snapshot)]
+    return [rows[0], _trouble(sight), *rows[1:]] if sight.trouble else rows
+
+
+def _trouble(sight: Sight) -> str:
+    seen = (
+        "not seen yet"
+        if sight.seen_at is None
+        else f"last seen {time.strftime('%H:%M:%S', time.localtime(sight.seen_at))}"
+    )
+    fix = f" ({sight.fix})" if sight.fix else ""
+    return f"{sight.trouble} for {sight.lasting:.0f} s, {seen}{fix}"
+
+
+class _Troubles:
+    """Tells stderr when nobody answers, again when that has lasted twice as long, and when somebody does."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._told = ""
+        self._again = 0.0
+
+    def __call__(self, sight: Sight) -> None:
+        if sight.trouble and (sight.trouble != self._told or sight.lasting >= self._again):
+            narrate(f"{self._name}: {_trouble(sight)}")
+            self._again = 2 * max(1.0, sight.lasting)
+        elif self._told and not sight.trouble:
+            narrate(f"{self._name} is seen again")
+        self._told = sight.trouble
 
 
 def _fail(snapshot: Snapshot) -> None:

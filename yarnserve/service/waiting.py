@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from yarnserve.errors import (
@@ -24,10 +24,6 @@ from yarnserve.service.reading import Reader
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
 
-#: Seconds between two looks of somebody who watches, and the most of them while the cluster cannot be asked.
-WATCH_PAUSE = 2.0
-LONGEST_WATCH_PAUSE = 30.0
-
 #: How TF Serving begins its reason, on stdout (tf-serving.md 1.1).
 _CANNOT_START = "Failed to start server."
 
@@ -41,12 +37,14 @@ def wait_until_live(
     *,
     timeout: float,
     on_look: Callable[[Snapshot, Progress], None] = lambda snapshot, progress: None,
+    on_trouble: Callable[[str], None] = lambda reason: None,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> Snapshot:
     """Look at service *name* until every wanted replica is live, for at most *timeout* seconds.
 
-    *on_look* is told every look. A replica whose model gives no way to prove it counts as soon as it is available.
+    *on_look* is told every look, *on_trouble* why there was none. A replica whose model gives no way to prove it counts
+    as soon as it is available.
 
     Raises:
         YarnserveError: it is certain to fail; the error carries the cause and the replica's last words.
@@ -60,6 +58,8 @@ def wait_until_live(
         snapshot, progress = watch.glance()
         if snapshot is not None:
             on_look(snapshot, progress)
+        else:
+            on_trouble(progress.reason)
         if progress.phase is Phase.LIVE and snapshot is not None:
             return snapshot
         if progress.phase is Phase.FAILED:
@@ -96,35 +96,6 @@ def _fix_of_application(snapshot: Snapshot | None) -> str:
     application = snapshot.application if snapshot is not None else None
     told = explain_text(application.diagnostics) if application is not None else None
     return told.fix if told is not None else ""
-
-
-def looks(
-    connection: Connection,
-    name: str,
-    *,
-    on_trouble: Callable[[YarnserveError], None],
-    pause: Callable[[float], None] = time.sleep,
-) -> Iterator[Snapshot]:
-    """Look at service *name* for ever, WATCH_PAUSE apart.
-
-    A cluster that cannot be asked goes to *on_trouble*, and the pause grows, so that whoever watches does not hurt
-    a ResourceManager that has trouble already (design: polling).
-
-    Raises:
-        NotFoundError: the service is not there, or not any more.
-    """
-    delay = WATCH_PAUSE
-    reader = Reader(connection, name)
-    while True:
-        try:
-            snapshot = look(connection, name, reader=reader)
-        except UnreachableError as error:
-            on_trouble(error)
-            delay = min(LONGEST_WATCH_PAUSE, delay * 2)
-        else:
-            yield snapshot
-            delay = WATCH_PAUSE
-        pause(delay)
 
 
 def wait_until_stopped(

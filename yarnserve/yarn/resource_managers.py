@@ -54,10 +54,14 @@ class ResourceManagers:
         session: how to ask.
         urls: base URLs, at least one.
         probe_timeout: seconds to wait for the answer to "are you active?".
+
+    Attributes:
+        answers: how many an active one has given.
     """
 
     def __init__(self, session: HadoopSession, urls: tuple[str, ...], *, probe_timeout: float = PROBE_TIMEOUT) -> None:
         self.urls = urls
+        self.answers = 0
         self._session = session
         self._probe_timeout = probe_timeout
         self._remembered = ""
@@ -99,7 +103,7 @@ class ResourceManagers:
         """
         self._writer = self._only_active()
         try:
-            return _from_active(ask(self._writer.url))
+            return self._answered(ask(self._writer.url))
         except OUTCOME_UNKNOWN:
             self._remembered = ""
             raise
@@ -127,8 +131,13 @@ class ResourceManagers:
         return None not in (started_at, self._writer.started_at) and started_at != self._writer.started_at
 
     def _read(self, url: str, ask: Callable[[str], Reply]) -> Reply:
-        reply = _from_active(ask(url))
+        reply = self._answered(ask(url))
         self._remembered = url
+        return reply
+
+    def _answered(self, reply: Reply) -> Reply:
+        reply = _from_active(reply)
+        self.answers += 1
         return reply
 
     def _only_active(self) -> _Process:
