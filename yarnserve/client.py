@@ -17,7 +17,7 @@ from yarnserve.errors import (
 )
 from yarnserve.records.replica import Endpoint, Example
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import endpoint_of
+from yarnserve.service.look import endpoint_of, no_service
 from yarnserve.service.state import Revision
 from yarnserve.service.store import Saved
 from yarnserve.spec.model import COMPONENT, ModelSpec
@@ -98,7 +98,8 @@ def discover(connection: Connection, name: str) -> tuple[Saved[Revision], Predic
     """
     revision = connection.store(name).revisions.latest()
     if revision is None:
-        raise NotFoundError(f"yarnserve has not launched a service {name!r}", next="yarnserve list")
+        owner = no_service(connection, name).fix
+        raise NotFoundError(f"yarnserve has not launched a service {name!r}", fix=owner, next="yarnserve list")
     service = connection.services.get(name)
     component = service.component(COMPONENT)
     containers = component.containers if component else ()

@@ -98,6 +98,7 @@ class Ward:
             yield self._bench.sample("it does not stop", "wait", "digits", "--for", "stopped", "--timeout", "0")
             yield self._shortened("a look with `--exit-status`", "status", "digits", "--exit-status")
             yield self._bench.sample("a service that there is not", "wait", "none")
+            yield self._bench.sample("a service of another user", "status", "digits", "--user", "bob")
             yield self._bench.sample("a replica that there is not", "logs", "digits", "--replica", "7")
             self._destroy()
 

@@ -24,6 +24,7 @@ from yarnserve.errors import first_line
 if TYPE_CHECKING:
     from yarnserve.records.replica import Replica
     from yarnserve.records.yarn import Application
+    from yarnserve.service.catalogue import Entry
     from yarnserve.service.connection import Connection
     from yarnserve.service.look import Snapshot
     from yarnserve.service.watching import Sight
@@ -217,11 +218,41 @@ def _remarks(snapshot: Snapshot) -> list[str]:
 
 
 @click.command("list")
+@click.option("--all-users", is_flag=True, help="Those that YARN runs, of everybody.")
 @OUTPUT
 @with_connection
-def list_services(connection: Connection, output: str) -> None:
+def list_services(connection: Connection, all_users: bool, output: str) -> None:
     """List the user's services: those YARN runs, and those yarnserve has launched and that are stopped."""
+    if all_users:
+        _print_everybodys(connection, output)
+        return
     print_services(connection, output)
+
+
+def _print_everybodys(connection: Connection, output: str) -> None:
+    from yarnserve.service.catalogue import everybodys
+
+    entries = everybodys(connection)
+    if output in DOCUMENTS:
+        print_document(output, "ServiceList", {"services": [_service_document(entry) for entry in entries]})
+        return
+    if not entries:
+        narrate("YARN runs no services")
+        return
+    applications = [entry.application for entry in entries if entry.application]
+    rows = [
+        (each.user, each.name, each.state.value, each.id, each.queue, age(each.started_at)) for each in applications
+    ]
+    print_table(("user", "name", "state", "application", "queue", "age"), rows)
+
+
+def _service_document(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "state": entry.state,
+        "replicas": entry.replicas,
+        "application": _application_document(entry.application),
+    }
 
 
 def print_services(connection: Connection, output: str) -> None:
@@ -232,15 +263,7 @@ def print_services(connection: Connection, output: str) -> None:
     for note in notes:
         narrate(f"note: {note}")
     if output in DOCUMENTS:
-        services = [
-            {
-                "name": entry.name,
-                "state": entry.state,
-                "replicas": entry.replicas,
-                "application": _application_document(entry.application),
-            }
-            for entry in entries
-        ]
+        services = [_service_document(entry) for entry in entries]
         print_document(output, "ServiceList", {"services": services})
         return
     if not entries:

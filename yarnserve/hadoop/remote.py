@@ -32,12 +32,12 @@ _ACCESS = frozenset(
 _NOT_FOUND = frozenset({"FileNotFoundException", "NotFoundException"})
 _CONFLICT = frozenset({"AlreadyBeingCreatedException", "FileAlreadyExistsException"})
 
-#: What helps *user*, whose home directory is not there: HDFS denies the write to its parent.
+#: What helps *user*, whose home directory is not there, or is another's: HDFS denies the write to its parent, or to it.
 GIVE_HOME = (
     "give {user} a home directory, as an HDFS administrator: hdfs dfs -mkdir -p /user/{user} && "
     "hdfs dfs -chown {user} /user/{user}"
 )
-NO_HOME = re.compile(r'user=(?!dr\.who,)(?P<user>[^\s,]+), .*inode="/user"')
+NO_HOME = re.compile(r'user=(?!dr\.who,)(?P<user>[^\s,]+), .*inode="/user(?:/(?P=user))?"')
 
 _OTHER_USER = "act as a user the cluster lets do this: --user, HADOOP_USER_NAME"
 

@@ -90,6 +90,9 @@ class ApplicationState(_Reported):
         return self in (ApplicationState.FINISHED, ApplicationState.FAILED, ApplicationState.KILLED)
 
 
+#: The states of an application that has not ended, by which the ResourceManager can be asked.
+NOT_ENDED = tuple(state for state in ApplicationState if not state.ended and state is not ApplicationState.UNKNOWN)
+
 #: NodeManager's exit code of a container that has not ended once yet (docker-on-yarn-observed.md).
 NOT_EXITED = -1000
 

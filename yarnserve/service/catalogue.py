@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from yarnserve.errors import YarnserveError
-from yarnserve.records.yarn import Application, ApplicationState, ServiceState
+from yarnserve.records.yarn import NOT_ENDED, Application, ApplicationState, ServiceState
 from yarnserve.service.connection import Connection
 from yarnserve.service.state import Desired, Wanted
 
@@ -39,6 +39,13 @@ def catalogue(connection: Connection) -> tuple[tuple[Entry, ...], tuple[str, ...
     # An ended application of a service that is not saved was destroyed; it is history, not a service.
     names = set(wanted) | {name for name, application in newest.items() if not application.state.ended}
     return tuple(_entry(name, newest.get(name), wanted.get(name)) for name in sorted(names)), notes
+
+
+def everybodys(connection: Connection) -> tuple[Entry, ...]:
+    """Return the services that YARN runs, whoever they belong to, by user and name; what others want is not known."""
+    found = connection.cluster.applications(states=NOT_ENDED)
+    ordered = sorted(found, key=lambda each: (each.user, each.name))
+    return tuple(Entry(each.name, each.state.value, None, each) for each in ordered)
 
 
 def _entry(name: str, application: Application | None, desired: Desired | None) -> Entry:

@@ -18,7 +18,7 @@ from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.judge.explain import Explanation
 from yarnserve.judge.verdict import judge_missing, judge_replica, judge_silence
 from yarnserve.records.replica import Endpoint, ModelState, Observation, Replica, Target, Verdict
-from yarnserve.records.yarn import Application, Component, Container, NodeContainer, Service
+from yarnserve.records.yarn import NOT_ENDED, Application, Component, Container, NodeContainer, Service
 from yarnserve.service.background import in_background
 from yarnserve.service.connection import Connection
 from yarnserve.service.reading import Reader
@@ -151,10 +151,22 @@ def look(
 
 
 def no_service(connection: Connection, name: str) -> NotFoundError:
-    """Return the error for a *name* that neither YARN nor the saved state knows."""
-    return NotFoundError(
-        f"there is no service {name!r}", why=f"of user {connection.settings.user}", next="yarnserve list"
-    )
+    """Return the error for a *name* that neither YARN nor the saved state knows; it names who has such a service.
+
+    YARN answers as if there were none (yarn-services.md 1.5), for services belong to their user.
+    """
+    user, fix = connection.settings.user, ""
+    if owners := _owners(connection, name):
+        fix = f"{' and '.join(owners)} has one of this name: to act as its owner, --user {owners[0]}"
+    return NotFoundError(f"there is no service {name!r}", why=f"of user {user}", fix=fix, next="yarnserve list")
+
+
+def _owners(connection: Connection, name: str) -> list[str]:
+    """Who else has a service *name* running; nobody where the ResourceManager does not tell."""
+    with suppress(YarnserveError):
+        found = connection.cluster.applications(name=name, states=NOT_ENDED)
+        return sorted({each.user for each in found} - {connection.settings.user})
+    return []
 
 
 def require_known(connection: Connection, name: str) -> None:
