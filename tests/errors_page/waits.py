@@ -95,6 +95,7 @@ class Ward:
         """The waits that are commands of their own, and a look that judges."""
         with self._fault("queue-full"):
             self._bench.run("launch", self._spec())
+            self._until_shown("status", "no room in the queue")
             yield self._bench.sample("it does not stop", "wait", "digits", "--for", "stopped", "--timeout", "0")
             yield self._shortened("a look with `--exit-status`", "status", "digits", "--exit-status")
             yield self._bench.sample("a service that there is not", "wait", "none")
@@ -108,7 +109,7 @@ class Ward:
             self._bench.run("launch", self._spec(model={**_MODEL, "base_path": "/models/old"}))
             hdfs = f"{self._bench.sandbox.namenode_url}/webhdfs/v1/models/old?op=DELETE&recursive=true&user.name=alice"
             assert send("DELETE", hdfs).status == 200
-        wait_until(lambda: "Could not find base path" in self._bench.run("logs", "digits").stdout)
+        self._until_shown("logs", "Could not find base path")
         sample = self._shortened("a model that was removed meanwhile", "wait", "digits", "--timeout", "0")
         self._destroy()
         return sample
@@ -150,10 +151,13 @@ class Ward:
     def _late(self, title: str, sign: str, command: str = "status", **fields: Any) -> Sample:
         """Launch, and wait no longer once *command* shows *sign*: what it says then is no matter of moments."""
         assert self._bench.run("launch", self._spec(**fields)).status == 0
-        wait_until(lambda: sign in self._bench.run(command, "digits").stdout, what=sign)
+        self._until_shown(command, sign)
         sample = self._shortened(title, "wait", "digits", "--timeout", "0")
         self._destroy()
         return sample
+
+    def _until_shown(self, command: str, sign: str) -> None:
+        wait_until(lambda: sign in self._bench.run(command, "digits").stdout, what=sign)
 
     def _shortened(self, title: str, *command: str) -> Sample:
         """A sample that begins with its error: what is told before it is a matter of moments."""
