@@ -101,3 +101,32 @@ def test_unknown_paths(cluster: Sandbox, path: str, kind: str) -> None:
     """What YARN does not have is 404: a page below /ws, nothing below /app."""
     answer = send("GET", f"{cluster.resource_manager_url}{path}")
     assert (answer.status, answer.content_type.partition(";")[0]) == (404, kind)
+
+
+@pytest.mark.parametrize("simulated", [False, True], ids=["process", "simulated"])
+def test_a_container_ends_with_the_code_it_is_told(simulated: bool) -> None:
+    """After exit?code=3 the NodeManager tells of 3, whatever stands behind the container, and starts it again."""
+    profile = replace(HADOOP_3_1_4, am_start=0.1)
+    with Sandbox(user="alice", simulated=simulated, profile=profile) as told:
+        services = f"{told.resource_manager_url}/app/v1/services"
+        body = service(component(launch_command="exec sleep 600"))
+        assert send("POST", services, body, **{"user.name": "alice"}).status == 202
+        container = wait_for_state(f"{services}/svc", "STABLE")["components"][0]["containers"][0]["id"]
+        control = f"{told.environment['YARNSERVE_SANDBOX']}/containers/{container}/exit"
+        for wrong in ("-1", "256", "x"):
+            assert send("POST", control, code=wrong).status == 400
+        assert send("POST", control, code="3").status == 204
+        node = next(each for each in get(told, "nodes")["nodes"]["node"] if _holds(each, container))
+        url = f"http://{node['nodeHTTPAddress']}/ws/v1/node/containers/{container}"
+        wait_until(lambda: send("GET", url).document()["container"]["exitCode"] == 3)
+
+
+def test_a_master_has_no_process_to_end(cluster: Sandbox) -> None:
+    """An ApplicationMaster's container is not told to exit: 404."""
+    application = get(cluster, "apps")["apps"]["app"][0]["id"]
+    master = get(cluster, f"apps/{application}/appattempts")["appAttempts"]["appAttempt"][-1]["containerId"]
+    assert send("POST", f"{cluster.environment['YARNSERVE_SANDBOX']}/containers/{master}/exit").status == 404
+
+
+def _holds(node: dict[str, Any], container: str) -> bool:
+    return send("GET", f"http://{node['nodeHTTPAddress']}/ws/v1/node/containers/{container}").status == 200

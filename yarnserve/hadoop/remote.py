@@ -31,6 +31,10 @@ _ACCESS = frozenset(
 )
 _NOT_FOUND = frozenset({"FileNotFoundException", "NotFoundException"})
 _CONFLICT = frozenset({"AlreadyBeingCreatedException", "FileAlreadyExistsException"})
+_QUOTA = frozenset({"DSQuotaExceededException", "NSQuotaExceededException", "QuotaExceededException"})
+
+# What a NameNode says when no DataNode takes another block.
+_NO_ROOM = "could only be "
 
 #: What helps *user*, whose home directory is not there, or is another's: HDFS denies the write to its parent, or to it.
 GIVE_HOME = (
@@ -43,6 +47,8 @@ _OTHER_USER = "act as a user the cluster lets do this: --user, HADOOP_USER_NAME"
 
 # YARN's web servers wrap their own words in it.
 _WRAPPER = "java.lang.Exception: "
+
+_MAKE_ROOM = "make room on HDFS (hdfs dfsadmin -report), or raise the directory's quota (hdfs dfs -count -q shows it)"
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,8 @@ def error_for(status: int, remote: RemoteException | None, *, what: str, url: st
         return NotFoundError(what, where=url, why=why)
     if name in _CONFLICT:
         return ConflictError(what, where=url, why=why)
+    if name in _QUOTA or _NO_ROOM in why:
+        return RefusedError(what, where=url, why=why, fix=_MAKE_ROOM)
     return _error_for_status(status, what, url, why, named=bool(name))
 
 

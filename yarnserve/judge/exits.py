@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from yarnserve.judge.explain import explain_exit
-from yarnserve.records.yarn import NOT_EXITED, NodeContainer
+from yarnserve.records.yarn import NodeContainer
 
 #: NodeManager states in which the container goes on after its process has ended.
 _GOES_ON = ("RUNNING", "RELAUNCHING")
@@ -48,7 +48,7 @@ def exits_after(before: Exits | None, process: NodeContainer) -> Exits | None:
     """Return the exits of a container after its NodeManager reported *process*; None while it never ended."""
     goes_on = process.state in _GOES_ON
     # A process that ends with 0 is not started again, so a running one with 0 has not ended.
-    if process.exit_code == NOT_EXITED or (goes_on and process.exit_code == 0):
+    if not process.has_exited or (goes_on and process.exit_code == 0):
         return before
     told = _deaths(process.diagnostics)
     last_at = before.last_at if before else ""

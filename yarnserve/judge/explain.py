@@ -466,6 +466,12 @@ _CODE_RULES = (
           "replaces it", "yarn-services.md 6"),
     _rule((255,), "", Kind.UNKNOWN, "TensorFlow Serving could not start: a flag it cannot read, a model that does not "
           "load, or a port that is taken", "read the log with yarnserve logs NAME", "tf-serving.md 1.1"),
+    _rule((-1000,), r"no space left on device|diskerrorexception|could not find any valid local directory", Kind.NODE,
+          "the node's local disks are full or have failed, so the container's files could not be written", "free or "
+          "repair the disks; yarn node -list -all -showDetails tells which", "yarn-services.md 4.2"),
+    _rule((-1000,), "", Kind.SPEC, "the node could not fetch or write the container's files (localization), so there "
+          "was no process", "the diagnostics name the file: it has to be on HDFS, readable by the service's user",
+          "yarn-services.md 6"),
     _rule((-100,), "", Kind.TRANSIENT, "YARN released the container, or its node was lost", "nothing; YARN replaces "
           "it. If it happens again, check the node", "yarn-services.md 4.2"),
     _rule((-101,), "", Kind.NODE, "the node's local or log disks have failed or are full", "free or repair the disks; "

@@ -21,7 +21,7 @@ from yarnserve.records.replica import (
     Proof,
     Verdict,
 )
-from yarnserve.records.yarn import NOT_EXITED, Application, Container, Node, NodeContainer, Service
+from yarnserve.records.yarn import Application, Container, Node, NodeContainer, Service
 
 #: NodeManager states of a container whose process does not run yet (yarn-services.md 6).
 _NOT_STARTED = ("NEW", "LOCALIZING", "LOCALIZED", "SCHEDULED", "REINITIALIZING", "REINITIALIZING_AWAITING_KILL")
@@ -60,7 +60,7 @@ def judge_replica(
     if process is not None and process.state in _NOT_STARTED:
         return Verdict(Health.STARTING, f"its process has not started yet (NodeManager: {process.state})")
     if process is not None and process.state != "RUNNING":
-        code = "" if process.exit_code == NOT_EXITED else f" with exit code {process.exit_code}"
+        code = f" with exit code {process.exit_code}" if process.has_exited else ""
         return _because(Health.FAILING, f"its process has ended{code} (NodeManager: {process.state})", exit_of(process))
     if observation is None:
         return Verdict(Health.UNKNOWN, unobserved)
@@ -116,7 +116,7 @@ def judge_silence(avoided: Sequence[str], nodes: Sequence[Node]) -> Explanation 
 
 def exit_of(process: NodeContainer | None) -> Explanation | None:
     """Explain how the process of a container ended, or ended before it was started again; None where it never did."""
-    if process is None or process.exit_code == NOT_EXITED:
+    if process is None or not process.has_exited:
         return None
     return explain_exit(process.exit_code, process.diagnostics)
 

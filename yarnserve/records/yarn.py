@@ -96,6 +96,9 @@ NOT_ENDED = tuple(state for state in ApplicationState if not state.ended and sta
 #: NodeManager's exit code of a container that has not ended once yet (docker-on-yarn-observed.md).
 NOT_EXITED = -1000
 
+#: States of a NodeManager in which a container that has no exit code will never have one.
+_OVER = ("LOCALIZATION_FAILED", "DONE")
+
 
 @dataclass(frozen=True)
 class Container:
@@ -197,6 +200,14 @@ class NodeContainer:
     state: str
     exit_code: int
     diagnostics: str
+
+    @property
+    def has_exited(self) -> bool:
+        """Whether ``exit_code`` tells of an end, the last one or the one before a relaunch.
+
+        Of a container that is over NOT_EXITED does, too: its files never came, and there was no process.
+        """
+        return self.exit_code != NOT_EXITED or self.state in _OVER
 
 
 @dataclass(frozen=True)

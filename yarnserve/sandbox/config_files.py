@@ -64,6 +64,8 @@ def deliver(
                 body = _kept(file, f"{directory}/{name}", tokens, store, user)
         except NamespaceError as error:
             raise DeliveryError(f"{error.exception}: {error.message}") from error
+        except OSError as error:
+            raise DeliveryError(f"java.io.IOException: {error}") from error
         found[definition.local_place_of(file)] = body
     return found
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -64,19 +65,24 @@ class Summary:
 
 
 class FileWriter:
-    """A file being written: there for everybody, with a length of 0 until `finish`. A context manager."""
+    """A file being written: there for everybody, with a length of 0 until `finish`. A context manager.
+
+    Where the disk below takes no more, HDFS finds no DataNode for the next block: NamespaceError (IOException).
+    """
 
     def __init__(self, file: File, finished: Callable[[File, str, int], None]) -> None:
         self._file = file
         self._path = path_of(file)
         self._finished = finished
-        self._blob = file.blob.open("wb", buffering=0)
+        with self._as_hdfs():
+            self._blob = file.blob.open("wb", buffering=0)
 
     def write(self, data: bytes) -> None:
         """Append *data*."""
         remaining = memoryview(data)
-        while remaining:
-            remaining = remaining[self._blob.write(remaining) :]
+        with self._as_hdfs():
+            while remaining:
+                remaining = remaining[self._blob.write(remaining) :]
 
     def finish(self) -> None:
         """Close the file with what was written.
@@ -87,6 +93,18 @@ class FileWriter:
         length = self._blob.tell()
         self._blob.close()
         self._finished(self._file, self._path, length)
+
+    @contextmanager
+    def _as_hdfs(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # from BlockManager's source
+            words = (
+                f"File {self._path} could only be written to 0 of the 1 minReplication nodes."
+                " There are 1 datanode(s) running and 1 node(s) are excluded in this operation."
+            )
+            raise NamespaceError("java.io.IOException", words) from error
 
     def __enter__(self) -> FileWriter:
         return self

@@ -20,6 +20,8 @@ from yarnserve.sandbox.states import NodeContainerState
 
 #: Exit code of a container that has not ended once yet.
 NOT_EXITED = -1000
+#: Told of a container whose files cannot be written, too: Hadoop has one number for both.
+LOCALIZATION_FAILED = -1000
 #: Exit code of a container whose node was lost or became unhealthy.
 NODE_LOST = -100
 #: Exit code of a container that the ApplicationMaster or the end of its application has killed.
@@ -98,6 +100,7 @@ class NodeContainer:
         self.handle: Any = None
         self._due = now + node.profile.container_start
         self._leaves = False
+        self._told_code: int | None = None
         self._failures: list[float] = []
 
     @property
@@ -122,7 +125,7 @@ class NodeContainer:
             return
         code = self.node.runtime.poll(self.handle)
         if code is not None:
-            self._exited(code, now)
+            self._exited(code if self._told_code is None else self._told_code, now)
         elif self.state is NodeContainerState.KILLING and now >= self._due:
             self.node.runtime.kill(self.handle, signal.SIGKILL)
 
@@ -169,6 +172,11 @@ class NodeContainer:
         else:
             self.node.runtime.kill(self.handle, number)
 
+    def exit(self, code: int) -> None:
+        """Let the container's first process be over, whatever it is, and have ended with *code*."""
+        self._told_code = code
+        self.node.runtime.kill(self.handle, signal.SIGKILL)
+
     def command(self, name: str, number: int, now: float) -> None:
         """Carry out a command of the cluster API, *name*, which sends signal *number* and tells so."""
         if self.launch is not None:
@@ -190,7 +198,13 @@ class NodeContainer:
             diagnostics = refusal.diagnostics(self.id, _stamp(now))
             self._failed(refusal.code, diagnostics, self.node.profile.docker_failure_cleanup, now)
             return
-        self.handle = self.node.runtime.start(launch)
+        self._told_code = None
+        try:
+            self.handle = self.node.runtime.start(launch)
+        except OSError as error:
+            self.started_at = self.started_at or now
+            self.complete(LOCALIZATION_FAILED, f"{_stamp(now)}Failed to localize: {error}\n", now)
+            return
         self.state = NodeContainerState.RUNNING
         self.started_at = self.started_at or now
 

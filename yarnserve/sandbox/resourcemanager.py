@@ -2,7 +2,8 @@
 
 Outside Hadoop's paths there is ``POST /sandbox/containers/{id}/kill?signal=9``: send a signal (default 9) to all
 processes of a container, as an out-of-memory killer or an admin on the node would. It answers 204, or 404 for a
-container that does not run. An ApplicationMaster's container dies of any signal. ``/pause`` and ``/unpause`` in place
+container that does not run. An ApplicationMaster's container dies of any signal. ``/exit?code=3`` in its place ends a
+component's container as if its first process had ended with that code (default 1). ``/pause`` and ``/unpause`` in place
 of ``/kill`` are Docker's: all of the container's processes stand still, and YARN sees nothing of it.
 
 ``PUT`` and ``DELETE /sandbox/faults/{name}`` turn a fault of :mod:`faults` on and off (204, or 404 for a name that is
@@ -88,6 +89,7 @@ class ClusterApi:
         """Route the sandbox's own paths."""
         router = application.router
         router.add_post("/sandbox/containers/{id}/kill", self._signal)
+        router.add_post("/sandbox/containers/{id}/exit", self._exit)
         router.add_post("/sandbox/containers/{id}/pause", self._pause)
         router.add_post("/sandbox/containers/{id}/unpause", self._pause)
         router.add_get("/sandbox/faults", self._faults)
@@ -193,13 +195,24 @@ class ClusterApi:
         self._running(wanted).signal(int(number), self._clock())
         return web.Response(status=204)
 
+    async def _exit(self, request: web.Request) -> web.Response:
+        code = request.query.get("code", "1")
+        if not code.isdecimal() or int(code) > 255:
+            raise Refusal(400, {"error": f"code={code}: not an exit code"})
+        self._component_container(request).exit(int(code))
+        return web.Response(status=204)
+
     async def _pause(self, request: web.Request) -> web.Response:
-        container = self._running(request.match_info["id"])
-        if container.launch is None:
-            raise Refusal(404, {"error": f"{container.id} is an ApplicationMaster's: nothing to pause"})
+        container = self._component_container(request)
         number = signal.SIGSTOP if request.path.endswith("/pause") else signal.SIGCONT
         container.signal(number, self._clock())
         return web.Response(status=204)
+
+    def _component_container(self, request: web.Request) -> NodeContainer:
+        container = self._running(request.match_info["id"])
+        if container.launch is None:
+            raise Refusal(404, {"error": f"{container.id} is an ApplicationMaster's: no process stands behind it"})
+        return container
 
     def _running(self, wanted: str) -> NodeContainer:
         container = next((each for each in self._cluster.containers() if each.id == wanted), None)

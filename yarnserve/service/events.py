@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from yarnserve.errors import NotFoundError, YarnserveError
-from yarnserve.records.yarn import NOT_EXITED, Application
+from yarnserve.records.yarn import Application
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import newest_application, require_known
 
@@ -84,7 +84,7 @@ def _processes(connection: Connection, application: Application) -> Iterator[Eve
             continue
         for each in told:
             if prefix in each.id:
-                code = "" if each.exit_code == NOT_EXITED else f", exit code {each.exit_code}"
+                code = f", exit code {each.exit_code}" if each.has_exited else ""
                 yield Event(None, each.id, _with_words(f"{each.state} on {node.host}{code}", each.diagnostics))
 
 

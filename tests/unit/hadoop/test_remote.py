@@ -31,6 +31,7 @@ CASES = [
     (403, "FileAlreadyExistsException", ConflictError),
     (500, "FileAlreadyExistsException", ConflictError),
     (403, "IOException", RefusedError),
+    (403, "DSQuotaExceededException", RefusedError),
     (403, "PathIsNotEmptyDirectoryException", RefusedError),
     (400, "IllegalArgumentException", RefusedError),
     (503, "NullPointerException", RefusedError),
@@ -53,6 +54,22 @@ def test_the_name_decides_before_the_status(status: int, name: str, expected: ty
     assert type(error) is expected
     assert (error.what, error.where) == ("cannot do it", "http://nn/x")
     assert error.why == ("the reason" if name else f"HTTP {status}")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("NSQuotaExceededException", "The NameSpace quota (directories and files) is exceeded: quota=1 file count=2"),
+        ("DSQuotaExceededException", "The DiskSpace quota of /user/alice is exceeded: quota = 1 B = 1 B"),
+        ("RemoteException", "File /x could only be written to 0 of the 1 minReplication nodes."),
+        ("IOException", "File /x could only be replicated to 0 nodes instead of minReplication (=1)."),
+    ],
+)
+def test_what_has_no_room_is_told_how_to_get_some(name: str, message: str) -> None:
+    """Quotas and full DataNodes are refusals whose fix is room."""
+    error = error_for(403, RemoteException(name, message), what="cannot write", url="http://nn/x")
+    assert isinstance(error, RefusedError)
+    assert "make room on HDFS" in error.fix
 
 
 @pytest.mark.parametrize(

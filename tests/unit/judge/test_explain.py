@@ -38,6 +38,8 @@ EXITS = [
     (255, "", Kind.UNKNOWN, "could not start", False),
     (137, "Container killed on request. Exit code is 137", Kind.KILLED, "SIGKILL", False),
     (143, "unknown argument: --x", Kind.KILLED, "SIGTERM", False),
+    (-1000, "Failed to localize: [Errno 28] No space left on device", Kind.NODE, "disks are full", False),
+    (-1000, "File does not exist: hdfs://nn:8020/x", Kind.SPEC, "localization", False),
     (-100, "", Kind.TRANSIENT, "released", False),
     (-101, "", Kind.NODE, "disks", False),
     (-102, "", Kind.CAPACITY, "preemption", False),

@@ -197,6 +197,8 @@ def test_an_ended_container_is_gone_whoever_answers_on_its_port() -> None:
         ("DONE", 29, "image: x:1 is not trusted.", "trust", True),
         ("RELAUNCHING", 2, "", "double quotes", True),
         ("RUNNING", 1, "", "has ended before", False),
+        ("LOCALIZATION_FAILED", -1000, "File does not exist: x", "could not fetch", False),
+        ("DONE", -1000, "No space left on device", "disks are full", False),
     ],
 )
 def test_an_exit_is_given_its_cause_and_fix(state: str, code: int, diagnostics: str, cause: str, certain: bool) -> None:
