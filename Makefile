@@ -5,11 +5,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-all check bench clean
+.PHONY: help demo test test-all hadoop check bench clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo "make test-all: every tier of tests that this machine can run"
+	@echo "make hadoop: a real Hadoop in the foreground, with what to export (HADOOP=3.1.4 and others; needs Java, Maven)"
 	@echo "make check: lint, types, imports"
 	@echo "make bench: the benchmarks, each beside its peer"
 	@echo "make clean: remove the virtual environment and all caches"
@@ -38,6 +39,11 @@ test: $(VENV)/.test
 
 test-all: $(VENV)/.test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --all-tiers
+
+HADOOP ?= 3.3.6
+
+hadoop: $(VENV)/.test
+	@$(BIN)/python -m tests.hadoop --version $(HADOOP)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,6 +36,11 @@ def _has(module: str) -> Callable[[], bool]:
 
 TIERS = {
     "wheel": Tier("builds and installs wheels; needs a package index", _has("build"), "pip install '.[test]'"),
+    "hadoop": Tier(
+        "boots a real Hadoop; needs Java and Maven's repository",
+        lambda: all(shutil.which(program) for program in ("java", "javac", "mvn")),
+        "apt-get install openjdk-17-jdk-headless maven",
+    ),
     "savedmodel": Tier("serves SavedModels with TensorFlow", _has("tensorflow"), "pip install tensorflow-cpu"),
 }
 

@@ -41,7 +41,7 @@ PORT_BLOCKS = range(12000, 32000, PORT_BLOCK)
 
 @contextmanager
 def claimed_ports() -> Iterator[int]:
-    """A base port whose replicas' ports are free, and nobody else's who asks here, until the end of the block."""
+    """The first of PORT_BLOCK - 1 ports that are free, and nobody else's who asks here, until the end of the block."""
     with ExitStack() as claim:
         yield next(base for base in random.sample(PORT_BLOCKS, len(PORT_BLOCKS)) if _claim(base, claim))
 
@@ -49,9 +49,8 @@ def claimed_ports() -> Iterator[int]:
 def _claim(base: int, claim: ExitStack) -> bool:
     try:
         claim.enter_context(socket.create_server(("127.0.0.1", base + PORT_BLOCK - 1)))
-        for replica in range(PORT_BLOCK // 10):
-            for offset in (0, 1):
-                socket.create_server(("127.0.0.1", base + 10 * replica + offset)).close()
+        for port in range(base, base + PORT_BLOCK - 1):
+            socket.create_server(("127.0.0.1", port)).close()
     except OSError:
         return False
     return True

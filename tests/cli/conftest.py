@@ -91,16 +91,17 @@ def yarnserve(cluster: Sandbox) -> Shell:
 class SpecWriter:
     """Writes service.yaml files of the digits model into *directory*, all with the same ports from *base* on."""
 
-    def __init__(self, directory: Path, base: int) -> None:
+    def __init__(self, directory: Path, base: int, base_path: str = "hdfs:///models/digits") -> None:
         self._directory = directory
         self._base = base
+        self._base_path = base_path
         (directory / "example.json").write_text((DIGITS / "example.json").read_text())
 
     def __call__(self, name: str, **fields: Any) -> Path:
         """Write one; *fields* replace or add to it."""
         document = {
             "name": name,
-            "model": {"base_path": "hdfs:///models/digits", "name": "digits", "example": "example.json"},
+            "model": {"base_path": self._base_path, "name": "digits", "example": "example.json"},
             "serving": {"version": "2.6", "flags": {"prefer_tflite_model": True}},
             "replicas": 1,
             "resources": {"cpus": 1, "memory": "512m"},
