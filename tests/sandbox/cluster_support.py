@@ -200,6 +200,7 @@ class HttpAnswer:
     status: int
     content_type: str
     body: bytes
+    location: str = ""
 
     def document(self) -> Any:
         """The body as JSON."""
@@ -216,14 +217,15 @@ def send(
 ) -> HttpAnswer:
     """Send one request; a body that is no bytes is sent as JSON."""
     parts = urlsplit(url)
-    target = f"{parts.path}?{parts.query}&{urlencode(query)}"
+    target = "?".join(filter(None, (parts.path, "&".join(filter(None, (parts.query, urlencode(query)))))))
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     given = {"Content-Type": "application/json"} if headers is None and body is not None else dict(headers or {})
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
     try:
         connection.request(method, target, body=data, headers=given)
         answer = connection.getresponse()
-        return HttpAnswer(answer.status, answer.getheader("Content-Type", ""), answer.read())
+        location = answer.getheader("Location", "")
+        return HttpAnswer(answer.status, answer.getheader("Content-Type", ""), answer.read(), location)
     finally:
         connection.close()
 

@@ -71,6 +71,8 @@ class StandbyFilter:
         if request.path == "/isActive" and self._profile.has_signals:
             return self._is_active()
         if self._standing() is Standing.ACTIVE:
+            if request.path == "/isActive":
+                return web.Response(status=404)  # 3.1 does not know it, and says so without a page
             return await self._carry_out(request, handler)
         if request.path in (_INFO, "/conf"):
             return await handler(request)
