@@ -23,7 +23,7 @@ def test_election() -> None:
     assert [election.standing(index, 0) for index in (0, 1)] == [Standing.ACTIVE, Standing.STANDBY]
     election.kill(0, 100)
     seen = {}
-    for now in (100, 107.9, 108, 110, 129.9, 130, 135):
+    for now in (100, 107.9, 108, 110, 129.9, 130, 132.5, 135):
         election.advance(now)
         seen[now] = [election.standing(index, now).name for index in (0, 1)]
     assert seen == {
@@ -32,18 +32,20 @@ def test_election() -> None:
         108: ["DOWN", "LOADING"],
         110: ["DOWN", "ACTIVE"],
         129.9: ["DOWN", "ACTIVE"],
-        130: ["STARTING", "ACTIVE"],
+        130: ["BOOTING", "ACTIVE"],
+        132.5: ["STARTING", "ACTIVE"],
         135: ["STANDBY", "ACTIVE"],
     }
 
 
 def test_none_is_left() -> None:
-    """With both dead nobody is elected, and the first that comes back is."""
+    """With both dead nobody is elected; the first that comes back is a standby until it has read the other's state."""
     election = Election(Times(takeover=10, loading=2, down=30, starting=5))
     election.kill(0, 0)
     election.kill(1, 1)
-    assert not election.advance(34)
-    assert election.advance(35)
+    assert not election.advance(36)
+    assert election.standing(0, 36) is Standing.LOADING
+    assert election.advance(37)
     assert election.active == 0
 
 

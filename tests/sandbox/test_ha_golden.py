@@ -8,59 +8,24 @@ from typing import Any
 
 import pytest
 
+from tests.sandbox import hdfs_support
 from tests.sandbox.cluster_support import HttpAnswer, wait_for_state
+from tests.sandbox.ha_golden_support import (
+    FAIL_OVERS,
+    LEFT_OUT,
+    SECTIONS_LEFT_OUT,
+    STANDBY,
+    STANDBY_NAMENODE,
+    VERSIONS,
+    reason,
+    recorded,
+)
 from tests.sandbox.ha_support import QUICK, Pairs
 from tests.sandbox.test_services_api_golden import Replay, differences, words
-from tests.support import REPOSITORY, claimed_ports, golden
+from tests.sandbox.test_storage_golden import difference, path_of
+from tests.support import REPOSITORY, claimed_ports
 from yarnserve.sandbox import Sandbox
 from yarnserve.sandbox.profile import profile_of
-
-VERSIONS = ("3.1.4", "3.3.6")
-REPLAYED = "standby_rm"
-
-_MOMENTS = "not replayed yet: looks in the course of a fail-over (tests/sandbox/test_ha.py imitates it)"
-_ZOOKEEPER = "the sandbox has no ZooKeeper that could end or freeze"
-_NAMENODES = "not replayed yet: NameNodes in the course of a fail-over (tests/sandbox/test_ha.py imitates it)"
-
-#: Whole sections that are not replayed, and why.
-SECTIONS_LEFT_OUT = {
-    **dict.fromkeys(
-        (
-            "rm_kill_before_post",
-            "rm_kill_before_post_fast_settings",
-            "rm_kill_while_stable",
-            "rm_kill_while_stable_default_retry_interval",
-            "rm_kill_after_202",
-            "rm_kill_after_202_default_retry_interval",
-            "rm_kill_post_in_flight_150ms",
-            "rm_kill_post_in_flight_300ms",
-            "rm_kill_post_in_flight_500ms",
-            "rm_kill_delete_in_flight",
-            "rm_kill_delete_after_answer",
-            "rm_kill_put_stopped_in_flight",
-            "rm_frozen",
-            "rm_both_down",
-            "rm_sigterm",
-            "rm_lost_am_fast_settings",
-            "rm_refresh_exhausted_fast_settings",
-            "two_applications_race",
-        ),
-        _MOMENTS,
-    ),
-    **dict.fromkeys(("zk_down", "zk_frozen_two_applications"), _ZOOKEEPER),
-    **dict.fromkeys(("nn_standby", "nn_safemode", "nn_both_down", "nn_kill_active", "nn_both_standby"), _NAMENODES),
-}
-
-_JMX = "no /jmx: no client reads the ResourceManager's"
-_COOKIE = "no cookies: yarnserve sends user.name and keeps none"
-#: Single steps of what is replayed that are not, and why.
-LEFT_OUT = {
-    "active-jmx": _JMX,
-    "standby-jmx-no-user": _JMX,
-    **dict.fromkeys(("cookie-to-same-rm-no-user", "cookie-alice-user-bob"), _COOKIE),
-    "acc-app": "an application of another section",
-    **dict.fromkeys(("cookie-of-standby-at-active", "cookie-malformed-and-user"), "flexed in another section"),
-}
 
 #: Recorded after a fail-over: port 18088 was the active one's.
 ROLES_CHANGED = {
@@ -69,16 +34,6 @@ ROLES_CHANGED = {
     "cookie-of-standby-at-itself",
     "standby-no-follow-post-then-active",
 }
-
-
-def reason(exchange: dict[str, Any]) -> str:
-    """Return why a recorded request is not replayed, empty when it is."""
-    return SECTIONS_LEFT_OUT.get(exchange["section"], "") or LEFT_OUT.get(exchange["step"], "")
-
-
-def recorded(version: str) -> list[dict[str, Any]]:
-    """Return the whole transcript of a release."""
-    return list(golden(f"ha-{version}"))
 
 
 class PairReplay(Replay):
@@ -122,8 +77,31 @@ def test_standby_answers_as_recorded(version: str) -> None:
         claimed_ports() as port,
     ):
         replay = PairReplay(sandbox, port)
-        replayed = [exchange for exchange in recorded(version) if not reason(exchange)]
+        replayed = [each for each in recorded(version) if each["section"] == STANDBY and not reason(each)]
         differing = {exchange["step"]: replay.problems(exchange) for exchange in replayed}
+    assert not {step: problems for step, problems in differing.items() if problems}
+
+
+def test_standby_namenode_answers_as_recorded() -> None:
+    """Every recorded request to a standby NameNode, its active one and HttpFS gets their answer and Location."""
+    with Sandbox(user="alice", nodes=1, profile=replace(profile_of("3.3.6"), **QUICK), ha=True) as sandbox:
+        pairs = Pairs(sandbox)
+        bases = {9870: pairs.one("namenode", "ACTIVE"), 19870: pairs.one("namenode", "STANDBY")}
+        bases[14000] = sandbox.httpfs_url
+        location, differing = "", {}
+        for exchange in recorded("3.3.6"):
+            if exchange["section"] != STANDBY_NAMENODE or reason(exchange):
+                continue
+            target = f"{bases.get(exchange['port'], '')}{exchange['path']}?{exchange['query']}"
+            url = location if exchange["port"] == 9864 else target
+            body = (exchange["request_body"] or "").encode()
+            answer = hdfs_support.send(exchange["method"], url, body, exchange["request_headers"])
+            location = answer.headers.get("location", "")
+            wanted = exchange["response_headers"].get("Location", "")
+            was_a_number = isinstance(exchange["body"], int)
+            as_text = {**exchange, "body": str(exchange["body"])} if was_a_number else exchange
+            problems = [difference(as_text, answer), "" if path_of(location) == path_of(wanted) else location]
+            differing[exchange["step"]] = [problem for problem in problems if problem]
     assert not {step: problems for step, problems in differing.items() if problems}
 
 
@@ -144,5 +122,5 @@ def test_counts_are_in_the_docs(version: str) -> None:
 def test_what_is_left_out_was_recorded() -> None:
     """No reason is given for a section or a step that no transcript has, and every other section is replayed."""
     exchanges = [exchange for version in VERSIONS for exchange in recorded(version)]
-    assert {exchange["section"] for exchange in exchanges} == {REPLAYED, *SECTIONS_LEFT_OUT}
-    assert set(LEFT_OUT) <= {exchange["step"] for exchange in exchanges if exchange["section"] == REPLAYED}
+    assert {each["section"] for each in exchanges} == {STANDBY, STANDBY_NAMENODE, *FAIL_OVERS, *SECTIONS_LEFT_OUT}
+    assert set(LEFT_OUT) <= {each["step"] for each in exchanges if each["section"] in (STANDBY, STANDBY_NAMENODE)}

@@ -13,6 +13,8 @@ class Standing(Enum):
     STANDBY = "STANDBY"
     #: It knows that it is elected, and still reads what the other has left.
     LOADING = "LOADING"
+    #: It answers, and nothing of it is there yet but its web server.
+    BOOTING = "BOOTING"
     #: It answers, and is not ready for anything.
     STARTING = "STARTING"
     #: Its process is gone: connections are refused.
@@ -56,11 +58,12 @@ class Election:
         if now < self._starts_at[index]:
             return Standing.DOWN
         if now < self._ready_at[index]:
-            return Standing.STARTING
+            is_early = now < (self._starts_at[index] + self._ready_at[index]) / 2
+            return Standing.BOOTING if is_early else Standing.STARTING
         if index == self._active:
             return Standing.ACTIVE
         is_next = self._active is None and index == self._next(now)
-        return Standing.LOADING if is_next and now >= self._elected_at - self._times.loading else Standing.STANDBY
+        return Standing.LOADING if is_next and now >= self._due(index) - self._times.loading else Standing.STANDBY
 
     def kill(self, index: int, now: float, *, takeover: float | None = None) -> None:
         """End daemon *index*; *takeover* stands in for the usual time until the other is active."""
@@ -75,10 +78,14 @@ class Election:
         if self._active is not None:
             return False
         chosen = self._next(now)
-        if chosen is None or now < max(self._elected_at, self._ready_at[chosen]):
+        if chosen is None or now < self._due(chosen):
             return False
         self._active = chosen
         return True
+
+    def _due(self, index: int) -> float:
+        """Return when it becomes active: who has just come back is a standby first (`rm_both_down`)."""
+        return max(self._elected_at, self._ready_at[index] + self._times.loading)
 
     def _next(self, now: float) -> int | None:
         """Return who will be elected: who is ready, and of two the one that has been longer."""

@@ -77,8 +77,7 @@ def application(one: Application, cluster: Cluster, base_url: str, now: float) -
         "state": one.state.value,
         "finalStatus": one.final_status,
         "progress": 100.0 if one.launched_at else 0.0,
-        "trackingUI": _tracking(one),
-        "trackingUrl": f"{base_url}/proxy/{one.id}/",
+        **_tracking(one, base_url),
         "diagnostics": one.diagnostics,
         "clusterId": cluster.timestamp,
         "applicationType": "yarn-service",
@@ -211,10 +210,13 @@ def node_container(one: NodeContainer, files: list[str]) -> Shape:
     }
 
 
-def _tracking(one: Application) -> str:
-    if one.state.ended:
-        return "History"
-    return "ApplicationMaster" if one.state is AppState.RUNNING else "UNASSIGNED"
+def _tracking(one: Application, base_url: str) -> Shape:
+    if not one.state.ended and one.state is not AppState.RUNNING:
+        return {"trackingUI": "UNASSIGNED"}
+    return {
+        "trackingUI": "History" if one.state.ended else "ApplicationMaster",
+        "trackingUrl": f"{base_url}/proxy/{one.id}/",
+    }
 
 
 def _master(one: Application) -> Shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
@@ -62,6 +63,10 @@ def error_page(status: int, reason: str = "") -> web.Response:
     return text(page, status, "text/html;charset=iso-8859-1")
 
 
+#: Rounds of the event loop from accept(2) to a connection that the server knows.
+_ROUNDS_TO_CONNECT = 3
+
+
 class Listener:
     """A web application on a free port of *host*, known at once; it can die and come back there.
 
@@ -96,8 +101,7 @@ class Listener:
         """Break every connection off and refuse new ones, as the port of a killed process does."""
         if self._site is None:
             return
-        site, self._site = self._site, None
-        await site.stop()
+        await self._stop_listening()
         for connection in self._runner.server.connections if self._runner.server else ():
             if connection.transport is not None:
                 connection.transport.abort()
@@ -114,8 +118,18 @@ class Listener:
 
     async def stop(self) -> None:
         """Close everything."""
+        await self._stop_listening()
         await self._runner.cleanup()
         self._socket.close()
+
+    async def _stop_listening(self) -> None:
+        """Accept nobody; who has been accepted in this very moment becomes a connection that can be closed."""
+        if self._site is None:
+            return
+        site, self._site = self._site, None
+        await site.stop()
+        for _ in range(_ROUNDS_TO_CONNECT):
+            await asyncio.sleep(0)
 
 
 class Server(Listener):

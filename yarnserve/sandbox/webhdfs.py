@@ -39,6 +39,8 @@ _PAUSE = 0.02
 #: What a standby takes for the other category than its method says (real-hadoop-ha.md 5).
 _CATEGORIES = {"APPEND": "READ", "GETDELEGATIONTOKEN": "WRITE"}
 #: What a standby answers as an active one does: the DataNode finds the active one by itself.
+#: What a NameNode that has just been started says, from early to late (real-hadoop-ha.md 5).
+_NOT_YET = {Standing.BOOTING: "Namenode is in startup mode", Standing.STARTING: "NameNode still not started"}
 _ANYWHERE = {"CREATE", "GETHOMEDIRECTORY"}
 #: What only the sandbox does not know (see the module's docstring), by method: a standby refuses it like the rest.
 _ELSEWHERE = {
@@ -201,8 +203,8 @@ class _NameNode:
         """Refuse what a standby refuses, in its words; what nobody knows is refused as anywhere."""
         if self._standing() is Standing.ACTIVE or operation in _ANYWHERE:
             return
-        if self._standing() is Standing.STARTING:
-            raise NamespaceError("org.apache.hadoop.ipc.RetriableException", "NameNode still not started")
+        if self._standing() in _NOT_YET:
+            raise NamespaceError("org.apache.hadoop.ipc.RetriableException", _NOT_YET[self._standing()])
         if operation in self._operations.get(method, ()) or operation in _ELSEWHERE.get(method, ()):
             category = _CATEGORIES.get(operation, "READ" if method == "GET" else "WRITE")
             words = f"Operation category {category} is not supported in state standby. Visit {_STANDBY_PAGE}"
