@@ -399,6 +399,16 @@ _WAITING_RULES = (
         certain=True,
     ),
     _rule(
+        (126, 127),
+        r"tensorflow_model_server: (?:not found|command not found)",
+        Kind.IMAGE,
+        "tensorflow_model_server is not on the PATH: not in the image, or, without an image, not in a directory that "
+        "YARN gives a process, which is bash's default PATH, not the NodeManager's",
+        "with an image: use one that holds it. Without: install it in /usr/local/bin or /usr/bin of every node, or "
+        "have its directory added to PATH in yarn.nodemanager.admin-env",
+        "seen on Hadoop 3.1.4, 3.3.6 and 3.4.2",
+    ),
+    _rule(
         (),
         r"exceeded the lifetime|lifetime period",
         Kind.KILLED,

@@ -126,7 +126,12 @@ class ClusterApi:
                 fix="say which Hadoop this is with --hadoop-version, e.g. 3.1.4: other means are used then",
             )
         if "absent container" in reply.text:
-            raise NotFoundError(what, where=reply.url, why=first_line(reply.text))
+            raise NotFoundError(
+                what,
+                where=reply.url,
+                why=first_line(reply.text),
+                fix="nothing: the container has ended, and YARN replaces it by itself",
+            )
         raise reply_error(reply, what)
 
     def _get(self, path: str, what: str, params: Params | None = None) -> tuple[Any, str]:
