@@ -123,13 +123,18 @@ class Listener:
         self._socket.close()
 
     async def _stop_listening(self) -> None:
-        """Accept nobody; who has been accepted in this very moment becomes a connection that can be closed."""
+        """Accept nobody more.
+
+        Who has been accepted in this very moment has to become a connection first: asyncio forgets one whose server
+        is closed before that, and the client waits for an answer.
+        """
         if self._site is None:
             return
         site, self._site = self._site, None
-        await site.stop()
+        asyncio.get_running_loop().remove_reader(self._socket)
         for _ in range(_ROUNDS_TO_CONNECT):
             await asyncio.sleep(0)
+        await site.stop()
 
 
 class Server(Listener):

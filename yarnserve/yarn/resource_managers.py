@@ -177,7 +177,7 @@ class ResourceManagers:
     def _info(self, url: str) -> ClusterInfo:
         reply = self._session.request("GET", url + INFO, read_timeout=self._probe_timeout)
         if reply.status != 200:
-            raise reply_error(reply, "the ResourceManager does not tell its state")
+            raise _no_state(reply)
         return parse_cluster_info(reply.document(), reply.url)
 
     def _none_active(self, outcomes: list[ClusterInfo | YarnserveError]) -> YarnserveError:
@@ -212,3 +212,11 @@ def _from_active(reply: Reply) -> Reply:
             fix="wait: a fail-over takes 5 to 20 seconds",
         )
     return reply
+
+
+def _no_state(reply: Reply) -> YarnserveError:
+    error = reply_error(reply, "the ResourceManager does not tell its state")
+    if isinstance(error, AccessError):
+        return error
+    fix = "check that this is a ResourceManager's web address, and look into its log"
+    return UnreachableError(error.what, where=error.where, why=error.why, fix=fix)

@@ -191,6 +191,7 @@ def test_every_recorded_standby_is_recognised(session: HadoopSession, start: Sta
         (answer(200, {"clusterInfo": {}}), MalformedAnswerError),
         (answer(302, "", Location="http://login/"), UnreachableError),
         (answer(503, "starting", "text/plain"), UnreachableError),
+        (answer(500, "", "text/html"), UnreachableError),
     ],
 )
 def test_something_else_at_the_address(
