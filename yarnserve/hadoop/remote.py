@@ -75,7 +75,7 @@ def find(document: Any) -> RemoteException | None:
     body = document.get("RemoteException", document)
     if not isinstance(body, dict) or not isinstance(body.get("exception"), str):
         return None
-    return RemoteException(body["exception"], _text(body.get("message")), _text(body.get("javaClassName")))
+    return RemoteException(first_line(body["exception"]), _text(body.get("message")), _text(body.get("javaClassName")))
 
 
 def error_for(status: int, remote: RemoteException | None, *, what: str, url: str, text: str = "") -> YarnserveError:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support import golden
@@ -169,6 +169,7 @@ _JSON = st.recursive(
     st.sampled_from(["application/json", "application/json;charset=null", "text/html", "text/plain"]),
     _JSON | st.binary(max_size=40),
 )
+@example("DELETE", 201, "application/json", {"exception": "\n"})
 def test_any_answer_is_a_record_or_one_of_our_errors(method: str, status: int, content_type: str, body: Any) -> None:
     """No status, content type or body brings out anything but a record or a YarnserveError with an address."""
     if status in (204, 304):
