@@ -10,11 +10,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import hypothesis
 import pytest
+
+from tests.hadoop.cluster import RealHadoop
 
 # No deadline per example: the machine may be busy. In CI the same examples every time, elsewhere new ones.
 hypothesis.settings.register_profile("yarnserve", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -93,3 +96,20 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("YARNSERVE_", "HADOOP_", "YARN_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def real_hadoop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], RealHadoop]]:
+    """The running cluster of a version, shared by all tests of a worker; the one before it ends."""
+    with ExitStack() as running:
+        clusters: dict[str, RealHadoop] = {}
+
+        def of(version: str) -> RealHadoop:
+            if version not in clusters:
+                running.close()
+                clusters.clear()
+                directory = tmp_path_factory.mktemp(f"hadoop-{version}")
+                clusters[version] = running.enter_context(RealHadoop(version, directory))
+            return clusters[version]
+
+        yield of

@@ -1,37 +1,27 @@
-"""Real clusters for the tests here: one of each version for all of them, and such that a test may break."""
+"""The real clusters that the tests here share, with a model on them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.cli.conftest import DIGITS, Shell, SpecWriter
 from tests.hadoop.cluster import RealHadoop
+from tests.hadoop.versions import real_versions
 from tests.support import claimed_ports
-
-#: Versions whose every test runs; 3.2.4 boots, too, and is there on request (make hadoop HADOOP=3.2.4).
-VERSIONS = ("3.1.4", "3.3.6", "3.4.2")
 
 #: Where the tests' model is.
 MODEL = "/user/alice/digits"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let all tests of a version run on one worker, which boots it once (``--dist loadgroup``)."""
-    for item in items:
-        version = getattr(item, "callspec", None) and item.callspec.params.get("hadoop")  # type: ignore[attr-defined]
-        if version:
-            item.add_marker(pytest.mark.xdist_group(version))
-
-
-@pytest.fixture(scope="session", params=VERSIONS)
-def hadoop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHadoop]:
+@pytest.fixture(scope="session", params=real_versions())
+def hadoop(request: pytest.FixtureRequest, real_hadoop: Callable[[str], RealHadoop]) -> RealHadoop:
     """A running cluster with the digits model, shared: a test destroys what it launches."""
-    version: str = request.param
-    with RealHadoop(version, tmp_path_factory.mktemp(f"hadoop-{version}")) as cluster:
+    cluster = real_hadoop(request.param)
+    if cluster.webhdfs("GET", MODEL, user="alice", op="GETFILESTATUS").status == 404:
         publish(cluster)
-        yield cluster
+    return cluster
 
 
 def publish(cluster: RealHadoop) -> None:

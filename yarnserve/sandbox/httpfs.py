@@ -101,7 +101,10 @@ class HttpFs:
             document |= {"ecPolicy": "" if summary.directories else "Replicated", "typeQuota": {}}
         return json_answer({"ContentSummary": dict(sorted(document.items()))})
 
-    def _get_home_directory(self, _path: str, parameters: Parameters) -> web.Response:
+    def _get_home_directory(self, path: str, parameters: Parameters) -> web.Response:
+        if path != "/":
+            words = f"Operation [GETHOMEDIRECTORY], invalid path [{path}], must be /"
+            raise NamespaceError("java.lang.UnsupportedOperationException", words)
         return json_answer({"Path": self._namespace.home(parameters.user)})
 
     def _mkdirs(self, path: str, parameters: Parameters) -> web.Response:

@@ -157,6 +157,11 @@ class Profile:
         return self.release < (3, 4)
 
     @property
+    def names_queues_by_path(self) -> bool:
+        """Whether an application's queue is told with all queues above it."""
+        return self.release >= (3, 4)
+
+    @property
     def tells_localization(self) -> bool:
         """Whether containers show localization_statuses, files take a visibility and resources take attributes."""
         return self.release >= (3, 3)

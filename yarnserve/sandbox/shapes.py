@@ -73,7 +73,7 @@ def application(one: Application, cluster: Cluster, base_url: str, now: float) -
         "id": one.id,
         "user": one.user,
         "name": one.name,
-        "queue": one.queue,
+        "queue": f"root.{one.queue}" if cluster.profile.names_queues_by_path else one.queue,
         "state": one.state.value,
         "finalStatus": one.final_status,
         "progress": 100.0 if one.launched_at else 0.0,

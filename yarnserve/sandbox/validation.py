@@ -103,7 +103,7 @@ def _inherit(service: Document, component: Document) -> None:
 def _check_component(component: Document, files: Files) -> None:
     name = component["name"]
     _check_artifact(component, files)
-    if not component.get("launch_command") and component.get("artifact", {}).get("type") != "DOCKER":
+    if component.get("launch_command") is None and component.get("artifact", {}).get("type") != "DOCKER":
         raise refuse(400, "launch_command is required when type is not DOCKER")
     _check_resource(component)
     count = component.get("number_of_containers")

@@ -1,0 +1,18 @@
+"""The Hadoop versions that every test of a real cluster runs on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+#: 3.2.4 boots, too, and is there on request: make hadoop HADOOP=3.2.4.
+VERSIONS = ("3.1.4", "3.3.6", "3.4.2")
+
+
+def real_versions(prefix: str = "") -> list[Any]:
+    """Return ``PREFIXversion`` of each, in the tier hadoop; one worker boots a version and runs all its tests."""
+    return [
+        pytest.param(f"{prefix}{version}", marks=[pytest.mark.hadoop, pytest.mark.xdist_group(version)])
+        for version in VERSIONS
+    ]
