@@ -102,9 +102,9 @@ class AnyHome:
         """Drop the service's files."""
         self.files = {path: body for path, body in self.files.items() if f"/services/{service}/" not in path}
 
-    def denial(self, user: str) -> str:
+    def denial(self, user: str, service: str) -> tuple[int, str] | None:
         """Refuse the stranger."""
-        return f"Permission denied: user={user}" if user == "stranger" else ""
+        return (403, f"Permission denied: user={user}") if user == "stranger" else None
 
 
 class Lab:

@@ -9,7 +9,7 @@ from tests.support import golden
 
 VERSIONS = ("3.1.4", "3.3.6")
 #: Requests that build on nothing but a service or a file: tests/sandbox/test_ha_golden.py.
-STANDBY, STANDBY_NAMENODE = "standby_rm", "nn_standby"
+STANDBY, STANDBY_NAMENODE, SAFE_MODE = "standby_rm", "nn_standby", "nn_safemode"
 #: Looks in the course of a fail-over, and what was done meanwhile: tests/sandbox/test_failover_golden.py.
 FAIL_OVERS = (
     "rm_kill_before_post",
@@ -38,13 +38,13 @@ SECTIONS_LEFT_OUT = {
     "two_applications_race": "two writes in the same tenth of a second; the sandbox carries one out after the other",
     "zk_down": _ZOOKEEPER,
     "zk_frozen_two_applications": _ZOOKEEPER,
-    "nn_safemode": "the sandbox has no safe mode",
     "nn_both_down": "both NameNodes killed at once; the sandbox kills one after the other",
     "nn_both_standby": "NameNodes that are told to be standbys by hand; the sandbox elects by itself",
 }
 
 _JMX = "no /jmx: no client reads it"
 _COOKIE = "no cookies: yarnserve sends user.name and keeps none"
+_APPENDED = "shows a file that was appended to, which the sandbox cannot"
 _UI = "no pages for people, and no isActive of a NameNode"
 #: Single steps of what is replayed that are not, and why.
 LEFT_OUT = {
@@ -53,7 +53,7 @@ LEFT_OUT = {
     **dict.fromkeys(("cookie-to-same-rm-no-user", "cookie-alice-user-bob"), _COOKIE),
     "acc-app": "an application of another section",
     **dict.fromkeys(("cookie-of-standby-at-active", "cookie-malformed-and-user"), "flexed in another section"),
-    "httpfs-list": "shows a file that was appended to, which the sandbox cannot",
+    **dict.fromkeys(("httpfs-list", "safemode-active-list", "safemode-active-summary"), _APPENDED),
     **dict.fromkeys(("jmx-status", "jmx-info"), _JMX),
     **dict.fromkeys(("isActive", "conf", "ui"), _UI),
 }
@@ -75,6 +75,12 @@ _TAKEOVER = 5.0
 def recorded(version: str) -> list[dict[str, Any]]:
     """Return the whole transcript of a release."""
     return list(golden(f"ha-{version}"))
+
+
+def service_one(count: int) -> dict[str, Any]:
+    """The service ``one`` that was there all the time, with *count* containers."""
+    body = next(each["request_body"] for each in recorded("3.3.6") if each["step"] == "create")
+    return {**body, "components": [{**each, "number_of_containers": count} for each in body["components"]]}
 
 
 def reason(exchange: dict[str, Any]) -> str:

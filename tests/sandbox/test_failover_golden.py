@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.cluster_support import HttpAnswer, send, wait_for_state
-from tests.sandbox.ha_golden_support import FAIL_OVERS, STANDBY_NAMENODE, VERSIONS, reason, recorded
+from tests.sandbox.ha_golden_support import FAIL_OVERS, STANDBY_NAMENODE, VERSIONS, reason, recorded, service_one
 from tests.sandbox.ha_support import QUICK, Pairs
 from tests.sandbox.test_services_api_golden import differences, words
 from tests.support import wait_until
@@ -515,7 +515,7 @@ def failing_over(version: str, section: str) -> Iterator[FailOver]:
         if section.startswith("nn_"):
             _write_files(run, version)
         if scenario.running:
-            _create(run, version, run.service, scenario.running)
+            _create(run, run.service, scenario.running)
             run.know(run.service)
         elif section.startswith("rm_kill") and run.is_left(f"{run.prefix}-create"):
             run.act(f"{run.prefix}-create")
@@ -534,11 +534,9 @@ def _write_files(run: FailOver, version: str) -> None:
                 answer = run.ask(target_of(exchange), body)
 
 
-def _create(run: FailOver, version: str, name: str, count: int) -> None:
-    document = next(each["request_body"] for each in recorded(version) if each["step"] == "create")
-    components = [{**each, "number_of_containers": count} for each in document["components"]]
+def _create(run: FailOver, name: str, count: int) -> None:
     active = run.pairs.one("resourcemanager", "ACTIVE")
-    body = {**document, "name": name, "components": components}
+    body = {**service_one(count), "name": name}
     assert send("POST", f"{active}/app/v1/services", body, **{"user.name": "alice"}).status == 202
     wait_for_state(f"{active}/app/v1/services/{name}", "STABLE")
 

@@ -20,6 +20,7 @@ class Fault(str, Enum):
     NODES_SILENT = "nodes-silent"
     QUEUE_FULL = "queue-full"
     QUEUE_STOPPED = "queue-stopped"
+    SAFE_MODE = "safe-mode"
     ZOOKEEPER_DOWN = "zookeeper-down"
 
 
@@ -33,6 +34,7 @@ MEANINGS = {
     Fault.NODES_SILENT: "the NodeManagers' web servers close every connection",
     Fault.QUEUE_FULL: "ApplicationMasters fill their share of the queue: a new service stays ACCEPTED",
     Fault.QUEUE_STOPPED: "the queue is stopped: a new service is refused",
+    Fault.SAFE_MODE: "HDFS is in safe mode: everything can be read, nothing written",
     Fault.ZOOKEEPER_DOWN: "ZooKeeper does not answer: DELETE removes the definition and fails (yarn-services.md 1.5)",
 }
 

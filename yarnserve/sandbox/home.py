@@ -39,13 +39,13 @@ class NamespaceHome:
         directory = f"{self._namespace.home(user)}/.yarn/services/{service}"
         self._namespace.delete(directory, user=self._namespace.superuser, recursive=True)
 
-    def denial(self, user: str) -> str:
-        """Make the directory of the user's service definitions; return what HDFS says against it, or nothing."""
+    def denial(self, user: str, service: str) -> tuple[int, str] | None:
+        """Make the directory of a service's definition; return what HDFS says against it with the API's status."""
         try:
-            self._namespace.make_directories(f"{self._namespace.home(user)}/.yarn/services", user=user)
+            self._namespace.make_directories(f"{self._namespace.home(user)}/.yarn/services/{service}", user=user)
         except NamespaceError as error:
-            return error.message
-        return ""
+            return (403 if error.exception == "AccessControlException" else 500), error.message
+        return None
 
 
 def _local(path: str) -> str:

@@ -23,6 +23,8 @@ _EMPTY = "application/json;charset=utf-8"
 #: HttpFS gives files what it gives directories.
 _PERMISSION = 0o755
 _BAD_REQUEST = {"IllegalArgumentException", "UnsupportedOperationException"}
+#: HttpFS tells the first line of a message.
+_LINE_END = "\n"
 #: What Jetty writes an error page for.
 _WITH_PAGE = {"GET", "HEAD", "POST"}
 
@@ -224,7 +226,7 @@ def _remote_exception(error: NamespaceError) -> dict[str, Any]:
     # HttpFS wraps this one a second time, and with it the opening quote.
     again = "`" if exception == "PathIsNotEmptyDirectoryException" else ""
     details = {
-        "message": f"{again}{error.message}" or None,
+        "message": f"{again}{error.message.partition(_LINE_END)[0]}" or None,
         "exception": exception,
         "javaClassName": error.java_class,
     }

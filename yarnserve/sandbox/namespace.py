@@ -126,6 +126,8 @@ class Namespace:
     def __init__(self, directory: Path, *, clock: Callable[[], float] = time.time, superuser: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.superuser = superuser
+        #: Whether nobody but the superuser, as whom the sandbox itself writes, may change anything.
+        self.is_in_safe_mode: Callable[[], bool] = lambda: False
         self._blobs = directory
         self._clock = clock
         self._lock = threading.RLock()
@@ -194,6 +196,7 @@ class Namespace:
                 InvalidPathException, AccessControlException.
         """
         _require_valid(path)
+        self._refuse_in_safe_mode(f"create directory {path}", user)
         with self._lock:
             walk = self._walk(path, user)
             if isinstance(walk.inode, File):
@@ -222,6 +225,7 @@ class Namespace:
                 InvalidPathException, AccessControlException.
         """
         _require_valid(path)
+        self._refuse_in_safe_mode(f"create file{path}", user)
         with self._lock:
             walk = self._walk(path, user)
             self._permissions.require(walk.ancestor, user, WRITE)
@@ -272,6 +276,7 @@ class Namespace:
         """
         if not _is_valid(destination):
             raise NamespaceError("java.io.IOException", f"Invalid name: {destination}")
+        self._refuse_in_safe_mode(f"rename {source}", user)
         with self._lock:
             origin = self._walk(source, user)
             target = self._walk(destination, user)
@@ -288,6 +293,7 @@ class Namespace:
         Raises:
             NamespaceError: PathIsNotEmptyDirectoryException, AccessControlException.
         """
+        self._refuse_in_safe_mode(f"delete {path}", user)
         with self._lock:
             walk = self._walk(path, user)
             inode = walk.inode
@@ -309,6 +315,7 @@ class Namespace:
         Raises:
             NamespaceError: FileNotFoundException, AccessControlException.
         """
+        self._refuse_in_safe_mode(f"set permission for {path}", user)
         with self._lock:
             inode = self._walk(path, user).inode
             if inode is None:
@@ -330,6 +337,14 @@ class Namespace:
             self._permissions.require_superuser(user, "change owner")
             inode.owner = owner or inode.owner
             inode.group = group or inode.group
+
+    def _refuse_in_safe_mode(self, doing: str, user: str) -> None:
+        if user != self.superuser and self.is_in_safe_mode():
+            raise NamespaceError(
+                "org.apache.hadoop.hdfs.server.namenode.SafeModeException",
+                f"Cannot {doing}. Name node is in safe mode.\nIt was turned on manually. Use "
+                '"hdfs dfsadmin -safemode leave" to turn safe mode off. NamenodeHostName:localhost',
+            )
 
     def _walk(self, path: str, user: str) -> Walk:
         return self._permissions.walk(self._root, path, user)

@@ -22,7 +22,7 @@ from yarnserve.sandbox.configuration import client_configuration, write_configur
 from yarnserve.sandbox.docker import DockerHost
 from yarnserve.sandbox.election import Times
 from yarnserve.sandbox.failover import Failover
-from yarnserve.sandbox.faults import faults_of
+from yarnserve.sandbox.faults import Fault, faults_of
 from yarnserve.sandbox.home import NamespaceHome, Uploader
 from yarnserve.sandbox.inodes import NamespaceError
 from yarnserve.sandbox.namespace import Namespace
@@ -184,6 +184,7 @@ class Sandbox:
                 has_pair=self._ha,
                 docker=self._docker,
             )
+            self._namespace.is_in_safe_mode = lambda: Fault.SAFE_MODE in yarn.cluster.faults
             Failover(yarn, hdfs.namenodes).add_to(yarn.control.application)
             stack.push_async_callback(yarn.stop)
             await yarn.start()

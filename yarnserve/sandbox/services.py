@@ -34,8 +34,8 @@ _FORBIDDEN_IN_JAVA_OPTIONS = frozenset('!~#?@*&%${}()<>[]|",;`/\\')
 class Home(Files, FileStore, Protocol):
     """What the services API needs of HDFS."""
 
-    def denial(self, user: str) -> str:
-        """Return why *user* cannot write to their home directory, in the NameNode's words; empty when they can."""
+    def denial(self, user: str, service: str) -> tuple[int, str] | None:
+        """Return status and the NameNode's words if *user* cannot write the definition of a service."""
 
     def forget(self, user: str, service: str) -> None:
         """Remove the directory of a service that is destroyed."""
@@ -69,9 +69,9 @@ class Services:
         """Store *document* and start it, unless its state is STOPPED; return ServiceStatus."""
         validate(document, self.home, self.cluster.profile)
         name = document["name"]
-        denial = self.home.denial(user)
-        if denial:
-            raise refuse(403, denial)
+        denial = self.home.denial(user, name)
+        if denial is not None:
+            raise refuse(*denial)
         if (user, name) in self._definitions:
             raise refuse(500, f"Service name {name} is already taken.")
         is_saved_only = document.pop("state", "") == "STOPPED"
