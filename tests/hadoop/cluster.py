@@ -39,7 +39,6 @@ USERS = ("alice", "bob")
 
 #: Seconds for the slowest machine; booting takes 5 to 10.
 _BOOT_DEADLINE = 120.0
-_STOP_DEADLINE = 30.0
 
 # Quick to start, and enough for a test's load (real-hadoop.md 4.4); the switch is for Java 17.
 _JAVA = ("java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--add-opens=java.base/java.lang=ALL-UNNAMED")
@@ -242,16 +241,13 @@ class RealHadoop:
         return _ask(f"{self.httpfs_url}/webhdfs/v1/", op="GETFILESTATUS", **{"user.name": self.superuser}) is not None
 
     def _end(self) -> None:
-        # The NodeManager first: it ends its containers, whose ApplicationMasters would wait for the others.
+        # Nothing of it is needed any more, and daemons that end in order wait for each other. The NodeManager first:
+        # who starts containers has to be gone before they are ended.
         for jvm in sorted(self._jvms, key=lambda each: "nodemanager" not in each.daemons):
             assert jvm.process.stdin is not None
-            with suppress(BrokenPipeError):
-                jvm.process.stdin.close()
-            with suppress(subprocess.TimeoutExpired):
-                jvm.process.wait(_STOP_DEADLINE)
-            if jvm.process.poll() is None:
-                jvm.process.kill()
-                jvm.process.wait()
+            jvm.process.kill()
+            jvm.process.wait()
+            jvm.process.stdin.close()
         self._jvms.clear()
         self._kill_containers()
         self._stack.close()
