@@ -93,7 +93,7 @@ class SpecWriter:
 
     def __init__(self, directory: Path, base: int, base_path: str = "hdfs:///models/digits") -> None:
         self._directory = directory
-        self._base = base
+        self.base = base
         self._base_path = base_path
         (directory / "example.json").write_text((DIGITS / "example.json").read_text())
 
@@ -105,7 +105,7 @@ class SpecWriter:
             "serving": {"version": "2.6", "flags": {"prefer_tflite_model": True}},
             "replicas": 1,
             "resources": {"cpus": 1, "memory": "512m"},
-            "ports": {"grpc": self._base, "rest": self._base + 1},
+            "ports": {"grpc": self.base, "rest": self.base + 1},
         }
         path = self._directory / f"{name}.yaml"
         # JSON is YAML.

@@ -136,9 +136,8 @@ class RealHadoop:
     def kill(self, daemon: str) -> None:
         """End the JVM of *daemon* with -9, as a crash of its machine would; wait until it is gone."""
         jvm = next(each for each in self._jvms if daemon in each.daemons)
-        jvm.process.kill()
-        jvm.process.wait()
         self._jvms.remove(jvm)
+        _kill(jvm)
 
     def start(self, *daemons: str) -> None:
         """Start a JVM with *daemons*; not waited for."""
@@ -244,10 +243,7 @@ class RealHadoop:
         # Nothing of it is needed any more, and daemons that end in order wait for each other. The NodeManager first:
         # who starts containers has to be gone before they are ended.
         for jvm in sorted(self._jvms, key=lambda each: "nodemanager" not in each.daemons):
-            assert jvm.process.stdin is not None
-            jvm.process.kill()
-            jvm.process.wait()
-            jvm.process.stdin.close()
+            _kill(jvm)
         self._jvms.clear()
         self._kill_containers()
         self._stack.close()
@@ -257,6 +253,13 @@ class RealHadoop:
         for file in (self.directory / "data" / "nm-local").glob("nmPrivate/**/*.pid"):
             with suppress(ValueError, ProcessLookupError, FileNotFoundError):
                 os.killpg(int(file.read_text()), signal.SIGKILL)
+
+
+def _kill(jvm: _Jvm) -> None:
+    assert jvm.process.stdin is not None
+    jvm.process.kill()
+    jvm.process.wait()
+    jvm.process.stdin.close()
 
 
 def _ask(url: str, **query: str) -> Any:

@@ -430,10 +430,10 @@ _WAITING_RULES = (
         r"am container for \w{1,80} exited with\s{1,4}exitcode: 1\b",
         Kind.UNKNOWN,
         "the service's ApplicationMaster itself failed, as it does where the spec asks for a resource that the cluster "
-        "does not know, such as yarn.io/gpu",
-        "let yarnserve doctor FILE compare spec and cluster; the ApplicationMaster's own log is printed by "
-        "yarn logs -am ALL -applicationId ID",
-        "real-hadoop.md 7 item 5",
+        "does not know, such as yarn.io/gpu, or where a ResourceManager died while it took the launch",
+        "after a ResourceManager's death: yarnserve start NAME. Else let yarnserve doctor FILE compare spec and "
+        "cluster; the ApplicationMaster's own log is printed by yarn logs -am ALL -applicationId ID",
+        "real-hadoop.md 7 item 5; a death before the definition had its id was seen on 3.1.4",
     ),
 )
 
