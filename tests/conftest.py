@@ -37,12 +37,22 @@ def _has(module: str) -> Callable[[], bool]:
     return lambda: importlib.util.find_spec(module) is not None
 
 
+def _krb5kdc() -> str | None:
+    return shutil.which("krb5kdc", path=f"/usr/sbin:/sbin:{os.environ.get('PATH', '')}")
+
+
 TIERS = {
     "wheel": Tier("builds and installs wheels; needs a package index", _has("build"), "pip install '.[test]'"),
     "hadoop": Tier(
         "boots a real Hadoop; needs Java and Maven's repository",
         lambda: all(shutil.which(program) for program in ("java", "javac", "mvn")),
         "apt-get install openjdk-17-jdk-headless maven",
+    ),
+    "kerberos": Tier(
+        "a KDC and a real Hadoop with Kerberos on every door",
+        lambda: TIERS["hadoop"].met() and bool(_krb5kdc() and shutil.which("faketime")) and _has("gssapi")(),
+        "apt-get install openjdk-17-jdk-headless maven krb5-kdc krb5-admin-server krb5-user faketime libkrb5-dev gcc "
+        "python3-dev; pip install '.[kerberos]'",
     ),
     "savedmodel": Tier("serves SavedModels with TensorFlow", _has("tensorflow"), "pip install tensorflow-cpu"),
 }

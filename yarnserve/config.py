@@ -39,6 +39,8 @@ class Flags:
     user: str | None = None
     hadoop_version: str | None = None
     conf_dir: str | None = None
+    principal: str | None = None
+    keytab: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ class Settings:
         hdfs_client: what a program in a container has to know to read HDFS, properties by file.
         log_servers: base URLs of who keeps the logs of ended containers, where Hadoop's configuration names any.
         registry_domain: hadoop.registry.dns.domain-name, the end of every Docker host name; empty when not set.
+        has_kerberos: hadoop.security.authentication is kerberos, or a keytab was named.
+        principal: whose Kerberos ticket to use; empty for the ticket cache's own.
+        keytab: the principal's keys, in place of a ticket; None for the ticket cache.
     """
 
     resource_managers: tuple[str, ...]
@@ -70,6 +75,9 @@ class Settings:
     hdfs_client: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     log_servers: tuple[str, ...] = ()
     registry_domain: str = ""
+    has_kerberos: bool = False
+    principal: str = ""
+    keytab: Path | None = None
 
     def namenodes_for(self, uri: str) -> tuple[str, ...]:
         """Return the WebHDFS base URLs that serve ``/path``, ``hdfs:///path`` or ``hdfs://authority/path``.
@@ -146,6 +154,7 @@ def resolve(
     hadoop = _hadoop(conf_dir, environ)
     user = _user(told)
     version = told.setting("hadoop-version")
+    principal, keytab = told.setting("principal"), told.setting("keytab")
     resource_managers = _resource_managers(told, hadoop, conf_dir)
     file_system = addresses.file_system(hadoop)
     namenodes = _namenodes(told, file_system)
@@ -155,6 +164,8 @@ def resolve(
         "user": user.origin,
         "hadoop_version": version.origin if version else "",
         "conf_dir": conf_dir.origin if conf_dir else "",
+        "principal": principal.origin if principal else "",
+        "keytab": keytab.origin if keytab else "",
     }
     return Settings(
         resource_managers=resource_managers.urls,
@@ -168,6 +179,9 @@ def resolve(
         hdfs_client=client_files(hadoop),
         log_servers=addresses.log_servers(hadoop),
         registry_domain=addresses.registry_domain(hadoop),
+        has_kerberos=addresses.has_kerberos(hadoop) or keytab is not None,
+        principal=principal.value if principal else "",
+        keytab=Path(keytab.value) if keytab else None,
     )
 
 

@@ -20,7 +20,7 @@ PROJECT_FILE = ".yarnserve.yaml"
 USER_FILE = "yarnserve/config.yaml"
 
 #: What may be set, by the names of the options.
-NAMES = ("resource-manager", "namenode", "user", "conf-dir", "hadoop-version")
+NAMES = ("resource-manager", "namenode", "user", "conf-dir", "hadoop-version", "principal", "keytab")
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ class RealHadoop:
         directory: empty; keeps configuration, data and logs of the daemons, for whoever looks at a failed run.
         jvms: the daemons of each JVM.
         changes: further properties by file, as of `write_configuration`.
+        java: further options of every JVM.
+        classes: a directory of classes that go before Hadoop's own; None for none.
     """
 
     def __init__(
@@ -67,7 +69,11 @@ class RealHadoop:
         *,
         jvms: Sequence[Sequence[str]] = TWO_JVMS,
         changes: dict[str, dict[str, str]] | None = None,
+        java: Sequence[str] = (),
+        classes: Path | None = None,
     ) -> None:
+        self._java = java
+        self._classes = classes
         self.version = version
         self.directory = directory
         self.superuser = getpass.getuser()
@@ -101,7 +107,7 @@ class RealHadoop:
     @property
     def resource_manager_url(self) -> str:
         """The web server of the active ResourceManager."""
-        return next(url for url in self.resource_manager_urls if _ha_state(url) == "ACTIVE")
+        return next(url for url in self.resource_manager_urls if self._ha_state(url) == "ACTIVE")
 
     @property
     def namenode_url(self) -> str:
@@ -126,9 +132,10 @@ class RealHadoop:
     def webhdfs(self, method: str, path: str, *, user: str, body: bytes | None = None, **query: str) -> HttpAnswer:
         """Ask WebHDFS as *user*; a body goes to where the NameNode sends it."""
         asked = {"user.name": user, **query}
+        url = f"{self.namenode_url}/webhdfs/v1{path}"
         if body is None:
-            return send(method, f"{self.namenode_url}/webhdfs/v1{path}", **asked)
-        redirect = send(method, f"{self.namenode_url}/webhdfs/v1{path}", noredirect="true", **asked)
+            return send(method, url, headers=self.headers(url), **asked)
+        redirect = send(method, url, headers=self.headers(url), noredirect="true", **asked)
         if redirect.status != 200:
             return redirect
         return send(method, redirect.document()["Location"], body)
@@ -158,6 +165,7 @@ class RealHadoop:
             process = subprocess.Popen(
                 [
                     *_JAVA,
+                    *self._java,
                     heap,
                     *(f"-D{name}={value}" for name, value in properties.items()),
                     *("-cp", f"{conf}:{self._class_path}", "Daemons", *named),
@@ -176,7 +184,7 @@ class RealHadoop:
         wait_until(self._yarn_is_ready, deadline, "an active ResourceManager with its node")
 
     def _boot(self) -> None:
-        self._class_path = class_path(self.version)
+        self._class_path = ":".join(filter(None, [str(self._classes or ""), class_path(self.version)]))
         self.ports = Ports.from_base(self._stack.enter_context(claimed_ports()))
         for name in ("conf", "data", "logs", "tmp", "bin"):
             (self.directory / name).mkdir(parents=True)
@@ -223,21 +231,38 @@ class RealHadoop:
     def _hdfs_is_ready(self) -> bool:
         self._alive()
         # Not the FSNamesystem bean, which is up to 10 s old.
-        seen = _ask(f"{self.namenode_url}/jmx", qry="Hadoop:service=NameNode,name=NameNodeInfo")
+        seen = self._ask(f"{self.namenode_url}/jmx", qry="Hadoop:service=NameNode,name=NameNodeInfo")
         beans = seen["beans"] if seen else []
         return bool(beans) and beans[0]["LiveNodes"] != "{}" and beans[0]["Safemode"] == ""
 
     def _yarn_is_ready(self) -> bool:
         self._alive()
-        active = [url for url in self.resource_manager_urls if _ha_state(url) == "ACTIVE"]
+        active = [url for url in self.resource_manager_urls if self._ha_state(url) == "ACTIVE"]
         if len(active) != 1:
             return False
-        nodes = _ask(f"{active[0]}/ws/v1/cluster/nodes", states="RUNNING")
-        return bool(nodes and nodes.get("nodes")) and _ask(f"{active[0]}/app/v1/services/version") is not None
+        nodes = self._ask(f"{active[0]}/ws/v1/cluster/nodes", states="RUNNING")
+        return bool(nodes and nodes.get("nodes")) and self._ask(f"{active[0]}/app/v1/services/version") is not None
 
     def _httpfs_is_ready(self) -> bool:
         self._alive()
-        return _ask(f"{self.httpfs_url}/webhdfs/v1/", op="GETFILESTATUS", **{"user.name": self.superuser}) is not None
+        query = {"op": "GETFILESTATUS", "user.name": self.superuser}
+        return self._ask(f"{self.httpfs_url}/webhdfs/v1/", **query) is not None
+
+    def headers(self, url: str) -> dict[str, str]:
+        """What the cluster's own administrator sends with a request."""
+        return {}
+
+    def _ask(self, url: str, **query: str) -> Any:
+        """Return the JSON document at *url*; None while there is none."""
+        try:
+            answer = send("GET", url, headers=self.headers(url), **query)
+            return answer.document() if answer.status == 200 else None
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+
+    def _ha_state(self, url: str) -> str:
+        info = self._ask(f"{url}/ws/v1/cluster/info")
+        return str(info["clusterInfo"]["haState"]) if info else ""
 
     def _end(self) -> None:
         # Nothing of it is needed any more, and daemons that end in order wait for each other. The NodeManager first:
@@ -260,17 +285,3 @@ def _kill(jvm: _Jvm) -> None:
     jvm.process.kill()
     jvm.process.wait()
     jvm.process.stdin.close()
-
-
-def _ask(url: str, **query: str) -> Any:
-    """Return the JSON document at *url*; None while there is none."""
-    try:
-        answer = send("GET", url, **query)
-        return answer.document() if answer.status == 200 else None
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-
-
-def _ha_state(url: str) -> str:
-    info = _ask(f"{url}/ws/v1/cluster/info")
-    return str(info["clusterInfo"]["haState"]) if info else ""

@@ -45,6 +45,8 @@ def show(settings: Settings, origin: bool, output: str) -> None:
         "user": settings.user,
         "conf-dir": str(settings.conf_dir or ""),
         "hadoop-version": str(settings.hadoop_version or ""),
+        "principal": settings.principal,
+        "keytab": str(settings.keytab or ""),
     }
     origins = {
         "resource-manager": settings.origins.get("resource_managers", ""),
@@ -52,6 +54,8 @@ def show(settings: Settings, origin: bool, output: str) -> None:
         "user": settings.origins.get("user", ""),
         "conf-dir": settings.origins.get("conf_dir", ""),
         "hadoop-version": settings.origins.get("hadoop_version", "") or "the cluster is asked",
+        "principal": settings.origins.get("principal", ""),
+        "keytab": settings.origins.get("keytab", ""),
     }
     if output in DOCUMENTS:
         settings_document = {name: {"value": values[name] or None, "origin": origins[name] or None} for name in values}

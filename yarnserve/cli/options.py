@@ -91,6 +91,10 @@ _CLUSTER_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...]
         help="Hadoop configuration. Else YARNSERVE_CONF_DIR, HADOOP_CONF_DIR, /etc/hadoop/conf.",
     ),
     click.option("--hadoop-version", metavar="VERSION", help="Treat the cluster as this version; else it is asked."),
+    click.option(
+        "--principal", metavar="NAME", help="With Kerberos: whose ticket to use. Else that of the ticket cache (kinit)."
+    ),
+    click.option("--keytab", metavar="FILE", help="With Kerberos: the principal's keytab, in place of a ticket."),
     click.option("-v", "--verbose", is_flag=True, help="Show every request."),
 )
 
@@ -106,6 +110,8 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
         user: str | None,
         conf_dir: str | None,
         hadoop_version: str | None,
+        principal: str | None,
+        keytab: str | None,
         verbose: bool,
         **options: Any,
     ) -> Any:
@@ -119,6 +125,8 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
             user=user,
             hadoop_version=hadoop_version,
             conf_dir=conf_dir,
+            principal=principal,
+            keytab=keytab,
         )
         return command(resolve(flags, os.environ), *arguments, **options)
 

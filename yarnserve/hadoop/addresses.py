@@ -82,6 +82,11 @@ def log_servers(hadoop: HadoopConfiguration) -> tuple[str, ...]:
     return tuple(dict.fromkeys(url for url in found if re.match("https?://[^/]", url)))
 
 
+def has_kerberos(hadoop: HadoopConfiguration) -> bool:
+    """Return whether the cluster wants Kerberos from whoever asks."""
+    return _value(hadoop, "hadoop.security.authentication").lower() == "kerberos"
+
+
 def registry_domain(hadoop: HadoopConfiguration) -> str:
     """Return the domain at the end of Docker's host names, empty where none is set (yarn-services.md 5.1)."""
     return _value(hadoop, "hadoop.registry.dns.domain-name")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import requests
+
+from yarnserve.errors import AccessError
 
 
 class Authentication(Protocol):
@@ -28,5 +30,16 @@ class SimpleAuthentication:
         self.user = user
 
     def attach(self, session: requests.Session) -> None:
-        """Send ``user.name`` on every request."""
+        """Send ``user.name`` on every request, and tell where that is not believed."""
         session.params = {"user.name": self.user}
+        session.hooks["response"].append(_explain)
+
+
+def _explain(response: requests.Response, **_: Any) -> None:
+    if response.status_code == 401 and response.headers.get("WWW-Authenticate", "").startswith("Negotiate"):
+        raise AccessError(
+            "the cluster wants Kerberos, and we only said who we are",
+            where=response.url,
+            why=f"HTTP 401 {response.reason}",
+            fix="set HADOOP_CONF_DIR to its configuration (hadoop.security.authentication=kerberos), and run kinit",
+        )

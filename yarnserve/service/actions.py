@@ -35,7 +35,7 @@ from yarnserve.service.lease import Lease
 from yarnserve.service.look import newest_application, no_service, require_instance
 from yarnserve.service.means import Decision, Means, means_for
 from yarnserve.service.orders import Orders
-from yarnserve.service.placing import require_hostname, require_placement
+from yarnserve.service.placing import require_hostname, require_kerberos, require_placement
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.service.store import Saved, ServiceStore
 from yarnserve.spec.endpoints import instance_number, most_replicas
@@ -95,6 +95,7 @@ class Actions:
             ConflictError: without *replace*: the name is another service's or that of a leftover definition, or the
                 running service differs in more than its size.
         """
+        require_kerberos(self.connection.settings, spec)
         require_hostname(self.connection.settings, spec)
         self._orders.patiently(lambda: require_placement(self.connection, spec, self._narrate))
         for model in spec.models:

@@ -7,13 +7,14 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 
 from yarnserve.config import Settings
 from yarnserve.errors import ConfigurationError
-from yarnserve.hadoop.authentication import SimpleAuthentication
+from yarnserve.hadoop.authentication import Authentication, SimpleAuthentication
+from yarnserve.hadoop.kerberos import KerberosAuthentication
 from yarnserve.hadoop.session import HadoopSession, Timeouts
 from yarnserve.records.version import Version
 from yarnserve.service.store import STATE_DIRECTORY, ServiceStore
@@ -119,8 +120,13 @@ def connect(
         settings: the cluster.
         on_wait: told, in words for people, that HDFS fails over.
         sleep: how to wait between two tries.
+
+    Raises:
+        AccessError, ConfigurationError: there is no usable Kerberos ticket where the cluster wants one.
     """
-    session = HadoopSession(SimpleAuthentication(settings.user), sleep=sleep)
+    authentication = _authentication(settings)
+    settings = replace(settings, user=authentication.user)
+    session = HadoopSession(authentication, sleep=sleep)
     resource_managers = ResourceManagers(session, settings.resource_managers)
     hdfs = partial(Storage, session, settings.namenodes, sleep=sleep, on_wait=on_wait)
     return Connection(
@@ -135,6 +141,12 @@ def connect(
         hdfs(timeouts=EYES_TIMEOUTS, sweeps=LEASE_SWEEPS, failover_sweeps=LEASE_FAILOVER_SWEEPS),
         on_wait,
     )
+
+
+def _authentication(settings: Settings) -> Authentication:
+    if settings.has_kerberos:
+        return KerberosAuthentication(principal=settings.principal, keytab=settings.keytab)
+    return SimpleAuthentication(settings.user)
 
 
 def _local_user() -> str:

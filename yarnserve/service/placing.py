@@ -48,6 +48,33 @@ def require_placement(connection: Connection, spec: ServiceSpec, narrate: Callab
             narrate(_told(check))
 
 
+def require_kerberos(settings: Settings, spec: ServiceSpec) -> None:
+    """Refuse a *spec* without the principal that a cluster with Kerberos needs, or with somebody else's.
+
+    YARN would take it, and its ApplicationMaster fail, or run and be reached by nobody (real-hadoop-kerberos.md 5).
+
+    Raises:
+        ConfigurationError: with what ``kerberos`` has to say.
+    """
+    if not settings.has_kerberos:
+        return
+    user = settings.user
+    if spec.kerberos is None:
+        raise ConfigurationError(
+            f"{spec.name} has no Kerberos principal",
+            where="kerberos of service.yaml",
+            why="this cluster wants one of the service, too; its ApplicationMaster logs in with it",
+            fix=f"kerberos: {{principal: {user}/_HOST@REALM, keytab: hdfs:///user/{user}/{user}.keytab}}",
+        )
+    if spec.kerberos.principal.partition("/")[0] != user:
+        raise ConfigurationError(
+            f"the principal of {spec.name} is not yours",
+            where="kerberos.principal of service.yaml",
+            why=f"{spec.kerberos.principal} may not read what {user} stores, so the ApplicationMaster would fail",
+            fix=f"name {user}/_HOST@REALM, or launch as {spec.kerberos.principal.partition('/')[0]}",
+        )
+
+
 def require_hostname(settings: Settings, spec: ServiceSpec) -> None:
     """Refuse a *spec* whose last replica would have too long a host name.
 

@@ -13,6 +13,7 @@ from yarnserve.spec.example import parse_example
 from yarnserve.spec.model import (
     Delivery,
     Flag,
+    KerberosSpec,
     ModelSpec,
     Network,
     Placement,
@@ -113,6 +114,7 @@ def _spec(document: ServiceFile, examples: list[Example | None]) -> ServiceSpec:
         readiness=Readiness(document.readiness),
         entrypoint=document.entrypoint,
         registry_credentials=document.registry_credentials,
+        kerberos=KerberosSpec(document.kerberos.principal, document.kerberos.keytab) if document.kerberos else None,
     )
 
 

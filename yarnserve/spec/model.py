@@ -109,6 +109,18 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class KerberosSpec:
+    """Who the service's ApplicationMaster is on a cluster with Kerberos (real-hadoop-kerberos.md 5).
+
+    *principal* is ``alice/_HOST@REALM``, whose first component is who launches; *keytab* is ``hdfs://`` or ``file://``,
+    the latter on every node.
+    """
+
+    principal: str
+    keytab: str
+
+
+@dataclass(frozen=True)
 class ServiceSpec:
     """One service: N replicas of one model server.
 
@@ -137,6 +149,7 @@ class ServiceSpec:
     readiness: Readiness = Readiness.PROCESS
     entrypoint: bool = False
     registry_credentials: str | None = None
+    kerberos: KerberosSpec | None = None
 
     @property
     def checks(self) -> tuple[ModelCheck, ...]:

@@ -56,6 +56,8 @@ _Mount = Annotated[Any, AfterValidator(values.mount), _json("string")]
 _NodeLabel = Annotated[str, AfterValidator(values.node_label)]
 _Lifetime = Annotated[Any, AfterValidator(seconds), _json("string", "integer", "null")]
 _HdfsFile = Annotated[str, AfterValidator(values.hdfs_file)]
+_Principal = Annotated[str, AfterValidator(values.service_principal)]
+_Keytab = Annotated[str, AfterValidator(values.keytab)]
 _BatchSizes = Annotated[Any, AfterValidator(values.batch_sizes), _json("array", "null")]
 _ThreadPool = Annotated[str, AfterValidator(values.thread_pool_name)]
 _Count = Annotated[int, Field(ge=1, le=_MAX_COUNT)]
@@ -142,6 +144,13 @@ class PlacementSection(_Section):
     spread: bool = Field(default=False, description="true or false")
 
 
+class KerberosSection(_Section):
+    """``kerberos``."""
+
+    principal: _Principal = Field(description="a principal with a host, such as alice/_HOST@EXAMPLE.ORG")
+    keytab: _Keytab = Field(description="a keytab, hdfs:///user/alice/alice.keytab or file:///etc/alice.keytab")
+
+
 def _count_of(value: object) -> str:
     return "[several]" if isinstance(value, list) else "[one]"
 
@@ -172,6 +181,7 @@ class ServiceFile(_Section):
     readiness: _Readiness = Field(default="process", description="process, port or http")
     entrypoint: bool = Field(default=False, description="true or false")
     registry_credentials: _HdfsFile | None = Field(default=None, description="the path of a file on HDFS")
+    kerberos: KerberosSection | None = Field(default=None, description="a mapping of principal and keytab")
 
 
 def json_schema() -> dict[str, Any]:

@@ -22,6 +22,8 @@ _NOT_IN_COMMAND = frozenset("\"'$`\\<>{}")
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PRINCIPAL = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+@[A-Za-z0-9._-]+")
+_KEYTAB = re.compile(r"(hdfs://[A-Za-z0-9._:-]*|file://)(/[A-Za-z0-9._+-]+)+")
 _BASE_PATH = re.compile(r"(hdfs://[A-Za-z0-9._:-]*)?(/[^/]+)+")
 _SCHEME = re.compile(r"([a-z0-9+.-]+):/", re.IGNORECASE)
 #: What a NodeManager accepts, with a tag, a digest or both; a digest only from Hadoop 3.3.5 on, which render checks
@@ -224,6 +226,20 @@ def hdfs_file(value: str) -> str:
     if (scheme and scheme.group(1) != "hdfs") or not _BASE_PATH.fullmatch(value):
         raise ValueError("the path of a file on HDFS, such as hdfs:///user/ml/docker/config.json")
     return in_command(value)
+
+
+def service_principal(value: str) -> str:
+    """A Kerberos principal of a service: YARN refuses one without a host, and fails late for most else."""
+    if not _PRINCIPAL.fullmatch(value):
+        raise ValueError("a principal with a host, such as alice/_HOST@EXAMPLE.ORG")
+    return value
+
+
+def keytab(value: str) -> str:
+    """The URI of a keytab; the ApplicationMaster dies of a path without a scheme (real-hadoop-kerberos.md 5)."""
+    if not _KEYTAB.fullmatch(value):
+        raise ValueError("hdfs:///user/alice/alice.keytab, or file:///etc/security/alice.keytab on every node")
+    return value
 
 
 def thread_pool_name(value: str) -> str:

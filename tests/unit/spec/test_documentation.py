@@ -31,6 +31,7 @@ def _sections() -> list[tuple[str, str]]:
         "PortsSection": "## ports",
         "SuperviseSection": "## supervise",
         "PlacementSection": "## placement",
+        "KerberosSection": "## kerberos",
     }
     assert headings.keys() == schema["$defs"].keys()
     return [(headings[name], field) for name, section in schema["$defs"].items() for field in _fields(section)]

@@ -543,6 +543,9 @@ NEW_FIELDS = [
     "readiness",
     "entrypoint",
     "registry_credentials",
+    "kerberos",
+    "kerberos.principal",
+    "kerberos.keytab",
     "supervise",
     *[f"supervise.{field.name}" for field in fields(SupervisePolicy)],
 ]

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
 
 from yarnserve.sandbox.model_server.source import SourceError
+from yarnserve.sandbox.model_server.tokens import hdfs_token
 
 _TIMEOUT_SECONDS = 30.0
 
@@ -28,7 +29,7 @@ class HdfsSource:
     Args:
         base_path: ``hdfs://authority/path``; the authority is not looked at, there is one file system.
         environ: HADOOP_CONF_DIR holds hdfs-site.xml with dfs.namenode.http-address, one for each of a pair;
-            HADOOP_USER_NAME is who asks.
+            HADOOP_TOKEN_FILE_LOCATION holds the token of a secured cluster; else HADOOP_USER_NAME is who asks.
     """
 
     def __init__(self, base_path: str, environ: Mapping[str, str]) -> None:
@@ -70,11 +71,21 @@ class HdfsSource:
     @contextmanager
     def _get(self, path: str, operation: str) -> Iterator[http.client.HTTPResponse]:
         """Ask the NameNode, follow it to a DataNode, and hand out the body of a 200."""
-        user = self._environ.get("HADOOP_USER_NAME") or getpass.getuser()
-        query = urlencode({"op": operation, "user.name": user})
+        query = urlencode({"op": operation, **self._credential()})
         urls = [f"http://{namenode}/webhdfs/v1{quote(path or '/')}?{query}" for namenode in self._namenodes()]
         with ExitStack() as stack:
             yield _first_answer(urls, stack)
+
+    def _credential(self) -> dict[str, str]:
+        """The container's own token where YARN has put one, else a name."""
+        file = self._environ.get("HADOOP_TOKEN_FILE_LOCATION")
+        try:
+            token = hdfs_token(Path(file)) if file else ""
+        except (OSError, ValueError) as error:
+            raise SourceError(f"HADOOP_TOKEN_FILE_LOCATION: {error}") from error
+        if token:
+            return {"delegation": token}
+        return {"user.name": self._environ.get("HADOOP_USER_NAME") or getpass.getuser()}
 
     def _namenodes(self) -> list[str]:
         directory = self._environ.get("HADOOP_CONF_DIR")
