@@ -56,5 +56,8 @@ bench: $(VENV)/.sandbox
 	$(BIN)/python benchmarks/sandbox.py
 	$(BIN)/python benchmarks/status.py
 
+bench-hadoop: $(VENV)/.test
+	PYTHONPATH=. $(BIN)/python benchmarks/yarn_cli.py
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
