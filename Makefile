@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-all hadoop check bench clean
+.PHONY: help demo test test-all hadoop check bench bench-hadoop clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -13,6 +13,7 @@ help:
 	@echo "make hadoop: a real Hadoop in the foreground, with what to export (HADOOP=3.1.4 and others; needs Java, Maven)"
 	@echo "make check: lint, types, imports"
 	@echo "make bench: the benchmarks, each beside its peer"
+	@echo "make bench-hadoop: status beside Hadoop's own command line, on a real cluster (needs Java, Maven)"
 	@echo "make clean: remove the virtual environment and all caches"
 
 # The stamp makes the second run quick; it is older than setup.cfg when the dependencies may have changed.

@@ -41,7 +41,7 @@ def _names(options: dict[str, str | None]) -> list[str]:
     from yarnserve.config import Flags, resolve
     from yarnserve.service.connection import connect
 
-    given = ("resource_manager", "namenode", "user", "conf_dir", "hadoop_version")
+    given = ("resource_manager", "namenode", "user", "conf_dir", "hadoop_version", "principal", "keytab")
     flags = Flags(**{name: options.get(name) for name in given})
     with connect(resolve(flags, os.environ)) as connection:
         applications = connection.cluster.applications(user=connection.settings.user)

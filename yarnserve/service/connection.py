@@ -124,8 +124,7 @@ def connect(
     Raises:
         AccessError, ConfigurationError: there is no usable Kerberos ticket where the cluster wants one.
     """
-    authentication = _authentication(settings)
-    settings = replace(settings, user=authentication.user)
+    authentication, settings = _authenticated(settings)
     session = HadoopSession(authentication, sleep=sleep)
     resource_managers = ResourceManagers(session, settings.resource_managers)
     hdfs = partial(Storage, session, settings.namenodes, sleep=sleep, on_wait=on_wait)
@@ -143,10 +142,13 @@ def connect(
     )
 
 
-def _authentication(settings: Settings) -> Authentication:
-    if settings.has_kerberos:
-        return KerberosAuthentication(principal=settings.principal, keytab=settings.keytab)
-    return SimpleAuthentication(settings.user)
+def _authenticated(settings: Settings) -> tuple[Authentication, Settings]:
+    """Return who we are, and the settings with that user: with Kerberos nobody's word counts but the ticket's."""
+    if not settings.has_kerberos:
+        return SimpleAuthentication(settings.user), settings
+    authentication = KerberosAuthentication(principal=settings.principal, keytab=settings.keytab)
+    origins = {**settings.origins, "user": "the Kerberos ticket"}
+    return authentication, replace(settings, user=authentication.user, origins=origins)
 
 
 def _local_user() -> str:
