@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.hadoop.cluster import RealHadoop
+from tests.hadoop.versions import VERSIONS
 from tests.sandbox.cluster_support import HttpAnswer, send
 from tests.support import wait_until
 from yarnserve.sandbox import Sandbox
+
+#: The sandboxes that imitate the versions of the real clusters.
+SANDBOXES = [f"sandbox-{version}" for version in VERSIONS]
 
 #: Seconds within which a cluster has to come to what is waited for: real ones start a JVM for every service.
 DEADLINE = 90.0

@@ -9,17 +9,15 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Shell
-from tests.contract.clusters import Cluster, containers, sleeper
+from tests.contract.clusters import SANDBOXES, Cluster, containers, sleeper
 from tests.hadoop.cluster import RealHadoop
-from tests.hadoop.versions import VERSIONS, real_versions
+from tests.hadoop.versions import real_versions
 from tests.sandbox.cluster_support import send
 from yarnserve.sandbox import Sandbox
 from yarnserve.sandbox.profile import profile_of
 
-_SANDBOXES = [f"sandbox-{version}" for version in VERSIONS]
 
-
-@pytest.fixture(scope="session", params=[*_SANDBOXES, *real_versions("hadoop-")])
+@pytest.fixture(scope="session", params=[*SANDBOXES, *real_versions("hadoop-")])
 def cluster(request: pytest.FixtureRequest, real_hadoop: Callable[[str], RealHadoop]) -> Iterator[Cluster]:
     """A running cluster, shared: a test gives services and files names of its own and leaves none."""
     kind, _, version = request.param.partition("-")

@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import DIGITS, Ran, Shell, SpecWriter
-from tests.contract.clusters import Cluster, sleeper
+from tests.contract.clusters import SANDBOXES, Cluster, sleeper
+from tests.hadoop.versions import real_versions
 from tests.sandbox.cluster_support import send
 from tests.support import claimed_ports
+
+#: On the oldest real cluster alone: each of these takes a service's whole life.
+pytestmark = pytest.mark.parametrize("cluster", [*SANDBOXES, *real_versions("hadoop-", only=["3.1.4"])], indirect=True)
 
 MODEL = "/user/alice/bad-input"
 

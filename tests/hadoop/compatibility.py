@@ -61,7 +61,8 @@ def _cell(counts: Counter[tuple[str, bool]], version: str) -> str:
     passed, failed = counts[version, True], counts[version, False]
     if not passed + failed:
         return "not tried"
-    return f"{passed} of {passed + failed}" if failed else f"yes ({passed} tests)"
+    tests = "test" if passed == 1 else "tests"
+    return f"{passed} of {passed + failed}" if failed else f"yes ({passed} {tests})"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 VERSIONS = ("3.1.4", "3.3.6", "3.4.2")
 
 
-def real_versions(prefix: str = "") -> list[Any]:
+def real_versions(prefix: str = "", only: Sequence[str] = VERSIONS) -> list[Any]:
     """Return ``PREFIXversion`` of each, in the tier hadoop; one worker boots a version and runs all its tests."""
     return [
         pytest.param(f"{prefix}{version}", marks=[pytest.mark.hadoop, pytest.mark.xdist_group(version)])
-        for version in VERSIONS
+        for version in only
     ]

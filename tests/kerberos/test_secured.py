@@ -22,29 +22,40 @@ def kerberos(secured: SecuredHadoop, principal: str = "alice/localhost") -> dict
     return {"principal": f"{principal}@{REALM}", "keytab": f"file://{secured.kdc.keytab('alice')}"}
 
 
-@pytest.mark.parametrize("door", ["webhdfs", "httpfs"])
-def test_every_verb(secured: SecuredHadoop, alice: Shell, write_spec: SpecWriter, door: str) -> None:
-    """With a ticket everything works as without Kerberos, by WebHDFS and by HttpFS."""
-    shell = alice if door == "webhdfs" else Shell({**alice.environment, "YARNSERVE_NAMENODE": secured.httpfs_url})
+def ran(shell: Shell, *arguments: str) -> str:
+    """Run a command that has to succeed."""
+    run = shell(*arguments)
+    assert run.status == 0, f"{arguments}: {run.stdout}{run.stderr}"
+    return run.stdout
 
-    def ran(*arguments: str) -> str:
-        run = shell(*arguments)
-        assert run.status == 0, f"{arguments}: {run.stdout}{run.stderr}"
-        return run.stdout
 
-    base_path = f"/user/alice/digits-{door}"
+def launch(secured: SecuredHadoop, shell: Shell, write_spec: SpecWriter, name: str) -> None:
+    """Publish the model, and launch a service of it."""
+    base_path = f"/user/alice/{name}"
+    ran(shell, "models", "publish", str(DIGITS / "model" / "1"), base_path, "--version", "1")
     model = {"base_path": f"hdfs://{base_path}", "name": "digits", "example": "example.json"}
-    spec = str(write_spec("digits", model=model, kerberos=kerberos(secured)))
-    ran("models", "publish", str(DIGITS / "model" / "1"), base_path, "--version", "1")
-    ran("doctor", spec)
-    ran("launch", spec, "--wait", "--timeout", "80")
-    assert '"user": "alice"' in ran("status", "digits", "-o", "json", "--exit-status")
-    assert "predictions" in ran("predict", "digits", "--example")
-    assert "Exporting HTTP/REST API" in ran("logs", "digits", "--replica", "0")
-    ran("scale", "digits", "2", "--wait", "--timeout", "80")
-    ran("restart", "digits", "--replica", "0", "--wait", "--timeout", "80")
-    ran("stop", "digits")
-    ran("destroy", "digits", "--yes")
+    spec = str(write_spec(name, model=model, kerberos=kerberos(secured)))
+    ran(shell, "doctor", spec)
+    ran(shell, "launch", spec, "--wait", "--timeout", "80")
+    assert "predictions" in ran(shell, "predict", name, "--example")
+
+
+def test_every_verb(secured: SecuredHadoop, alice: Shell, write_spec: SpecWriter) -> None:
+    """With a ticket everything works as without Kerberos."""
+    launch(secured, alice, write_spec, "digits")
+    assert '"user": "alice"' in ran(alice, "status", "digits", "-o", "json", "--exit-status")
+    assert "Exporting HTTP/REST API" in ran(alice, "logs", "digits", "--replica", "0")
+    ran(alice, "scale", "digits", "2", "--wait", "--timeout", "80")
+    ran(alice, "restart", "digits", "--replica", "0", "--wait", "--timeout", "80")
+    ran(alice, "stop", "digits")
+    ran(alice, "destroy", "digits", "--yes")
+
+
+def test_httpfs(secured: SecuredHadoop, alice: Shell, write_spec: SpecWriter) -> None:
+    """By way of HttpFS alone a model is published and a service launched."""
+    by_httpfs = Shell({**alice.environment, "YARNSERVE_NAMENODE": secured.httpfs_url})
+    launch(secured, by_httpfs, write_spec, "by-httpfs")
+    ran(by_httpfs, "destroy", "by-httpfs", "--yes")
 
 
 def test_a_keytab(secured: SecuredHadoop, alice: Shell) -> None:
