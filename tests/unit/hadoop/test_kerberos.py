@@ -87,9 +87,9 @@ def test_the_setting(tmp_path: Path) -> None:
     assert resolve(Flags(conf_dir=str(tmp_path)), {}, directory=tmp_path).has_kerberos
 
 
+@pytest.mark.kerberos
 def test_a_keytab_needs_its_principal(tmp_path: Path) -> None:
     """A keytab that is not there, or without a principal, is refused before Kerberos is asked."""
-    pytest.importorskip("gssapi")
     with pytest.raises(ConfigurationError, match="no such keytab"):
         KerberosAuthentication(principal="alice@X", keytab=tmp_path / "none")
     (tmp_path / "k").write_bytes(b"")
