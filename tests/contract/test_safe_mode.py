@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import subprocess
 from collections.abc import Iterator
@@ -43,7 +44,9 @@ def _order(cluster: Cluster, what: str) -> None:
         return
     jars = f"{cluster.environment['HADOOP_CONF_DIR']}:{class_path(cluster.version)}"
     order = ["java", "-cp", jars, "org.apache.hadoop.hdfs.tools.DFSAdmin", "-safemode", what]
-    subprocess.run(order, env={**os.environ, **cluster.environment, "HADOOP_USER_NAME": ""}, check=True)
+    # As who started the daemons: HDFS's superuser.
+    environment = {**os.environ, **cluster.environment, "HADOOP_USER_NAME": getpass.getuser()}
+    subprocess.run(order, env=environment, check=True)
 
 
 def test_what_is_told(cluster: Cluster, yarnserve: Shell, tmp_path: Path) -> None:
