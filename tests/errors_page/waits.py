@@ -18,7 +18,7 @@ from yarnserve.config import Flags, resolve
 from yarnserve.sandbox import Sandbox
 from yarnserve.sandbox.profile import HADOOP_3_3_6
 from yarnserve.service.connection import Connection, connect
-from yarnserve.service.lease import Lease
+from yarnserve.storage.lease import Lease
 
 _DIGITS = REPOSITORY / "examples" / "digits"
 _IMAGE = "local/tfserving:2.6"
@@ -210,4 +210,6 @@ def _gpus(count: int) -> dict[str, Any]:
 
 def _lease(connection: Connection, holder: str) -> Lease:
     """A lease without patience."""
-    return Lease(connection.store("digits").lease, service="digits", holder=holder, patience=0.0)
+    return Lease(
+        connection.store("digits").lease, subject="digits", look="yarnserve status digits", holder=holder, patience=0.0
+    )

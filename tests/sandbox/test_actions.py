@@ -43,12 +43,12 @@ from yarnserve.service import actions as actions_module
 from yarnserve.service.actions import Actions
 from yarnserve.service.catalogue import catalogue
 from yarnserve.service.connection import Connection
-from yarnserve.service.lease import Lease
 from yarnserve.service.look import Snapshot, look
 from yarnserve.service.state import Wanted
 from yarnserve.service.waiting import wait_until_live
 from yarnserve.spec.loader import parse_spec
 from yarnserve.spec.model import COMPONENT, ServiceSpec
+from yarnserve.storage.lease import Lease
 
 
 @pytest.fixture(scope="module")

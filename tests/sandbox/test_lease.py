@@ -9,8 +9,8 @@ import pytest
 
 from tests.sandbox.storage_support import HOME
 from yarnserve.errors import LeaseHeldError, LeaseLostError
-from yarnserve.service.lease import RENEW_EVERY, SAFETY_MARGIN, TTL, Lease
 from yarnserve.storage.client import Storage
+from yarnserve.storage.lease import RENEW_EVERY, SAFETY_MARGIN, TTL, Lease
 from yarnserve.storage.series import Series
 
 
@@ -39,7 +39,15 @@ def series(storage: Storage) -> Series:
 
 def lease(series: Series, holder: str, clock: HandClock, patience: float = TTL + RENEW_EVERY) -> Lease:
     """A lease driven by hand."""
-    return Lease(series, service="digits", holder=holder, patience=patience, clock=clock, pause=clock.pause)
+    return Lease(
+        series,
+        subject="digits",
+        look="yarnserve status digits",
+        holder=holder,
+        patience=patience,
+        clock=clock,
+        pause=clock.pause,
+    )
 
 
 def test_a_second_holder_is_refused_while_the_first_renews(series: Series) -> None:
@@ -67,7 +75,15 @@ def test_the_lease_of_a_dead_holder_is_taken_over_after_its_ttl(series: Series) 
     dead.acquire()
     clock = HandClock()
     waited_for: list[str] = []
-    heir = Lease(series, service="digits", holder="bob", clock=clock, pause=clock.pause, on_wait=waited_for.append)
+    heir = Lease(
+        series,
+        subject="digits",
+        look="yarnserve status digits",
+        holder="bob",
+        clock=clock,
+        pause=clock.pause,
+        on_wait=waited_for.append,
+    )
     heir.acquire()
     assert clock.now - 1000.0 == TTL
     assert waited_for == ["alice@edge1: launch"]
@@ -150,7 +166,7 @@ def test_a_renewal_given_up_on_that_arrived_all_the_same_is_no_take_over(series:
 def test_the_context_manager_renews_in_the_background(series: Series) -> None:
     """While a long write is under way the lease file keeps changing."""
     renewed = threading.Event()
-    with Lease(series, service="digits", holder="alice", renew_every=0.01) as held:
+    with Lease(series, subject="digits", look="yarnserve status digits", holder="alice", renew_every=0.01) as held:
         first = series.latest()
 
         def watch() -> None:

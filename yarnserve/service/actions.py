@@ -31,7 +31,6 @@ from yarnserve.records.yarn import Accepted, Application, Component, ComponentSt
 from yarnserve.render.service import ClusterFacts, render
 from yarnserve.repository.versions import require_version
 from yarnserve.service.connection import Connection
-from yarnserve.service.lease import Lease
 from yarnserve.service.look import newest_application, no_service, require_instance
 from yarnserve.service.means import Decision, Means, means_for
 from yarnserve.service.orders import Orders
@@ -40,6 +39,7 @@ from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.service.store import Saved, ServiceStore
 from yarnserve.spec.endpoints import instance_number, most_replicas
 from yarnserve.spec.model import COMPONENT, ServiceSpec
+from yarnserve.storage.lease import Lease
 from yarnserve.yarn.resource_managers import OUTCOME_UNKNOWN
 
 #: Seconds during which a submission that nobody heard the end of may still be carried out (real-hadoop-ha.md 6).
@@ -373,7 +373,8 @@ class Actions:
         store = self.connection.store(name)
         lease = Lease(
             store.lease,
-            service=name,
+            subject=name,
+            look=f"yarnserve status {name}",
             holder=f"{self.connection.actor}: {verb}",
             on_wait=lambda other: self._narrate(f"waiting for the lease of {name}, held by {other}"),
             clock=self._clock,

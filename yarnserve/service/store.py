@@ -5,7 +5,6 @@ Not in ``~/.yarn/services/<name>``, which DELETE removes (design: HDFS, used saf
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,11 +15,10 @@ from yarnserve.records.document import from_document, to_document
 from yarnserve.service.state import Desired, Revision, Sightings
 from yarnserve.spec.values import service_name
 from yarnserve.storage.client import Storage
-from yarnserve.storage.series import Entry, Series
+from yarnserve.storage.series import Entry, Series, prune_quietly
 
 T = TypeVar("T")
 
-logger = logging.getLogger(__name__)
 
 #: Directory under the user's HDFS home that holds the state of all services.
 STATE_DIRECTORY = ".yarnserve"
@@ -31,14 +29,6 @@ KEPT_ENTRIES = 5
 
 #: How often sightings are looked at again when another watcher saved its own first.
 SIGHTING_TRIES = 5
-
-
-def prune_quietly(series: Series, keep: int) -> None:
-    """Prune *series*; what could not be deleted now is deleted after the next append."""
-    try:
-        series.prune(keep)
-    except YarnserveError as error:
-        logger.info("old entries stay for now: %s", error)
 
 
 @dataclass(frozen=True)

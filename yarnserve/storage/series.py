@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import posixpath
 import re
 import uuid
@@ -23,6 +24,8 @@ from yarnserve.errors import (
 )
 from yarnserve.records.storage import FileStatus
 from yarnserve.storage.client import Storage
+
+logger = logging.getLogger(__name__)
 
 #: Version of the files' format; a higher one was written by a newer yarnserve.
 FORMAT = 1
@@ -231,6 +234,14 @@ class Series:
             why="there is a newer entry than the one this change is based on, or none at all any more",
             fix="look at the newest entry and decide again",
         )
+
+
+def prune_quietly(series: Series, keep: int) -> None:
+    """Prune *series*; what could not be deleted now is deleted after the next append."""
+    try:
+        series.prune(keep)
+    except YarnserveError as error:
+        logger.info("old entries stay for now: %s", error)
 
 
 class _NotSavedError(UnreachableError):

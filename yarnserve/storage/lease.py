@@ -1,6 +1,6 @@
-"""The lease: at most one yarnserve changes a service at a time.
+"""The lease: at most one yarnserve changes a service, or publishes a version, at a time.
 
-A series of numbered files (design: HDFS, used safely), each saying who holds the service. The holder renews by
+A series of numbered files (design: HDFS, used safely), each saying who holds it. The holder renews by
 adding a file every RENEW_EVERY seconds. A watcher takes over when the newest file has not changed for that
 file's TTL on the watcher's own clock: the clocks of two hosts are never compared. The holder stops trusting its
 lease a safety margin earlier, so that the two never overlap while clocks run at the same speed.
@@ -18,8 +18,7 @@ from types import TracebackType
 
 from yarnserve.errors import ConflictError, LeaseHeldError, LeaseLostError, UnreachableError, YarnserveError
 from yarnserve.records.document import from_document, to_document
-from yarnserve.service.store import prune_quietly
-from yarnserve.storage.series import Entry, Series
+from yarnserve.storage.series import Entry, Series, prune_quietly
 
 logger = logging.getLogger(__name__)
 
@@ -63,11 +62,12 @@ def boot_clock() -> float:
 
 
 class Lease:
-    """The right to change one service; use as a context manager around every change.
+    """The right to change one thing; use as a context manager around every change.
 
     Args:
-        series: the service's lease series.
-        service: its name, for messages.
+        series: the thing's lease series.
+        subject: its name, for messages.
+        look: the command that shows its state.
         holder: who we are, for people: ``user@host (launch)``.
         patience: seconds to wait for somebody else's lease before LeaseHeldError.
         on_wait: called once with the holder's name when waiting starts.
@@ -79,7 +79,8 @@ class Lease:
         self,
         series: Series,
         *,
-        service: str,
+        subject: str,
+        look: str,
         holder: str,
         patience: float = TTL + RENEW_EVERY,
         ttl: float = TTL,
@@ -89,7 +90,8 @@ class Lease:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._series = series
-        self._service = service
+        self._subject = subject
+        self._look = look
         self._record = LeaseRecord(holder, uuid.uuid4().hex, ttl)
         self._patience = patience
         self._renew_every = renew_every
@@ -155,10 +157,10 @@ class Lease:
             self._lost = f"it could not be renewed for {late:.0f} s"
         if self._lost:
             raise LeaseLostError(
-                f"the lease on {self._service} was lost while changing it",
+                f"the lease on {self._subject} was lost while changing it",
                 why=self._lost,
-                fix="look at the service's state before trying again",
-                next=f"yarnserve status {self._service}",
+                fix="look at its state before trying again",
+                next=self._look,
             )
 
     @property
@@ -214,7 +216,7 @@ class Lease:
         self._number = 0
 
     def forget(self) -> None:
-        """Stop renewing and do not release: the directory that holds the lease goes with the service."""
+        """Stop renewing and do not release: the directory that holds the lease goes."""
         self._stop_renewing()
         self._number = 0
 
@@ -248,10 +250,10 @@ class Lease:
 
     def _held(self, record: LeaseRecord) -> LeaseHeldError:
         return LeaseHeldError(
-            f"another yarnserve is changing {self._service}",
+            f"another yarnserve is changing {self._subject}",
             why=f"{record.holder} holds its lease and keeps renewing it",
             fix=f"wait for it to finish, or end it; its lease is free {record.ttl:g} s after it stops renewing",
-            next=f"yarnserve status {self._service}",
+            next=self._look,
         )
 
 
