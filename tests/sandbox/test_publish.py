@@ -9,7 +9,10 @@ import pytest
 
 from tests.sandbox.storage_support import HOME, Hdfs, Relay, connected
 from yarnserve.errors import ConflictError, NotFoundError, UnreachableError, UsageError, YarnserveError
-from yarnserve.repository.publish import STAGING_DIRECTORY, publish
+from yarnserve.records.repository import MANIFEST
+from yarnserve.repository.claims import Claimant
+from yarnserve.repository.layout import incoming
+from yarnserve.repository.publish import Publishing, publish
 from yarnserve.repository.versions import require_version, versions
 from yarnserve.storage.client import Storage
 
@@ -28,14 +31,14 @@ def model(tmp_path: Path) -> Path:
 
 def staged(hdfs: Hdfs) -> list[str]:
     """What lies in staging."""
-    return hdfs.names(f"{BASE}/{STAGING_DIRECTORY}")
+    return hdfs.names(incoming(BASE))
 
 
 def test_a_published_version_is_the_directory_that_was_given(hdfs: Hdfs, storage: Storage, model: Path) -> None:
     """Files and subdirectories stand under the number, and staging is empty."""
     published = publish(storage, model, BASE, 3)
     assert published.path == f"{BASE}/3"
-    assert (published.uploaded.files, published.uploaded.bytes) == (2, 10)
+    assert (published.version, len(published.manifest.files), published.manifest.bytes) == (3, 2, 10)
     assert hdfs.content(f"{BASE}/3/variables/variables.index") == b"index"
     assert staged(hdfs) == []
 
@@ -77,7 +80,7 @@ def test_of_two_publishers_of_one_number_one_wins(hdfs: Hdfs, model: Path) -> No
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(race, range(4))) == [False, False, False, True]
     assert staged(hdfs) == []
-    assert hdfs.names(f"{BASE}/7") == ["saved_model.pb", "variables"]
+    assert hdfs.names(f"{BASE}/7") == [MANIFEST, "saved_model.pb", "variables"]
 
 
 def test_a_failed_upload_is_cleaned_up(hdfs: Hdfs, relay: Relay, model: Path) -> None:
@@ -98,7 +101,7 @@ def test_ctrl_c_is_cleaned_up(hdfs: Hdfs, storage: Storage, model: Path) -> None
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        publish(storage, model, BASE, 1, on_file=interrupt)
+        publish(storage, model, BASE, 1, Publishing(on_file=interrupt))
     assert staged(hdfs) == []
 
 
@@ -107,7 +110,7 @@ def test_a_lost_answer_to_the_rename_is_settled_by_looking(hdfs: Hdfs, relay: Re
     relay.lost = {"RENAME"}
     with connected(relay.url) as storage:
         publish(storage, model, BASE, 1)
-    assert hdfs.names(f"{BASE}/1") == ["saved_model.pb", "variables"]
+    assert hdfs.names(f"{BASE}/1") == [MANIFEST, "saved_model.pb", "variables"]
 
 
 def test_an_upload_that_somebody_elses_version_swallowed_is_told(hdfs: Hdfs, relay: Relay, model: Path) -> None:
@@ -120,7 +123,7 @@ def test_an_upload_that_somebody_elses_version_swallowed_is_told(hdfs: Hdfs, rel
 
     relay.before = appear
     with connected(relay.url) as storage, pytest.raises(ConflictError, match="was moved into") as caught:
-        publish(storage, model, BASE, 7, new_id=lambda: "upload")
+        publish(storage, model, BASE, 7, Publishing(new_id=lambda: "upload"))
     assert caught.value.where == f"{BASE}/7/upload"
     assert hdfs.names(f"{BASE}/7") == ["upload"]
 

@@ -11,7 +11,7 @@ import pytest
 from tests.sandbox.storage_support import HOME, Hdfs
 from yarnserve.errors import ConflictError, NotFoundError, UsageError, YarnserveError
 from yarnserve.storage.client import Storage
-from yarnserve.storage.upload import Uploaded, upload_directory
+from yarnserve.storage.upload import Uploaded, Watcher, upload_directory
 
 REMOTE = f"{HOME}/models/digits/1"
 
@@ -95,10 +95,11 @@ def test_an_existing_destination_is_a_conflict(hdfs: Hdfs, storage: Storage, mod
 def test_a_file_that_vanishes_is_a_local_error(hdfs: Hdfs, storage: Storage, model: Path) -> None:
     """What cannot be read here is not blamed on HDFS."""
 
-    def vanish(name: str, size: int) -> None:
+    def vanish(name: str) -> Watcher:
         (model / "saved_model.pb").unlink(missing_ok=True)
+        return lambda data: None
 
     with pytest.raises(YarnserveError, match="cannot read") as caught:
-        upload_directory(storage, model, REMOTE, on_file=vanish)
+        upload_directory(storage, model, REMOTE, watch=vanish)
     assert type(caught.value) is YarnserveError
     assert "saved_model.pb" in caught.value.why

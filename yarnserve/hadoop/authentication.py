@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import requests
 
 from yarnserve.errors import AccessError
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What one request has to carry: in its query, and in its headers."""
+
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Authentication(Protocol):
@@ -18,6 +28,9 @@ class Authentication(Protocol):
 
     def attach(self, session: requests.Session) -> None:
         """Make *session* say who we are on every request."""
+
+    def credentials(self, url: str) -> Credentials:
+        """What a request to *url* that goes past the session has to carry."""
 
 
 class SimpleAuthentication:
@@ -33,6 +46,10 @@ class SimpleAuthentication:
         """Send ``user.name`` on every request, and tell where that is not believed."""
         session.params = {"user.name": self.user}
         session.hooks["response"].append(_explain)
+
+    def credentials(self, url: str) -> Credentials:
+        """The user's name."""
+        return Credentials(query={"user.name": self.user})
 
 
 def _explain(response: requests.Response, **_: Any) -> None:

@@ -20,6 +20,7 @@ import requests
 from requests.auth import AuthBase
 
 from yarnserve.errors import AccessError, ConfigurationError, first_line
+from yarnserve.hadoop.authentication import Credentials
 
 _SPNEGO = "1.3.6.1.5.5.2"
 _SET_CLOCK = "set the clock of this host: Kerberos allows 5 minutes"
@@ -69,6 +70,14 @@ class KerberosAuthentication:
         """Send a token with every request, and tell why one is refused."""
         session.auth = _Negotiate(self._tickets)
         session.hooks["response"].append(_explain)
+
+    def credentials(self, url: str) -> Credentials:
+        """A token for this one request.
+
+        Raises:
+            AccessError: there is none to be had.
+        """
+        return Credentials(headers={"Authorization": self._tickets.token(urlsplit(url).hostname or "")})
 
 
 class _Tickets:

@@ -119,6 +119,7 @@ class HadoopSession:
         random: Random | None = None,
     ) -> None:
         self.user = authentication.user
+        self.authentication = authentication
         self.timeouts = timeouts or Timeouts()
         self._sleep = sleep
         self._random = random or Random()

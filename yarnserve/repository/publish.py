@@ -1,74 +1,101 @@
-"""Publish a model version: upload beside the numbers, then one safe rename.
+"""Publish a model version: claim its number, upload beside the numbers, compare, then one safe rename.
 
 TF Serving loads whatever appears under a number, half-copied directories included (tf-serving.md 5.4), so a
-version appears complete or not at all.
+version appears complete or not at all, with a manifest of every byte.
 """
 
 from __future__ import annotations
 
+import json
 import posixpath
+import threading
+import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from yarnserve.errors import ConflictError, UsageError, YarnserveError
-from yarnserve.repository.versions import MODEL_FILES, versions
+from yarnserve.errors import ConflictError, UnhealthyError, UsageError, YarnserveError
+from yarnserve.records.repository import MANIFEST, Manifest, ManifestFile
+from yarnserve.repository import catalog, layout
+from yarnserve.repository.claims import Claim, Claimant, claimed, taken
+from yarnserve.repository.hashing import FileHasher
+from yarnserve.repository.versions import MODEL_FILES, versions_or_none
 from yarnserve.storage.client import Storage
-from yarnserve.storage.upload import Uploaded, upload_directory
+from yarnserve.storage.rate import RateLimit
+from yarnserve.storage.upload import upload_directory
 
-#: Where versions are staged: no number, so TF Serving never looks into it.
-STAGING_DIRECTORY = ".yarnserve/incoming"
+#: Files uploaded at a time.
+AT_ONCE = 4
+
+#: Most problems that an error lists.
+_LISTED = 10
 
 
 @dataclass(frozen=True)
 class Published:
-    """Where the version stands now, and how much was uploaded."""
+    """Where the version stands now, and what it consists of."""
 
     path: str
-    uploaded: Uploaded
+    version: int
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Publishing:
+    """How a version is published.
+
+    *claimant* says who we are; *rate* limits the bytes a second; *replication* is HDFS's number of copies, None for
+    its default. *on_step* is told each step in words, *on_file* each file with its bytes, *on_bytes* how many bytes
+    went by more. *now* is in seconds since the epoch, *new_id* makes a unique name of 32 hexadecimal digits.
+    """
+
+    claimant: Claimant = field(default_factory=Claimant)
+    rate: RateLimit = field(default_factory=lambda: RateLimit(None))
+    replication: int | None = None
+    on_step: Callable[[str], None] = lambda text: None
+    on_file: Callable[[str, int], None] = lambda path, size: None
+    on_bytes: Callable[[int], None] = lambda count: None
+    now: Callable[[], float] = time.time
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
 
 
 def publish(
-    storage: Storage,
-    directory: Path,
-    base_path: str,
-    version: int,
-    *,
-    on_file: Callable[[str, int], None] = lambda path, size: None,
-    new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    storage: Storage, directory: Path, base_path: str, version: int | None, how: Publishing | None = None
 ) -> Published:
     """Bring the version directory *directory* to ``<base_path>/<version>`` (a plain HDFS path).
 
-    *on_file* is told each uploaded file and its size in bytes.
+    *version* None takes the next free number. Whatever happens, nothing half-published is ever visible under a
+    number; what is staged is removed, or left where the next publisher of the number removes it.
 
     Raises:
-        UsageError: *directory* is not a directory that TF Serving could load.
-        ConflictError: the version exists already, or somebody else published it first; in the worst case the upload
-            now lies inside theirs, and the error says where.
+        UsageError: *directory* is not a directory that TF Serving could load; it lists all that is wrong.
+        ConflictError: the version exists already, or somebody else publishes it (LeaseHeldError).
+        UnhealthyError: what arrived on HDFS is not what was sent.
     """
-    _require_model(directory)
-    base_path = base_path.rstrip("/")
-    if base_path.rpartition("/")[2].isdecimal():
-        raise UsageError(
-            f"{base_path} looks like a version, not like a base path",
-            why="servers of the model above it would take it for their newest version",
-            fix=f"give the directory above: {base_path.rpartition('/')[0]}",
-        )
-    target = f"{base_path}/{version}"
-    if storage.status(base_path) is not None and version in versions(storage, base_path):
-        raise _taken(target)
-    staging = f"{base_path}/{STAGING_DIRECTORY}/{new_id()}"
-    try:
-        uploaded = upload_directory(storage, directory, staging, on_file=on_file)
-        _appear(storage, staging, target)
-    except (YarnserveError, KeyboardInterrupt):
-        _remove_quietly(storage, staging)
-        raise
-    return Published(target, uploaded)
+    how = how or Publishing()
+    require_model(directory)
+    base = layout.base(base_path)
+    if version is not None and version in versions_or_none(storage, base):
+        raise taken(layout.version_directory(base, version))
+    with claimed(storage, base, version, how.claimant) as claim:
+        identity = how.new_id()
+        staging = f"{layout.incoming(base)}/{identity}"
+        claim.begin(identity)
+        try:
+            manifest = _stage(storage, directory, staging, identity, how, claim)
+            _appear(storage, staging, layout.version_directory(base, claim.version), identity, claim)
+        except BaseException:
+            remove_quietly(storage, staging)
+            raise
+        with suppress(YarnserveError):
+            claim.end()
+        return Published(layout.version_directory(base, claim.version), claim.version, manifest)
 
 
-def _require_model(directory: Path) -> None:
+def require_model(directory: Path) -> None:
+    """Refuse what TF Serving could not load; UsageError."""
     if not directory.is_dir():
         raise UsageError("there is no such directory", where=str(directory))
     if any((directory / name).is_file() for name in MODEL_FILES):
@@ -84,13 +111,76 @@ def _require_model(directory: Path) -> None:
     )
 
 
-def _appear(storage: Storage, staging: str, target: str) -> None:
+def _stage(storage: Storage, directory: Path, staging: str, identity: str, how: Publishing, claim: Claim) -> Manifest:
+    hashers: dict[str, FileHasher] = {}
+    lock = threading.Lock()
+
+    def watch(path: str) -> Callable[[bytes], None]:
+        hasher = FileHasher()
+        with lock:
+            hashers[path] = hasher
+
+        def see(data: bytes) -> None:
+            claim.check()
+            hasher.update(data)
+            how.rate.take(len(data))
+            how.on_bytes(len(data))
+
+        return see
+
+    how.on_step("uploading")
+    upload_directory(
+        storage, directory, staging, on_file=how.on_file, watch=watch, replication=how.replication, at_once=AT_ONCE
+    )
+    files = tuple(hashers[path].finish(path) for path in sorted(hashers))
+    manifest = new_manifest(files, identity, how)
+    how.on_step("comparing what arrived")
+    require_same(storage, staging, manifest, how, claim)
+    write_manifest(storage, staging, manifest)
+    return manifest
+
+
+def new_manifest(files: tuple[ManifestFile, ...], identity: str, how: Publishing) -> Manifest:
+    """The manifest of *files*, made now by us."""
+    return Manifest(identity, how.now(), how.claimant.holder, files)
+
+
+def write_manifest(storage: Storage, directory: str, manifest: Manifest) -> None:
+    """Put *manifest* into *directory*, where nobody looks for it yet."""
+    storage.create(f"{directory}/{MANIFEST}", json.dumps(manifest.to_document(), indent=1).encode() + b"\n")
+
+
+def require_same(storage: Storage, directory: str, manifest: Manifest, how: Publishing, claim: Claim) -> None:
+    """Read everything in *directory* back; UnhealthyError when it is not what *manifest* says."""
+    wrong = catalog.verify(storage, directory, manifest, rate=how.rate, on_bytes=how.on_bytes, check=claim.check)
+    if wrong:
+        raise UnhealthyError(
+            "what arrived on HDFS is not what was sent",
+            where=directory,
+            why="; ".join(wrong[:_LISTED]),
+            fix="publish it again; if that ends alike, look at what lies between here and HDFS",
+        )
+
+
+def _appear(storage: Storage, staging: str, target: str, identity: str, claim: Claim) -> None:
+    claim.check()
     try:
         storage.rename(staging, target)
-    except ConflictError as error:
-        if _may_lie_inside(storage, staging, target):
-            raise
-        raise _taken(target) from error
+    except YarnserveError as error:
+        # Without its source a rename that is still on its way can do nothing: what is there now, stays.
+        remove_quietly(storage, staging)
+        if _is_ours(storage, target, identity):
+            return
+        if isinstance(error, ConflictError) and not _may_lie_inside(storage, staging, target):
+            raise taken(target) from error
+        raise
+
+
+def _is_ours(storage: Storage, target: str, identity: str) -> bool:
+    base, _, number = target.rpartition("/")
+    with suppress(YarnserveError):
+        return catalog.read_manifest(storage, base, int(number)).id == identity
+    return False
 
 
 def _may_lie_inside(storage: Storage, staging: str, target: str) -> bool:
@@ -101,18 +191,7 @@ def _may_lie_inside(storage: Storage, staging: str, target: str) -> bool:
         return True
 
 
-def _taken(target: str) -> ConflictError:
-    return ConflictError(
-        "this version exists already",
-        where=target,
-        why="a version that servers may have loaded is never changed; they would not notice",
-        fix="publish under the next number",
-    )
-
-
-def _remove_quietly(storage: Storage, staging: str) -> None:
-    try:
-        storage.delete(staging, recursive=True)
-    except YarnserveError:
-        # The error being handled says what went wrong; what is left lies where TF Serving never looks.
-        return
+def remove_quietly(storage: Storage, directory: str) -> None:
+    """Remove what is staged; a failure leaves it where TF Serving never looks, and the next publisher removes it."""
+    with suppress(YarnserveError):
+        storage.delete(directory, recursive=True)

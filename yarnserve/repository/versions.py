@@ -29,6 +29,14 @@ def versions(storage: Storage, base_path: str) -> tuple[int, ...]:
     return tuple(sorted(int(entry.name) for entry in entries if entry.is_directory and entry.name.isdecimal()))
 
 
+def versions_or_none(storage: Storage, base_path: str) -> tuple[int, ...]:
+    """The same; none where there is no base path yet."""
+    try:
+        return versions(storage, base_path)
+    except NotFoundError:
+        return ()
+
+
 def require_version(storage: Storage, base_path: str) -> int:
     """Return the newest version under *base_path*.
 

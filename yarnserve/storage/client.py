@@ -25,6 +25,7 @@ from yarnserve.errors import (
 from yarnserve.hadoop.endpoints import EndpointChoice
 from yarnserve.hadoop.session import HadoopSession, Timeouts
 from yarnserve.records.storage import FileStatus
+from yarnserve.storage.bulk import BULK_TIMEOUTS, BulkReader
 
 if TYPE_CHECKING:
     from yarnserve.storage.webhdfs import Data, Endpoint
@@ -79,6 +80,7 @@ class Storage:
         self._session = session
         self._timeouts = timeouts or session.timeouts
         self._choice = EndpointChoice(urls, random=random, clock=clock)
+        self._clock = clock
         self._sleep = sleep
         self._sweeps = sweeps
         self._failover_sweeps = max(sweeps, failover_sweeps)
@@ -143,10 +145,27 @@ class Storage:
         # A NameNode answers 403 for an offset at the very end (real-hadoop.md 8).
         return iter(()) if offset == file.length else self._body(path, offset, file.length)
 
-    def create(self, path: str, data: Data) -> None:
+    def bulk(
+        self,
+        *,
+        timeouts: Timeouts = BULK_TIMEOUTS,
+        on_trouble: Callable[[str, YarnserveError], None] = lambda url, error: None,
+    ) -> BulkReader:
+        """Return a reader of large files and of many from the same endpoints; to be closed by the caller."""
+        return BulkReader(
+            self._session,
+            self._choice,
+            timeouts=timeouts,
+            clock=self._clock,
+            sleep=self._sleep,
+            on_trouble=on_trouble,
+        )
+
+    def create(self, path: str, data: Data, *, replication: int | None = None) -> None:
         """Write a new file, and the directories above it.
 
-        *data* that is no bytes is read once, in chunks. After a failure the file may exist in part.
+        *data* that is no bytes is read once, in chunks. After a failure the file may exist in part. *replication* is
+        the number of copies that HDFS keeps; None for its default.
 
         Raises:
             ConflictError: *path* exists; it is left as it is.
@@ -156,11 +175,11 @@ class Storage:
 
         path = _absolute(path)
         if isinstance(data, bytes):
-            self._write(lambda endpoint: endpoint.create(path, data))
+            self._write(lambda endpoint: endpoint.create(path, data, replication))
             return
         feed = Feed(data)
         # A standby's refusal may come from the DataNode, with an iterator half used.
-        self._write(lambda endpoint: endpoint.create(path, feed), is_spent=lambda: feed.begun)
+        self._write(lambda endpoint: endpoint.create(path, feed, replication), is_spent=lambda: feed.begun)
 
     def make_directories(self, path: str) -> None:
         """Make directory *path* and the directories above it; an existing one is left as it is."""

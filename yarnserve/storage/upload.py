@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from yarnserve.errors import ConflictError, NotFoundError, UsageError, YarnserveError
 from yarnserve.storage.client import Storage
+
+#: Bytes that are read, and shown to whoever watches, at a time.
+CHUNK = 1024 * 1024
+
+#: Told the bytes of one file, in order.
+Watcher = Callable[[bytes], None]
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,9 @@ def upload_directory(
     remote: str,
     *,
     on_file: Callable[[str, int], None] = lambda name, size: None,
+    watch: Callable[[str], Watcher] = lambda name: lambda data: None,
+    replication: int | None = None,
+    at_once: int = 1,
 ) -> Uploaded:
     """Copy *local* to *remote*, which must not exist; empty directories too (SavedModel has some).
 
@@ -44,6 +55,9 @@ def upload_directory(
         local: the directory.
         remote: absolute path.
         on_file: called after each file with its path relative to *local* and its size in bytes.
+        watch: gives, for the path of a file, what is told its bytes before they are sent.
+        replication: copies of each file; None for HDFS's default.
+        at_once: files on their way at a time.
 
     Raises:
         NotFoundError: *local* does not exist.
@@ -57,21 +71,36 @@ def upload_directory(
         raise ConflictError(f"cannot upload to {remote}", where=remote, why="it exists already")
     for directory in (Path(), *tree.directories):
         storage.make_directories(_remote(remote, directory))
+
+    def upload(file: Path) -> int:
+        return _upload_file(storage, local / file, _remote(remote, file), watch(file.as_posix()), replication)
+
     total = 0
-    for file in tree.files:
-        size = _upload_file(storage, local / file, _remote(remote, file))
-        on_file(file.as_posix(), size)
-        total += size
+    with ThreadPoolExecutor(at_once, thread_name_prefix="upload") as pool:
+        sizes = pool.map(upload, tree.files)
+        try:
+            for file, size in zip(tree.files, sizes, strict=True):
+                on_file(file.as_posix(), size)
+                total += size
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return Uploaded(len(tree.files), total)
 
 
-def _upload_file(storage: Storage, local: Path, remote: str) -> int:
+def _upload_file(storage: Storage, local: Path, remote: str, watcher: Watcher, replication: int | None) -> int:
     try:
         with local.open("rb") as stream:
-            storage.create(remote, stream)
+            storage.create(remote, _watched(stream, watcher), replication=replication)
             return stream.tell()
     except OSError as error:
         raise _unreadable(error) from error
+
+
+def _watched(stream: BinaryIO, watcher: Watcher) -> Iterator[bytes]:
+    while chunk := stream.read(CHUNK):
+        watcher(chunk)
+        yield chunk
 
 
 def _survey(local: Path) -> _Tree:
