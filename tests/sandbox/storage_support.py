@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.sandbox.hdfs_support import serving
 from yarnserve.hadoop.authentication import SimpleAuthentication
 from yarnserve.hadoop.session import HadoopSession, Timeouts
+from yarnserve.sandbox.inodes import NamespaceError
 from yarnserve.sandbox.namespace import Namespace
 from yarnserve.storage.client import Storage
 
@@ -42,6 +43,14 @@ class Hdfs:
     def names(self, directory: str) -> list[str]:
         """What lies in *directory*."""
         return [status.name for status in self.namespace.list(directory, user="hdfs")]
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something at *path*."""
+        try:
+            self.namespace.status(path, user="hdfs")
+        except NamespaceError:
+            return False
+        return True
 
     def content(self, path: str) -> bytes:
         """What a file holds."""

@@ -38,7 +38,8 @@ COMMANDS = {
     "render": ("launch", "render", "Print the YARN Services JSON of a service.yaml."),
     "doctor": ("doctor", "doctor", "Find what on the cluster stands in the way."),
     "config": ("config", "config", "Show the settings, and where each comes from."),
-    "models": ("models", "models", "Bring models to HDFS."),
+    "models": ("models", "models", "Bring models to HDFS, and say which is to be served."),
+    "sync": ("sync", "sync", "Bring the version to be served to this host, and keep it so."),
     "completion": ("completion", "completion", "Print the completion script of a shell."),
     "sandbox": ("sandbox", "sandbox", "Run a cluster on this machine, to try things."),
 }
