@@ -21,6 +21,7 @@ from yarnserve.repository.local import LocalStore, LocalVersion, is_whole
 from yarnserve.repository.pace import Outlook, Pace
 from yarnserve.repository.transfer import Transfer, TransferPlan, damaged, plan_transfer
 from yarnserve.repository.versions import versions
+from yarnserve.storage.bulk import Patience
 from yarnserve.storage.client import Storage
 from yarnserve.storage.rate import RateLimit
 
@@ -39,13 +40,14 @@ class SyncOptions:
     """How a version is brought here.
 
     *deadline* in seconds for each version; *keep* old versions; *instance* picks a canary; *version* overrides the
-    channels; *verify* compares what is here already, every byte. *clock* is in monotonic seconds. *check* raises what
-    shall end the work at once.
+    channels; *verify* compares what is here already, every byte; *patience* is with each endpoint. *clock* is in
+    monotonic seconds. *check* raises what shall end the work at once.
     """
 
     pace: Pace = field(default_factory=Pace)
     deadline: float = DEADLINE
     keep: int = KEEP
+    patience: Patience = field(default_factory=Patience)
     instance: str = ""
     version: int | None = None
     verify: bool = False
@@ -174,7 +176,7 @@ class Sync:
             "fetching",
             {"version": wanted.version, "bytes": plan.bytes, "files": len(plan.fetch), "linked": len(plan.link)},
         )
-        reader = self._storage.bulk(on_trouble=self._tell_trouble)
+        reader = self._storage.bulk(patience=options.patience, on_trouble=self._tell_trouble)
         try:
             Transfer(
                 reader,

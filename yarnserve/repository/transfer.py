@@ -21,6 +21,10 @@ from yarnserve.storage.rate import RateLimit
 #: Blocks on their way at a time; a small file is one block.
 AT_ONCE = 8
 
+#: Seconds before a block that came with wrong bytes is fetched again, at first and at most.
+FIRST_PAUSE = 0.1
+MAX_PAUSE = 2.0
+
 #: Bytes that are read from the disk at a time.
 _READ = 1024 * 1024
 
@@ -119,7 +123,11 @@ class Transfer:
             if _is_here(descriptor, block):
                 self.on_bytes(block.length)
                 return
+            pause = FIRST_PAUSE
             while not self._fetched(block, descriptor):
+                # Where every endpoint has the same wrong bytes, asking at full speed would only burden them.
+                self._given_up.wait(pause)
+                pause = min(pause * 2, MAX_PAUSE)
                 self._check()
 
     def _fetched(self, block: Block, descriptor: int) -> bool:
@@ -147,7 +155,8 @@ class Transfer:
             fix="it is fetched again from another endpoint",
         )
         self.on_corrupt(error)
-        for url in gave:
+        # Whoever broke off and had to be continued elsewhere is more suspect than whoever finished.
+        for url in reversed(gave):
             self.reader.blame(url, error)
         return False
 

@@ -1,7 +1,7 @@
 """The bytes of large files and of many: read as they come, and continued elsewhere when a server fails.
 
 A server is not trusted to say that something went wrong: a body may end early, stand still, or drip. The first shows
-in its length, the second in the time-out of a read, the third in a rate below SLOWEST.
+in its length, the second in the time-out of a read, the third in a rate that is of no use.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -18,12 +19,19 @@ from yarnserve.hadoop.endpoints import EndpointChoice
 from yarnserve.hadoop.session import HadoopSession, Timeouts
 from yarnserve.hadoop.streams import Stream, Streams
 
-#: Patience with a server of bytes, in seconds: another one may have them.
-BULK_TIMEOUTS = Timeouts(connect=3.05, read=10.0)
 
-#: Bytes a second below which a server is given up, and the seconds of waiting for it over which they are counted.
-SLOWEST = 32 * 1024
-WINDOW = 10.0
+@dataclass(frozen=True)
+class Patience:
+    """With a server of bytes, which another one may have, too.
+
+    *timeouts* for a connection and for the next bytes; a server that gave less than *slowest* bytes a second over
+    *window* seconds of waiting for it is given up.
+    """
+
+    timeouts: Timeouts = field(default_factory=lambda: Timeouts(connect=3.05, read=10.0))
+    slowest: float = 32 * 1024
+    window: float = 10.0
+
 
 #: Seconds between two rounds over the endpoints, at first and at most.
 FIRST_PAUSE = 0.2
@@ -36,7 +44,7 @@ class BulkReader:
     Args:
         session: who asks.
         choice: the endpoints, NameNodes or HttpFS.
-        timeouts: for a connection, and for the next bytes.
+        patience: with each of them.
         clock: monotonic seconds.
         sleep: how to wait between two rounds over the endpoints.
         on_trouble: told the endpoint and what went wrong with it, whenever another is tried.
@@ -47,12 +55,13 @@ class BulkReader:
         session: HadoopSession,
         choice: EndpointChoice,
         *,
-        timeouts: Timeouts = BULK_TIMEOUTS,
+        patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         on_trouble: Callable[[str, YarnserveError], None] = lambda url, error: None,
     ) -> None:
-        self._streams = Streams(session.authentication, timeouts)
+        self._patience = patience or Patience()
+        self._streams = Streams(session.authentication, self._patience.timeouts)
         self._choice = choice
         self._clock = clock
         self._sleep = sleep
@@ -140,8 +149,8 @@ class BulkReader:
             if piece is None:
                 return
             came += len(piece)
-            if waited >= WINDOW:
-                if came < SLOWEST * waited:
+            if waited >= self._patience.window:
+                if came < self._patience.slowest * waited:
                     why = f"{came} bytes in {waited:.0f} s"
                     raise RequestTimeoutError("the server is too slow to be of use", where=url, why=why)
                 waited, came = 0.0, 0

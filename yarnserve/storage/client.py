@@ -25,7 +25,7 @@ from yarnserve.errors import (
 from yarnserve.hadoop.endpoints import EndpointChoice
 from yarnserve.hadoop.session import HadoopSession, Timeouts
 from yarnserve.records.storage import FileStatus
-from yarnserve.storage.bulk import BULK_TIMEOUTS, BulkReader
+from yarnserve.storage.bulk import BulkReader, Patience
 
 if TYPE_CHECKING:
     from yarnserve.storage.webhdfs import Data, Endpoint
@@ -148,14 +148,14 @@ class Storage:
     def bulk(
         self,
         *,
-        timeouts: Timeouts = BULK_TIMEOUTS,
+        patience: Patience | None = None,
         on_trouble: Callable[[str, YarnserveError], None] = lambda url, error: None,
     ) -> BulkReader:
         """Return a reader of large files and of many from the same endpoints; to be closed by the caller."""
         return BulkReader(
             self._session,
             self._choice,
-            timeouts=timeouts,
+            patience=patience,
             clock=self._clock,
             sleep=self._sleep,
             on_trouble=on_trouble,
