@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.support import REPOSITORY
@@ -74,11 +76,12 @@ def assert_runs(command: str, shell: dict[str, str]) -> None:
     assert ran.returncode == 0, f"$ {command}\n{ran.stdout}{ran.stderr}"
 
 
-def test_every_command_runs_as_printed() -> None:
+def test_every_command_runs_as_printed(request: pytest.FixtureRequest) -> None:
     """What stands before the foreground sandbox needs no cluster; what follows runs in its second terminal."""
     for port in (8500, 8501, 8510, 8511):
         with socket.socket() as other:
             assert other.connect_ex(("localhost", port)) != 0, f"something else listens on port {port}; end it first"
+    request.addfinalizer(lambda: shutil.rmtree("/tmp/digits", ignore_errors=True))
     printed = commands()
     first = printed.index(FOREGROUND)
     for command in printed[:first]:

@@ -15,9 +15,11 @@ from tests.sandbox.yarn_support import connection_to
 from tests.support import REPOSITORY, wait_until
 from yarnserve.errors import NotFoundError, StandbyError
 from yarnserve.judge.plan import Step
+from yarnserve.records.repository import MANIFEST
 from yarnserve.records.yarn import ComponentState, ServiceState
 from yarnserve.render.settings import SERVICE_PROPERTIES
-from yarnserve.repository.publish import STAGING_DIRECTORY, publish
+from yarnserve.repository import layout
+from yarnserve.repository.publish import Publishing, publish
 from yarnserve.repository.versions import versions
 from yarnserve.sandbox.profile import HADOOP_3_1_4, HADOOP_3_3_6, Profile
 from yarnserve.service.actions import Actions
@@ -252,14 +254,14 @@ def test_a_publication_meets_a_fail_over_of_hdfs(profile: Profile, when: str, tm
 
         if when == "before":
             die("", 0)
-        publish(storage, tmp_path, "/models/new", 1, on_file=die)
+        publish(storage, tmp_path, "/models/new", 1, Publishing(on_file=die))
         assert versions(storage, "/models/new") == (1,)
-        assert {each.name: each.length for each in storage.list("/models/new/1")} == {
+        assert {each.name: each.length for each in storage.list("/models/new/1") if each.name != MANIFEST} == {
             "saved_model.pb": 14,
             "a": 1,
             "b": 1,
         }
-        assert storage.list(f"/models/new/{STAGING_DIRECTORY}") == ()
+        assert storage.list(layout.incoming("/models/new")) == ()
 
 
 @VERSIONS

@@ -91,18 +91,25 @@ def render(
 ) -> None:
     """Print the YARN Services JSON of FILE, or of the options without one, as ``yarn app -launch`` takes it.
 
-    Asks no cluster.
+    Asks no cluster, and so refuses a model's version: stable, which only HDFS can tell.
     """
     from yarnserve.config import Flags, hdfs_client
     from yarnserve.errors import UsageError
     from yarnserve.records.version import Version
     from yarnserve.render.service import ClusterFacts, canonical
     from yarnserve.render.service import render as render_spec
+    from yarnserve.spec.model import STABLE
 
     try:
         version = Version.parse(hadoop_version)
     except ValueError as error:
         raise UsageError(str(error), fix="give a version such as 3.1.4") from error
+    for model in spec.models:
+        if model.version == STABLE:
+            what = f"which version of {model.name} is stable only HDFS can tell, and render asks no cluster"
+            raise UsageError(
+                what, fix="write its number in place of stable", next=f"yarnserve models list {model.base_path}"
+            )
     facts = ClusterFacts(version, hdfs_client(Flags(conf_dir=conf_dir), os.environ))
     document = render_spec(spec, facts, template_dirs=template_dirs)
     click.echo(canonical(document), nl=False)

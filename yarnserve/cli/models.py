@@ -265,7 +265,8 @@ def promote(connection: Connection, base_path: str, version: int, instances: tup
     """Make VERSION the one that is to be served; with --canary by the named instances only, first.
 
     Whoever follows BASE_PATH (yarnserve sync) takes it up. A server that reads HDFS itself (delivery: native) serves
-    the highest number, whatever is promoted, unless its service.yaml says versions: channels.
+    the highest number, whatever is promoted, unless its service.yaml says version: stable; then the next launch
+    (with --replace) brings the promoted one.
     """
     entry = _channels(connection, base_path).promote(version, why=why, instances=instances)
     _tell_channels(entry)

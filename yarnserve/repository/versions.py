@@ -37,11 +37,11 @@ def versions_or_none(storage: Storage, base_path: str) -> tuple[int, ...]:
         return ()
 
 
-def require_version(storage: Storage, base_path: str) -> int:
-    """Return the newest version under *base_path*.
+def require_version(storage: Storage, base_path: str, version: int | None = None) -> int:
+    """Return the version under *base_path* that a server would load: *version*, else the newest.
 
     Raises:
-        NotFoundError: there is none, or it holds no model. TF Serving would wait for one for ever, or give the
+        NotFoundError: it is not there, or holds no model. TF Serving would wait for one for ever, or give the
             version up after minutes, with its ports closed (tf-serving.md 5.3).
     """
     found = versions(storage, base_path)
@@ -52,12 +52,20 @@ def require_version(storage: Storage, base_path: str) -> int:
             why="TF Serving waits for a numbered directory for ever and opens no port until one loads",
             next=f"yarnserve models publish DIR {base_path} --version 1",
         )
-    newest = f"{base_path.rstrip('/')}/{found[-1]}"
-    if not any(entry.name in MODEL_FILES for entry in storage.list(newest)):
+    if version is not None and version not in found:
         raise NotFoundError(
-            "the newest version holds no model",
-            where=newest,
-            why=f"none of {', '.join(MODEL_FILES)} lies in it, and TF Serving loads the highest number only",
+            f"the model has no version {version}",
+            where=base_path,
+            why=f"there are {', '.join(map(str, found[-10:]))}",
+            next=f"yarnserve models list {base_path}",
+        )
+    wanted = found[-1] if version is None else version
+    directory = f"{base_path.rstrip('/')}/{wanted}"
+    if not any(entry.name in MODEL_FILES for entry in storage.list(directory)):
+        raise NotFoundError(
+            "the newest version holds no model" if version is None else f"version {version} holds no model",
+            where=directory,
+            why=f"none of {', '.join(MODEL_FILES)} lies in it, and TF Serving loads this number only",
             fix="complete it, remove it, or publish a higher version",
         )
-    return found[-1]
+    return wanted

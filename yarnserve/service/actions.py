@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from yarnserve.config import hdfs_path
 from yarnserve.errors import (
     AccessError,
     ConflictError,
@@ -29,11 +28,11 @@ from yarnserve.errors import (
 from yarnserve.judge.plan import Plan, Step, plan_launch
 from yarnserve.records.yarn import Accepted, Application, Component, ComponentState, Container, Service
 from yarnserve.render.service import ClusterFacts, render
-from yarnserve.repository.versions import require_version
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import newest_application, no_service, require_instance
 from yarnserve.service.means import Decision, Means, means_for
 from yarnserve.service.orders import Orders
+from yarnserve.service.pinning import pin_versions
 from yarnserve.service.placing import require_hostname, require_kerberos, require_placement
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.service.store import Saved, ServiceStore
@@ -91,15 +90,14 @@ class Actions:
         Raises:
             ConfigurationError: a replica's host name would be longer than Docker takes, or the cluster obeys no
                 placement constraints and *spec* needs them.
-            NotFoundError: a model has no version on HDFS; TF Serving would wait for one for ever, ports closed.
+            NotFoundError: a model has no such version on HDFS; TF Serving would wait for one for ever, ports closed.
             ConflictError: without *replace*: the name is another service's or that of a leftover definition, or the
                 running service differs in more than its size.
         """
         require_kerberos(self.connection.settings, spec)
         require_hostname(self.connection.settings, spec)
         self._orders.patiently(lambda: require_placement(self.connection, spec, self._narrate))
-        for model in spec.models:
-            require_version(self.connection.storage_at(model.base_path), hdfs_path(model.base_path))
+        spec = pin_versions(self.connection, spec)
         version = self._orders.patiently(self.connection.hadoop_version)
         rendered = render(spec, ClusterFacts(version, self.connection.settings.hdfs_client))
         with self._leased(spec.name, "launch") as (store, lease):

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass
 
-from yarnserve.config import Settings, hdfs_path
+from yarnserve.config import Settings
 from yarnserve.errors import YarnserveError
 from yarnserve.hadoop import zookeeper
 from yarnserve.hadoop.configuration import HadoopConfiguration
@@ -21,9 +21,9 @@ from yarnserve.records.doctor import Check, Needs, Outcome
 from yarnserve.records.scheduler import Scheduler
 from yarnserve.records.yarn import Node
 from yarnserve.render.placement import one_a_node, placement_policy
-from yarnserve.repository.versions import require_version
 from yarnserve.service.background import in_background
 from yarnserve.service.connection import Connection
+from yarnserve.service.pinning import served_version
 from yarnserve.spec.model import ServiceSpec
 
 #: Seconds after which a check that has no answer yet counts as failed.
@@ -295,8 +295,7 @@ def _model(look: _Look) -> Check:
     assert look.spec is not None
     found = []
     for model in look.spec.models:
-        storage = look.connection.storage_at(model.base_path)
-        found.append(f"{model.name} version {require_version(storage, hdfs_path(model.base_path))}")
+        found.append(f"{model.name} version {served_version(look.connection, model)}")
     return judge.ok("model", ", ".join(found))
 
 

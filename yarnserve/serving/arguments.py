@@ -69,7 +69,7 @@ def reads_hdfs_in_docker(spec: ServiceSpec) -> bool:
 
 
 def _models(spec: ServiceSpec) -> dict[str, Flag]:
-    if len(spec.models) > 1:
+    if config_files.needs_model_config(spec):
         return {"model_config_file": config_files.path(config_files.MODELS, spec)}
     (model,) = spec.models
     return {"model_name": model.name, "model_base_path": config_files.hdfs_uri(model.base_path)}

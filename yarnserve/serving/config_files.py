@@ -34,21 +34,32 @@ def path(name: str, spec: ServiceSpec) -> str:
 def contents(spec: ServiceSpec) -> dict[str, str]:
     """Return the text of each file that the server of *spec* reads, by name."""
     files = {}
-    if len(spec.models) > 1:
+    if needs_model_config(spec):
         files[MODELS] = model_config(spec.models)
     if spec.serving.batching is not None:
         files[BATCHING] = batching_parameters(spec.serving.batching, spec.resources.cpus)
     return files
 
 
+def needs_model_config(spec: ServiceSpec) -> bool:
+    """Whether the models are told by a file: flags know one model only, and only its newest version."""
+    return len(spec.models) > 1 or any(model.pinned is not None for model in spec.models)
+
+
 def model_config(models: Iterable[ModelSpec]) -> str:
-    """Return the ModelServerConfig that serves *models*, the newest version of each."""
+    """Return the ModelServerConfig that serves *models*: of each the version it is pinned to, else the newest."""
     entries = "".join(
         f"  config {{\n    name: {_text(model.name)}\n    base_path: {_text(hdfs_uri(model.base_path))}\n"
-        '    model_platform: "tensorflow"\n  }\n'
+        f'    model_platform: "tensorflow"\n{_version_policy(model)}  }}\n'
         for model in models
     )
     return f"model_config_list {{\n{entries}}}\n"
+
+
+def _version_policy(model: ModelSpec) -> str:
+    if model.pinned is None:
+        return ""
+    return f"    model_version_policy {{ specific {{ versions: {model.pinned} }} }}\n"
 
 
 def batching_parameters(batching: Mapping[str, Flag], cpus: int) -> str:

@@ -119,7 +119,7 @@ def _spec(document: ServiceFile, examples: list[Example | None]) -> ServiceSpec:
 
 
 def _model(model: ModelSection, example: Example | None) -> ModelSpec:
-    return ModelSpec(checks.model_name(model), model.base_path, Delivery(model.delivery), example)
+    return ModelSpec(checks.model_name(model), model.base_path, Delivery(model.delivery), example, model.version)
 
 
 def _batching(document: ServiceFile) -> dict[str, Flag] | None:

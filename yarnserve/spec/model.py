@@ -20,6 +20,10 @@ PORT_STRIDE = 10
 
 Flag = str | int | float | bool
 
+#: What a model's *version* may be beside a number: the newest on HDFS, or the one that was promoted.
+LATEST = "latest"
+STABLE = "stable"
+
 
 class Delivery(str, Enum):
     """How a model gets from HDFS into the server (design: Delivery)."""
@@ -52,12 +56,21 @@ class Readiness(str, Enum):
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One served model; *base_path* is the HDFS directory above the version numbers."""
+    """One served model; *base_path* is the HDFS directory above the version numbers.
+
+    *version* is LATEST, STABLE or a number in digits.
+    """
 
     name: str
     base_path: str
     delivery: Delivery = Delivery.NATIVE
     example: Example | None = None
+    version: str = LATEST
+
+    @property
+    def pinned(self) -> int | None:
+        """The one version that is served whatever else stands on HDFS; None for the newest."""
+        return int(self.version) if self.version.isdecimal() else None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from yarnserve.records.policy import SupervisePolicy
 from yarnserve.spec import values
+from yarnserve.spec.model import LATEST
 from yarnserve.spec.source import Fault, Path
 from yarnserve.spec.units import memory_mb, seconds
 
@@ -41,6 +42,7 @@ def _enum(*words: str) -> WithJsonSchema:
 _ServiceName = Annotated[str, AfterValidator(values.service_name)]
 _ModelName = Annotated[str, AfterValidator(values.model_name)]
 _BasePath = Annotated[str, AfterValidator(values.base_path)]
+_ModelVersion = Annotated[Any, AfterValidator(values.model_version), _json("string", "integer")]
 _Delivery = Annotated[str, AfterValidator(values.one_of("native")), _enum("native")]
 _Image = Annotated[str, AfterValidator(values.image)]
 _Version = Annotated[Any, AfterValidator(values.serving_version), _json("string", "number")]
@@ -74,6 +76,7 @@ class ModelSection(_Section):
     base_path: _BasePath = Field(description="a directory on HDFS")
     name: _ModelName | None = Field(default=None, description="a model's name")
     delivery: _Delivery = Field(default="native", description="native")
+    version: _ModelVersion = Field(default=LATEST, description="latest, stable or a version's number")
     example: str | None = Field(default=None, description="the name of a JSON file, relative to this one")
 
 

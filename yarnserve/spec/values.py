@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 
 from yarnserve.errors import names_secret
-from yarnserve.spec.model import COMPONENT, Flag, Mount
+from yarnserve.spec.model import COMPONENT, LATEST, STABLE, Flag, Mount
 from yarnserve.spec.source import WrittenFloat
 
 #: Anything but these reaches the server unchanged from inside the launch command: YARN puts the command between
@@ -93,6 +93,15 @@ def base_path(value: str) -> str:
     if not _BASE_PATH.fullmatch(trimmed) or {".", ".."} & set(trimmed.split("/")):
         raise ValueError("an absolute path of a directory on HDFS, such as /models/digits or hdfs://prod/models/digits")
     return in_command(trimmed)
+
+
+def model_version(value: object) -> str:
+    """Which version of a model is served: the newest, the promoted one, or one by its number."""
+    if value in (LATEST, STABLE):
+        return str(value)
+    if type(value) is int and 0 < value < 2**63:
+        return str(value)
+    raise ValueError(f"{LATEST}, {STABLE} or a version's number")
 
 
 def image(value: str) -> str:

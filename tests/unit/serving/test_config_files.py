@@ -38,6 +38,23 @@ model_config_list {
     assert not [argument for argument in arguments if argument.startswith(("--model_name", "--model_base_path"))]
 
 
+def test_a_pinned_model_has_a_version_policy() -> None:
+    """A number comes to the server by the file, even of a single model; stable is nothing a server knows."""
+    pinned = replace(TWO[0], version="7")
+    assert config_files.contents(replace(spec_of(DOCKER), models=(pinned,))) == {
+        "models.config": """\
+model_config_list {
+  config {
+    name: "ctr"
+    base_path: "hdfs:///models/ctr"
+    model_platform: "tensorflow"
+    model_version_policy { specific { versions: 7 } }
+  }
+}
+"""
+    }
+
+
 def test_batching_is_written_as_the_server_reads_it() -> None:
     """Numbers are wrapped, sizes repeated, the padding flag is plain (tf-serving.md 3.3)."""
     batching = {

@@ -118,7 +118,7 @@ ports:
     with pytest.raises(SpecError) as caught:
         parse_spec(text, file="service.yaml", read_text=lambda _: '{"request": {"instance": [1]}, "tolerance": -1}')
     allowed_name = "lower-case letters, digits and '-', beginning with a letter, at most 63 characters"
-    fields = "one of the fields base_path, name, delivery, example"
+    fields = "one of the fields base_path, name, delivery, version, example"
     body = "the body of a predict request, with either 'instances' (not empty) or 'inputs'"
     expected = [
         ("service.yaml:1", "name", "Digits", allowed_name, ""),
@@ -203,6 +203,9 @@ WRONG_VALUES = [
     ("model.name", "a/b", "letters, digits"),
     ("model.name", "a:predict", "letters, digits"),
     ("model.delivery", "sync", "native"),
+    ("model.version", "newest", "latest, stable or a version's number"),
+    ("model.version", 0, "latest, stable or a version's number"),
+    ("model.version", True, "latest, stable or a version's number"),
     ("model.delivery", "copy", "native"),
     ("model.example", 3, "the name of a JSON file"),
     ("model.example", "missing.json", "No such file"),
