@@ -92,9 +92,7 @@ class CommandSink:
     def send(self, notice: Notice) -> None:
         """Run it; an exit status other than 0, or more time than it may take, is a failure."""
         document = notice.to_document()
-        told = {
-            f"YARNSERVE_ALERT_{name.upper()}": str(document[name]) for name in ("key", "status", "summary", "severity")
-        }
+        told = {f"YARNSERVE_ALERT_{name.upper()}": str(document[name]) for name in _IN_ENVIRONMENT}
         try:
             process = subprocess.Popen(
                 self._command,

@@ -23,6 +23,7 @@ FEATURES = {
     "NodeManagers and logs": r"contract\.test_node_api::",
     "WebHDFS": r"contract\.test_hdfs::.*webhdfs",
     "HttpFS": r"contract\.test_hdfs::.*httpfs|test_a_model_that_came_by_httpfs",
+    "model repository": r"contract\.test_repository::",
     "every verb of the command line": r"hadoop\.test_life::",
     "two users of one name": r"hadoop\.test_end_to_end::test_two_users",
     "hung server and crash loop told": r"hadoop\.test_end_to_end::(test_a_server_that_hangs|test_a_crash_loop)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from yarnserve.records.document import from_document, to_document
@@ -174,4 +174,3 @@ class VersionReport:
     modified_at: float
     manifest: Manifest | None = None
     problem: str = ""
-    channels: tuple[str, ...] = field(default=())

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from yarnserve.errors import ConflictError, NotFoundError, RefusedError, YarnserveError
+from yarnserve.errors import ConflictError, NotFoundError, RefusedError
 from yarnserve.records.document import from_document, to_document
 from yarnserve.records.repository import Canary, Channel
 from yarnserve.repository import layout
@@ -37,16 +37,24 @@ class Channels:
         base_path: a plain HDFS path.
         who: who promotes, for the history.
         now: seconds since the epoch.
+        kept: entries of the history that stay.
     """
 
     def __init__(
-        self, storage: Storage, base_path: str, *, who: str = "", now: Callable[[], float] = time.time
+        self,
+        storage: Storage,
+        base_path: str,
+        *,
+        who: str = "",
+        now: Callable[[], float] = time.time,
+        kept: int = KEPT,
     ) -> None:
         self._storage = storage
         self._base = layout.base(base_path)
         self._series = Series(storage, layout.channels(self._base))
         self._who = who
         self._now = now
+        self._kept = kept
 
     def latest(self) -> ChannelEntry | None:
         """What is to be served now; None when nobody has promoted anything."""
@@ -122,7 +130,7 @@ class Channels:
                 fix="look at what is to be served now, and decide again",
                 next=f"yarnserve models list {self._base}",
             ) from error
-        prune_quietly(self._series, KEPT)
+        prune_quietly(self._series, self._kept)
         return ChannelEntry(entry.number, channel)
 
 
@@ -136,11 +144,3 @@ def _read(entry: Entry, series: Series) -> ChannelEntry:
             why=str(error),
             fix="use the yarnserve that wrote it, or promote a version again after deleting that file",
         ) from error
-
-
-def channels_or_none(storage: Storage, base_path: str) -> ChannelEntry | None:
-    """What is to be served; None also where that cannot be read, for whoever only shows it."""
-    try:
-        return Channels(storage, base_path).latest()
-    except YarnserveError:
-        return None
