@@ -5,11 +5,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-all hadoop check bench bench-hadoop clean
+.PHONY: help demo test test-all soak hadoop check bench bench-hadoop clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo "make test-all: every tier of tests that this machine can run"
+	@echo "make soak: the fault tests with hundreds of seeds"
 	@echo "make hadoop: a real Hadoop in the foreground, with what to export (HADOOP=3.1.4 and others; needs Java, Maven)"
 	@echo "make check: lint, types, imports"
 	@echo "make bench: the benchmarks, each beside its peer"
@@ -51,6 +52,9 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+soak: $(VENV)/.test
+	$(BIN)/python -m pytest -n auto --require-tier soak -m soak
 
 bench: $(VENV)/.sandbox
 	$(BIN)/python benchmarks/cli.py

@@ -54,6 +54,7 @@ TIERS = {
         "apt-get install openjdk-17-jdk-headless maven krb5-kdc krb5-admin-server krb5-user faketime libkrb5-dev gcc "
         "python3-dev; pip install '.[kerberos]'",
     ),
+    "soak": Tier("hundreds of seeds in place of twenty; takes its time", lambda: True, "nothing"),
     "savedmodel": Tier("serves SavedModels with TensorFlow", _has("tensorflow"), "pip install tensorflow-cpu"),
 }
 
