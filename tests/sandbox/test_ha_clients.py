@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.models import saved_model
 from tests.sandbox.ha_support import Pairs, pairs
 from tests.sandbox.yarn_support import connection_to
 from tests.support import REPOSITORY, wait_until
@@ -242,7 +243,8 @@ def test_an_act_meets_a_fail_over_of_hdfs(profile: Profile, verb: str) -> None:
 @pytest.mark.parametrize("when", ["before", "between two files"])
 def test_a_publication_meets_a_fail_over_of_hdfs(profile: Profile, when: str, tmp_path: Path) -> None:
     """The version appears whole, and once; nothing is left in staging."""
-    for name in ("saved_model.pb", "a", "b"):
+    (tmp_path / "saved_model.pb").write_bytes(saved_model(["Placeholder"]))
+    for name in ("a", "b"):
         (tmp_path / name).write_bytes(name.encode())
     with acting(profile, launched=False, namenode_takeover=0.5) as act:
         storage = act.connection.storage
@@ -257,7 +259,7 @@ def test_a_publication_meets_a_fail_over_of_hdfs(profile: Profile, when: str, tm
         publish(storage, tmp_path, "/models/new", 1, Publishing(on_file=die))
         assert versions(storage, "/models/new") == (1,)
         assert {each.name: each.length for each in storage.list("/models/new/1") if each.name != MANIFEST} == {
-            "saved_model.pb": 14,
+            "saved_model.pb": len(saved_model(["Placeholder"])),
             "a": 1,
             "b": 1,
         }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.models import write_model
 from tests.sandbox.storage_support import HOME, Hdfs, Relay, connected
 from yarnserve.errors import ConflictError, NotFoundError, UnreachableError, UsageError, YarnserveError
 from yarnserve.records.repository import MANIFEST
@@ -21,11 +22,7 @@ BASE = f"{HOME}/models/digits"
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """A version directory as a training job exports it."""
-    directory = tmp_path / "export"
-    (directory / "variables").mkdir(parents=True)
-    (directory / "saved_model.pb").write_bytes(b"graph")
-    (directory / "variables" / "variables.index").write_bytes(b"index")
-    return directory
+    return write_model(tmp_path / "export", index=b"index", data=b"data")
 
 
 def staged(hdfs: Hdfs) -> list[str]:
@@ -40,9 +37,10 @@ def about_to_appear(hdfs: Hdfs) -> bool:
 
 def test_a_published_version_is_the_directory_that_was_given(hdfs: Hdfs, storage: Storage, model: Path) -> None:
     """Files and subdirectories stand under the number, and staging is empty."""
+    sent = [path.relative_to(model).as_posix() for path in model.rglob("*") if path.is_file()]
     published = publish(storage, model, BASE, 3)
     assert published.path == f"{BASE}/3"
-    assert (published.version, len(published.manifest.files), published.manifest.bytes) == (3, 2, 10)
+    assert (published.version, [file.path for file in published.manifest.files]) == (3, sorted(sent))
     assert hdfs.content(f"{BASE}/3/variables/variables.index") == b"index"
     assert staged(hdfs) == []
 
@@ -203,7 +201,7 @@ def test_what_holds_no_model_is_refused(storage: Storage, tmp_path: Path, conten
     directory = tmp_path / "export"
     directory.mkdir()
     if content != "nothing":
-        (directory / "4").mkdir()
+        write_model(directory / "4")
     with pytest.raises(UsageError) as caught:
         publish(storage, directory, BASE, 1)
     assert ("export/4" in caught.value.fix) is (content != "nothing")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.models import write_model
 from tests.sandbox.liars import LIES, lying
 from tests.sandbox.storage_support import HOME, Hdfs, closed_port, connected
 from yarnserve.errors import (
@@ -83,16 +84,6 @@ def host(tmp_path: Path) -> Host:
 def model(tmp_path: Path) -> Path:
     """A version directory as a training job exports it."""
     return write_model(tmp_path / "export")
-
-
-def write_model(directory: Path, **changes: bytes) -> Path:
-    """A SavedModel's tree of some hundred kilobytes; *changes* by the file's stem."""
-    content = {"saved_model": b"graph" * 100, "index": b"index" * 40, "data": b"0123456789abcdef" * 20_000, **changes}
-    (directory / "variables").mkdir(parents=True, exist_ok=True)
-    (directory / "saved_model.pb").write_bytes(content["saved_model"])
-    (directory / "variables" / "variables.index").write_bytes(content["index"])
-    (directory / "variables" / "variables.data-00000-of-00001").write_bytes(content["data"])
-    return directory
 
 
 def tree(directory: Path) -> dict[str, bytes]:
@@ -264,11 +255,11 @@ def test_verify_mends_what_was_changed_here(storage: Storage, host: Host, model:
     host.sync(storage)
     path = host.directory / "1" / "saved_model.pb"
     before = path.stat()
-    path.write_bytes(b"GRAPH" * 100)
+    path.write_bytes(bytes(path.stat().st_size))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert host.sync(storage).was_here
     synced = host.sync(storage, verify=True)
-    assert (synced.was_here, synced.fetched) == (False, 500)
+    assert (synced.was_here, synced.fetched) == (False, before.st_size)
     assert host.content(1) == tree(model)
 
 

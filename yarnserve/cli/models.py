@@ -59,6 +59,7 @@ def _version_or_next(context: click.Context, parameter: click.Parameter, value: 
 @click.option("--in-place", is_flag=True, help="DIR is on HDFS already: complete it where it stands.")
 @click.option("--replication", type=click.IntRange(min=1), help="Copies that HDFS keeps of each file.")
 @BANDWIDTH
+@click.option("--force", is_flag=True, help="Publish it whatever the look at its files finds.")
 @with_connection
 def publish(
     connection: Connection,
@@ -68,10 +69,12 @@ def publish(
     in_place: bool,
     replication: int | None,
     bandwidth: float | None,
+    force: bool,
 ) -> None:
     """Publish the exported model in DIR as BASE_PATH/VERSION on HDFS.
 
-    It is uploaded beside the numbers, read back, and appears under its own with one rename: a server never sees half
+    Its files are looked over first: what TensorFlow Serving would not load, or load and then fail with. Then it is
+    uploaded beside the numbers, read back, and appears under its own with one rename: a server never sees half
     of it. Two publishers of one number: one wins, the other is told.
 
     With --in-place nothing is uploaded: DIR, which a training job wrote to HDFS, is read once and gets its manifest;
@@ -82,7 +85,7 @@ def publish(
     from yarnserve.repository import publish as publishing
 
     storage = connection.storage_at(base_path)
-    with _narrated(connection, replication, bandwidth) as how:
+    with _narrated(connection, replication, bandwidth, is_inspected=not force) as how:
         if in_place:
             done = placing.publish_in_place(storage, hdfs_path(directory), hdfs_path(base_path), version, how)
         else:
@@ -93,7 +96,9 @@ def publish(
 
 
 @contextmanager
-def _narrated(connection: Connection, replication: int | None, bandwidth: float | None) -> Iterator[Publishing]:
+def _narrated(
+    connection: Connection, replication: int | None, bandwidth: float | None, *, is_inspected: bool
+) -> Iterator[Publishing]:
     """How to publish: told on stderr, with a line a second at most for the bytes."""
     from yarnserve.repository.claims import Claimant
     from yarnserve.repository.publish import Publishing
@@ -107,6 +112,7 @@ def _narrated(connection: Connection, replication: int | None, bandwidth: float 
         ),
         rate=RateLimit(bandwidth),
         replication=replication,
+        is_inspected=is_inspected,
         on_step=narrate,
         on_file=lambda path, size: narrate(f"  {path} ({bytes_in_words(size)})"),
         on_bytes=moved,

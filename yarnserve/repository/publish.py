@@ -21,7 +21,8 @@ from yarnserve.records.repository import MANIFEST, Manifest, ManifestFile
 from yarnserve.repository import catalog, layout
 from yarnserve.repository.claims import Claim, Claimant, claimed, taken
 from yarnserve.repository.hashing import FileHasher
-from yarnserve.repository.versions import MODEL_FILES, versions_or_none
+from yarnserve.repository.inspection import inspect_model
+from yarnserve.repository.versions import versions_or_none
 from yarnserve.storage.client import Storage
 from yarnserve.storage.rate import RateLimit
 from yarnserve.storage.upload import upload_directory
@@ -47,13 +48,15 @@ class Publishing:
     """How a version is published.
 
     *claimant* says who we are; *rate* limits the bytes a second; *replication* is HDFS's number of copies, None for
-    its default. *on_step* is told each step in words, *on_file* each file with its bytes, *on_bytes* how many bytes
-    went by more. *now* is in seconds since the epoch, *new_id* makes a unique name of 32 hexadecimal digits.
+    its default; *is_inspected* False takes what the look at a model's files would refuse. *on_step* is told each step
+    in words, *on_file* each file with its bytes, *on_bytes* how many bytes went by more. *now* is in seconds since the
+    epoch, *new_id* makes a unique name of 32 hexadecimal digits.
     """
 
     claimant: Claimant = field(default_factory=Claimant)
     rate: RateLimit = field(default_factory=lambda: RateLimit(None))
     replication: int | None = None
+    is_inspected: bool = True
     on_step: Callable[[str], None] = lambda text: None
     on_file: Callable[[str, int], None] = lambda path, size: None
     on_bytes: Callable[[int], None] = lambda count: None
@@ -75,7 +78,8 @@ def publish(
         UnhealthyError: what arrived on HDFS is not what was sent.
     """
     how = how or Publishing()
-    require_model(directory)
+    if how.is_inspected:
+        require_model(directory)
     base = layout.base(base_path)
     if version is not None and version in versions_or_none(storage, base):
         raise taken(layout.version_directory(base, version))
@@ -95,19 +99,19 @@ def publish(
 
 
 def require_model(directory: Path) -> None:
-    """Refuse what TF Serving could not load; UsageError."""
+    """Refuse what TF Serving could not load, or would load and then fail with; UsageError tells all that is wrong."""
     if not directory.is_dir():
         raise UsageError("there is no such directory", where=str(directory))
-    if any((directory / name).is_file() for name in MODEL_FILES):
+    found = inspect_model(directory)
+    if not found:
         return
-    inner = sorted(path for path in directory.iterdir() if path.is_dir() and path.name.isdecimal())
+    more = f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
     raise UsageError(
-        "the directory holds no model",
+        "the directory cannot be served as it is",
         where=str(directory),
-        why=f"none of {', '.join(MODEL_FILES)} lies in it",
-        fix=f"give the version directory itself: {inner[-1]}"
-        if inner
-        else "give the directory of one exported version",
+        why="; ".join(map(str, found[:_LISTED])) + more,
+        fix="; ".join(dict.fromkeys(finding.fix for finding in found[:_LISTED])),
+        next="yarnserve models publish --force publishes it all the same",
     )
 
 
