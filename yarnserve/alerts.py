@@ -31,6 +31,9 @@ WEBHOOK_TIMEOUT = 5.0
 
 _IN_ENVIRONMENT = ("key", "status", "summary", "severity")
 
+#: Characters of each text in an alert.
+_LONGEST = 2000
+
 #: Bytes of a webhook's answer that are read.
 _ANSWER = 64 * 1024
 
@@ -66,10 +69,10 @@ class Notice:
             "apiVersion": "yarnserve/v1",
             "kind": "Alert",
             "status": self.status,
-            "key": without_credentials(alert.key),
-            "summary": without_credentials(alert.summary),
+            "key": _told(alert.key),
+            "summary": _told(alert.summary),
             "severity": alert.severity,
-            "details": {label: without_credentials(text) for label, text in alert.details.items()},
+            "details": {label: _told(text) for label, text in alert.details.items()},
             "since": self.since,
             "count": self.count,
         }
@@ -261,6 +264,11 @@ class Alerts:
             new.replace(self._state)
         except OSError as error:
             self._on_failure(f"what is alerted cannot be remembered: {first_line(str(error))}")
+
+
+def _told(text: str) -> str:
+    """What leaves the house of *text*: a variable of the environment, and a message to a telephone, have limits."""
+    return without_credentials(text[:_LONGEST])
 
 
 def _failed(what: str, why: str) -> YarnserveError:

@@ -1,0 +1,225 @@
+"""Alerts: one call for one trouble, by a command, a webhook and the log, and a word when it is over."""
+
+from __future__ import annotations
+
+import json
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from yarnserve.alerts import REPEAT_EVERY, Alert, Alerts, CommandSink, LogSink, Notice, WebhookSink
+from yarnserve.errors import UnreachableError, YarnserveError
+
+ALERT = Alert("sync /models/digits", "HDFS is away", "warning", {"why": "nobody answers"})
+
+
+@dataclass
+class Post:
+    """A web server that keeps what is posted, and answers with *status*."""
+
+    status: int = 200
+    url: str = ""
+    bodies: list[bytes] = field(default_factory=list)
+
+
+@contextmanager
+def posting(status: int = 200) -> Iterator[Post]:
+    """Run one."""
+    post = Post(status)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            post.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(post.status)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    post.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
+    try:
+        yield post
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class Time:
+    """Seconds since the epoch, by hand."""
+
+    now: float = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        """Tell them."""
+        return self.now
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    """What the log got."""
+    return []
+
+
+def test_a_trouble_is_told_once_and_its_end_once(lines: list[str]) -> None:
+    """However often it comes; after an hour again; and when it is over nothing of it is left."""
+    time = Time()
+    alerts = Alerts([LogSink(lines.append)], clock=time)
+    for _ in range(5):
+        alerts.fire(ALERT)
+        time.now += 60
+    assert lines == ["ALERT firing: sync /models/digits: HDFS is away"]
+    time.now += REPEAT_EVERY
+    alerts.fire(ALERT)
+    assert len(lines) == 2
+    alerts.resolve(ALERT.key, "version 2 is here")
+    alerts.resolve(ALERT.key)
+    assert lines[2:] == ["ALERT resolved: sync /models/digits: version 2 is here"]
+    alerts.fire(ALERT)
+    assert len(lines) == 4
+
+
+def test_what_becomes_worse_is_news(lines: list[str]) -> None:
+    """A warning that turns critical is told at once."""
+    alerts = Alerts([LogSink(lines.append)], clock=Time())
+    alerts.fire(ALERT)
+    alerts.fire(Alert(ALERT.key, "it did not come in time", "critical"))
+    assert len(lines) == 2
+
+
+def test_another_process_does_not_repeat_it(tmp_path: Path, lines: list[str]) -> None:
+    """The state file remembers; a clock that was set back does not silence it for ever."""
+    time = Time()
+    for _ in range(3):
+        Alerts([LogSink(lines.append)], clock=time, state=tmp_path / "alerts.json").fire(ALERT)
+    assert len(lines) == 1
+    time.now -= 7 * 24 * 3600
+    Alerts([LogSink(lines.append)], clock=time, state=tmp_path / "alerts.json").fire(ALERT)
+    assert len(lines) == 2
+    Alerts([LogSink(lines.append)], clock=time, state=tmp_path / "alerts.json").resolve(ALERT.key)
+    assert lines[2].startswith("ALERT resolved")
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b'{"a": 1}', b"[" * 100_000])
+def test_a_damaged_state_is_told_and_not_in_the_way(tmp_path: Path, lines: list[str], content: bytes) -> None:
+    """It is as none."""
+    state, failures = tmp_path / "alerts.json", list[str]()
+    state.write_bytes(content)
+    alerts = Alerts([LogSink(lines.append)], clock=Time(), state=state, on_failure=failures.append)
+    alerts.fire(ALERT)
+    assert len(lines) == 1
+    assert "cannot be read" in failures[0]
+
+
+def test_a_state_that_cannot_be_written_is_told(tmp_path: Path, lines: list[str]) -> None:
+    """The alert itself goes out."""
+    failures: list[str] = []
+    alerts = Alerts(
+        [LogSink(lines.append)], clock=Time(), state=tmp_path / "no" / "alerts.json", on_failure=failures.append
+    )
+    alerts.fire(ALERT)
+    assert len(lines) == 1
+    assert "cannot be remembered" in failures[0]
+
+
+def test_a_command_gets_it(tmp_path: Path) -> None:
+    """All of it as JSON on stdin, the main of it in the environment."""
+    out = tmp_path / "out"
+    CommandSink(f'cat > {out}; echo "$YARNSERVE_ALERT_STATUS $YARNSERVE_ALERT_SEVERITY" >> {out}').send(
+        Notice(ALERT, "firing", 1.0, 2)
+    )
+    document, words = out.read_text().splitlines()
+    assert json.loads(document) == {
+        "apiVersion": "yarnserve/v1",
+        "kind": "Alert",
+        "status": "firing",
+        "key": ALERT.key,
+        "summary": ALERT.summary,
+        "severity": "warning",
+        "details": {"why": "nobody answers"},
+        "since": 1.0,
+        "count": 2,
+    }
+    assert words == "firing warning"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [("exit 3", "ended with 3"), ("sleep 60 & wait", "have passed"), ("no-such-command", "ended with 127")],
+)
+def test_a_command_that_fails_is_told(command: str, told: str) -> None:
+    """Its status, or the time it took; what it started is ended, too."""
+    with pytest.raises(YarnserveError) as caught:
+        CommandSink(command, timeout=0.3).send(Notice(ALERT, "firing", 1.0, 1))
+    assert told in caught.value.why
+
+
+def test_a_command_that_does_not_read_is_fine() -> None:
+    """A closed stdin is no failure of the alert."""
+    CommandSink("exec <&-; true").send(Notice(Alert("k", "s" * 1_000_000), "firing", 1.0, 1))
+
+
+def test_a_webhook_gets_it() -> None:
+    """As JSON by POST, without passwords that an address had."""
+    leaky = Alert("k", "http://alice:secret@nn:9870 is away", "critical")
+    with posting() as post:
+        WebhookSink(post.url).send(Notice(leaky, "resolved", 1.0, 1))
+    document = json.loads(post.bodies[0])
+    assert (document["status"], document["severity"]) == ("resolved", "critical")
+    assert b"secret" not in post.bodies[0]
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_a_webhook_that_refuses_is_told(status: int) -> None:
+    """Whatever is no 2xx; a redirect is not followed."""
+    with posting(status) as post, pytest.raises(YarnserveError, match="refuses") as caught:
+        WebhookSink(post.url).send(Notice(ALERT, "firing", 1.0, 1))
+    assert f"HTTP {status}" in caught.value.why
+    assert len(post.bodies) == 1
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "ftp://x/", "http://[", "http://127.0.0.1:9"])
+def test_a_webhook_that_is_not_there_is_told(url: str) -> None:
+    """Neither a bad address nor a dead server is an exception of another kind."""
+    with pytest.raises(YarnserveError, match="cannot be reached"):
+        WebhookSink(url, timeout=1.0).send(Notice(ALERT, "firing", 1.0, 1))
+
+
+def test_one_dead_sink_does_not_silence_the_others(lines: list[str]) -> None:
+    """The failure is told, and that sink alone gets it again at the next time."""
+    failures: list[str] = []
+    with posting(500) as post:
+        alerts = Alerts([WebhookSink(post.url), LogSink(lines.append)], clock=Time(), on_failure=failures.append)
+        alerts.fire(ALERT)
+        post.status = 200
+        alerts.fire(ALERT)
+        alerts.fire(ALERT)
+    assert len(lines) == 1
+    assert len(post.bodies) == 2
+    assert failures == ["the alert's webhook refuses it: HTTP 500"]
+
+
+def test_an_error_is_an_alert() -> None:
+    """What it says becomes the details."""
+    error = UnreachableError("HDFS is away", where="http://nn:9870", why="refused", fix="start it")
+    assert Alert.of("k", error, severity="critical") == Alert(
+        "k", "HDFS is away", "critical", {"where": "http://nn:9870", "why": "refused", "fix": "start it"}
+    )
+
+
+def test_the_state_is_nobody_elses(tmp_path: Path) -> None:
+    """Whoever may write it could silence alerts."""
+    state = tmp_path / "alerts.json"
+    Alerts([], clock=Time(), state=state).fire(ALERT)
+    assert not stat.S_IMODE(state.stat().st_mode) & 0o022
