@@ -13,7 +13,7 @@ help:
 	@echo "make hadoop: a real Hadoop in the foreground, with what to export (HADOOP=3.1.4 and others; needs Java, Maven)"
 	@echo "make check: lint, types, imports"
 	@echo "make bench: the benchmarks, each beside its peer"
-	@echo "make bench-hadoop: status beside Hadoop's own command line, on a real cluster (needs Java, Maven)"
+	@echo "make bench-hadoop: status and sync beside Hadoop's own command line, on a real cluster (needs Java, Maven, curl)"
 	@echo "make clean: remove the virtual environment and all caches"
 
 # The stamp makes the second run quick; it is older than setup.cfg when the dependencies may have changed.
@@ -59,6 +59,7 @@ bench: $(VENV)/.sandbox
 
 bench-hadoop: $(VENV)/.test
 	PYTHONPATH=. $(BIN)/python benchmarks/yarn_cli.py
+	PYTHONPATH=. $(BIN)/python benchmarks/sync.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
