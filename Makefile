@@ -63,7 +63,7 @@ bench: $(VENV)/.sandbox
 
 bench-hadoop: $(VENV)/.test
 	PYTHONPATH=. $(BIN)/python benchmarks/yarn_cli.py
-	PYTHONPATH=. $(BIN)/python benchmarks/sync.py
+	PYTHONPATH=. $(BIN)/python benchmarks/sync.py $(SYNC)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

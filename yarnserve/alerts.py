@@ -202,7 +202,7 @@ class Alerts:
         now = self._clock()
         known = self._firing.get(alert.key)
         # A trouble that has become worse is news.
-        if known is None or known.severity != alert.severity:
+        if known is None or _is_worse(alert.severity, known.severity):
             known = _Firing(known.since if known else now, known.count if known else 0, alert.severity, {})
         known = replace(known, count=known.count + 1)
         sent = dict(known.sent)
@@ -264,6 +264,10 @@ class Alerts:
             new.replace(self._state)
         except OSError as error:
             self._on_failure(f"what is alerted cannot be remembered: {first_line(str(error))}")
+
+
+def _is_worse(severity: str, other: str) -> bool:
+    return severity == "critical" != other
 
 
 def _told(text: str) -> str:
