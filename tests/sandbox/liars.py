@@ -32,12 +32,16 @@ _STANDBY = {"RemoteException": {"exception": "StandbyException", "javaClassName"
 
 @dataclass
 class Liar:
-    """A relay of *upstream* that tells *lie* for the first *times* reads of files; *reads* counts them."""
+    """A relay of *upstream* that tells *lie* for the first *times* reads of files.
+
+    *reads* counts them, *connections* those that were ever made.
+    """
 
     upstream: str
     lie: str
     times: int = 1_000_000
     reads: int = 0
+    connections: int = 0
     url: str = ""
     ending: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -137,6 +141,10 @@ def lying(upstream: str, lie: str, *, times: int = 1_000_000) -> Iterator[Liar]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            liar.connections += 1
+            super().setup()
 
         def answer(self) -> None:
             try:

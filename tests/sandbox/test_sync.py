@@ -188,6 +188,18 @@ def test_what_came_is_used_by_the_next_try(
     assert host.content(1) == tree(model)
 
 
+def test_connections_are_kept(hdfs: Hdfs, storage: Storage, published: Published) -> None:
+    """Of an honest server one is enough for read after read."""
+    got: list[bytes] = []
+    with lying(hdfs.url, "reset", times=0) as honest, connected(honest.url) as only:
+        reader = only.bulk()
+        for file in published.manifest.files * 2:
+            reader.read(f"{BASE}/1/{file.path}", 0, file.size, got.append, check=lambda: None)
+        reader.close()
+    assert sum(map(len, got)) == 2 * published.manifest.bytes
+    assert honest.connections == 1
+
+
 def test_a_roll_back_and_forward(storage: Storage, host: Host, model: Path, published: Published) -> None:
     """The higher number leaves the server's sight and comes back without a byte being fetched."""
     publish(storage, model, BASE, 2)

@@ -119,6 +119,9 @@ class Streams:
     ) -> None:
         """Keep a connection whose answer was read to its end; close any other."""
         key = (type(connection).__name__, f"{connection.host}:{connection.port}")
+        if response.length == 0:
+            # Read to its end; http.client's read1 does not notice.
+            response.close()
         if is_usable and response.isclosed() and connection.sock is not None:
             with self._lock:
                 kept = self._idle.setdefault(key, [])
