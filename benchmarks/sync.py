@@ -176,7 +176,7 @@ def model(directory: Path, count: int, size: int) -> None:
 
 def publish(directory: Path, base: str) -> float:
     """Publish as the next version; return how many seconds it took."""
-    return measured([YARNSERVE, "models", "publish", str(directory), base]).seconds
+    return measured([YARNSERVE, "models", "publish", "--force", str(directory), base]).seconds
 
 
 def large(bench: Bench, size: int, runs: int) -> list[str]:

@@ -237,6 +237,19 @@ def test_the_canary_is_for_its_instances(storage: Storage, host: Host, model: Pa
     assert host.sync(storage, instance="serve-0").version == 2
 
 
+def test_a_clock_that_was_wrong_costs_bytes_and_nothing_else(
+    storage: Storage, host: Host, model: Path, tmp_path: Path, published: Published
+) -> None:
+    """Files of a day to come are not trusted, since they may have been changed after they were verified."""
+    host.sync(storage)
+    for path in (host.directory / "1").rglob("*.*"):
+        if path.name != MANIFEST:
+            os.utime(path, (4e9, 4e9))
+    second = publish(storage, write_model(tmp_path / "next", index=b"another index"), BASE, 2)
+    assert host.sync(storage).fetched == second.manifest.bytes
+    assert host.content(2) == tree(tmp_path / "next")
+
+
 def test_half_a_version_is_passed_over(storage: Storage, host: Host, published: Published) -> None:
     """A higher number without a manifest is not fetched."""
     storage.create(f"{BASE}/9/saved_model.pb", b"half")
