@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from yarnserve.records.repository import BLOCK_SIZE, ManifestFile
@@ -43,10 +42,3 @@ class FileHasher:
     def _end_block(self) -> None:
         self._blocks.append(self._block.hexdigest())
         self._block = hashlib.md5(usedforsecurity=False)
-
-
-def hashed(chunks: Iterable[bytes], hasher: FileHasher) -> Iterator[bytes]:
-    """Pass *chunks* on and let *hasher* see each."""
-    for chunk in chunks:
-        hasher.update(chunk)
-        yield chunk

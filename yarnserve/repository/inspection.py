@@ -129,15 +129,20 @@ class _Inspection:
         if stat.S_ISDIR(mode):
             self._directories.append(path)
             return path
-        if stat.S_ISREG(mode):
+        if stat.S_ISREG(mode) or (stat.S_ISLNK(mode) and self._leads_to_own_file(path)):
             self._files.append(path)
             return None
         self._unknown.add(path)
         if stat.S_ISLNK(mode):
-            self._find(path, "it is a symbolic link, which HDFS does not have", "put what it leads to in its place")
+            self._find(path, "it is a link to what is no file of this version", "put what it leads to in its place")
         else:
             self._find(path, "it is neither file nor directory", "remove it")
         return None
+
+    def _leads_to_own_file(self, path: str) -> bool:
+        """Whether the link at *path* is one that an upload follows."""
+        target = Path(os.path.realpath(self._root / path))
+        return Path(os.path.realpath(self._root)) in target.parents and target.is_file()
 
     def _judge_name(self, path: str, name: str) -> None:
         if ":" in name:
@@ -165,8 +170,8 @@ class _Inspection:
         }
         for path in self._files:
             try:
-                # Should it have become a link or a fifo since, it is not followed, and not waited for.
-                descriptor = os.open(self._root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                # Should it have become a fifo since, it is not waited for.
+                descriptor = os.open(self._root / path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
                 with os.fdopen(descriptor, "rb", buffering=0) as stream:
                     if path in looks:
                         looks[path](path, Source(stream))

@@ -274,9 +274,18 @@ def test_usual_names_are_in_order(model: Path) -> None:
     assert inspect_model(model) == ()
 
 
-@pytest.mark.parametrize("target", ["saved_model.pb", "assets", ".", "nowhere", "/etc/passwd"])
-def test_symbolic_links_are_found_and_not_followed(model: Path, target: str) -> None:
-    """A link to a file, a directory, the directory it is in, nothing or something outside is one finding."""
+def test_a_link_to_a_file_of_the_version_is_that_file(model: Path) -> None:
+    """The upload follows it; what is wrong with the file is told of the link."""
+    (model / "model.tflite").symlink_to("saved_model.pb")
+    assert paths(model) == ["model.tflite"]
+    (model / "model.tflite").unlink()
+    (model / "link").symlink_to("saved_model.pb")
+    assert inspect_model(model) == ()
+
+
+@pytest.mark.parametrize("target", ["assets", ".", "nowhere", "/etc/passwd", "link"])
+def test_other_links_are_found_and_not_followed(model: Path, target: str) -> None:
+    """A link to a directory, the directory it is in, nothing, something outside or itself is one finding."""
     write(model, "assets/words")
     (model / "link").symlink_to(target)
     assert paths(model) == ["link"]
