@@ -166,7 +166,7 @@ def test_where_the_upload_lies_is_told_when_nobody_can_look(hdfs: Hdfs, relay: R
 
 def test_only_numbered_directories_are_versions(hdfs: Hdfs, storage: Storage) -> None:
     """What TF Serving ignores is no version."""
-    for name in ("2", "10", "v3", ".yarnserve", "5.tmp"):
+    for name in ("2", "10", "v3", ".yarnserve", "5.tmp", str(2**63)):
         storage.make_directories(f"{BASE}/{name}")
     storage.create(f"{BASE}/7", b"a file")
     assert versions(storage, BASE) == (2, 10)
@@ -174,6 +174,14 @@ def test_only_numbered_directories_are_versions(hdfs: Hdfs, storage: Storage) ->
         require_version(storage, BASE)
     storage.create(f"{BASE}/10/saved_model.pb", b"graph")
     assert require_version(storage, BASE) == 10
+
+
+@pytest.mark.parametrize("version", [0, -1, 2**63])
+def test_what_tf_serving_takes_for_no_version_is_refused(relay: Relay, model: Path, version: int) -> None:
+    """It would lie there unseen, and above every number to come; nothing is sent."""
+    with connected(relay.url) as storage, pytest.raises(UsageError, match="is no version"):
+        publish(storage, model, BASE, version)
+    assert relay.asked == []
 
 
 def test_a_base_path_that_is_a_version_is_refused(relay: Relay, model: Path) -> None:

@@ -337,6 +337,17 @@ def test_a_link_in_the_staging_area_is_not_written_through(
     assert not (host.directory / "1" / "saved_model.pb").is_symlink()
 
 
+def test_a_higher_number_of_somebody_elses_is_moved_out_of_sight(
+    storage: Storage, host: Host, published: Published
+) -> None:
+    """TF Serving would load it, whatever is promoted; it is kept, and found in the next round."""
+    host.sync(storage)
+    (host.directory / "99").mkdir()
+    assert host.sync(storage).was_here
+    assert host.versions() == ["1"]
+    assert (host.directory / ".yarnserve" / "backup" / "99").is_dir()
+
+
 def test_two_in_one_directory(storage: Storage, host: Host, published: Published) -> None:
     """The second is told."""
     with LocalStore(host.directory), pytest.raises(ConflictError, match="another yarnserve works in this directory"):

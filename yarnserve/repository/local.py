@@ -161,6 +161,10 @@ class LocalStore:
             local.path.rename(self.directory / str(local.version))
             _sync_directory(self.directory)
 
+    def is_highest(self, version: int) -> bool:
+        """Whether TF Serving sees no number above *version*, whoever put one there."""
+        return all(number <= version for number in _numbers(self.directory))
+
     def make_current(self, version: int) -> None:
         """Make *version* the highest number that TF Serving sees; what was above it goes into backup."""
         with translated(self.directory):

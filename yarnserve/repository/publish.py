@@ -22,7 +22,7 @@ from yarnserve.repository import catalog, layout
 from yarnserve.repository.claims import Claim, Claimant, claimed, taken
 from yarnserve.repository.hashing import FileHasher
 from yarnserve.repository.inspection import inspect_model
-from yarnserve.repository.versions import versions_or_none
+from yarnserve.repository.versions import MAX_VERSION, versions_or_none
 from yarnserve.storage.client import Storage
 from yarnserve.storage.rate import RateLimit
 from yarnserve.storage.upload import upload_directory
@@ -73,7 +73,8 @@ def publish(
     number; what is staged is removed, or left where the next publisher of the number removes it.
 
     Raises:
-        UsageError: *directory* is not a directory that TF Serving could load; it lists all that is wrong.
+        UsageError: *directory* is not a directory that TF Serving could load: it lists all that is wrong; or *version*
+            is no number that it knows.
         ConflictError: the version exists already, or somebody else publishes it (LeaseHeldError).
         UnhealthyError: what arrived on HDFS is not what was sent.
     """
@@ -81,6 +82,8 @@ def publish(
     if how.is_inspected:
         require_model(directory)
     base = layout.base(base_path)
+    if version is not None and not 0 < version <= MAX_VERSION:
+        raise UsageError(f"{version} is no version", why=f"TF Serving knows numbers from 1 to {MAX_VERSION} only")
     if version is not None and version in versions_or_none(storage, base):
         raise taken(layout.version_directory(base, version))
     with claimed(storage, base, version, how.claimant) as claim:

@@ -229,8 +229,9 @@ class Sync:
 
     def _finish(self, wanted: Wanted) -> None:
         before = self._store.state.current
-        if before != wanted.version:
+        if before != wanted.version or not self._store.is_highest(wanted.version):
             self._store.make_current(wanted.version)
+        if before != wanted.version:
             self._options.tell("online", {"version": wanted.version, "before": before})
         gone = self._store.prune(self._options.keep)
         if gone:

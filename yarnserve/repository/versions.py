@@ -5,6 +5,9 @@ from __future__ import annotations
 from yarnserve.errors import NotFoundError
 from yarnserve.storage.client import Storage
 
+#: TF Serving reads numbers as int64, and ignores what is none (tf-serving.md 5.1).
+MAX_VERSION = 2**63 - 1
+
 #: What TF Serving can load from a version directory.
 MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "model.tflite")
 
@@ -26,7 +29,8 @@ def versions(storage: Storage, base_path: str) -> tuple[int, ...]:
             next=f"yarnserve models publish DIR {base_path} --version 1",
         )
     entries = storage.list(base_path)
-    return tuple(sorted(int(entry.name) for entry in entries if entry.is_directory and entry.name.isdecimal()))
+    numbers = (int(entry.name) for entry in entries if entry.is_directory and entry.name.isdecimal())
+    return tuple(sorted(number for number in numbers if number <= MAX_VERSION))
 
 
 def versions_or_none(storage: Storage, base_path: str) -> tuple[int, ...]:
