@@ -9,8 +9,10 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import queue
 import signal
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -166,6 +168,37 @@ class _Firing:
     count: int
     severity: str
     sent: Mapping[str, float]
+
+
+class Alarm(Protocol):
+    """Whom troubles are told."""
+
+    def fire(self, alert: Alert) -> None:
+        """Tell that *alert* is the case."""
+
+    def resolve(self, key: str, summary: str = "") -> None:
+        """Tell that what *key* is about is over."""
+
+
+class BackgroundAlerts:
+    """Sends through *alerts* in a thread of its own: whoever fires must not wait for a telephone."""
+
+    def __init__(self, alerts: Alarm) -> None:
+        self._alerts = alerts
+        self._waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        threading.Thread(target=self._run, daemon=True, name="alerts").start()
+
+    def fire(self, alert: Alert) -> None:
+        """Tell that *alert* is the case."""
+        self._waiting.put(lambda: self._alerts.fire(alert))
+
+    def resolve(self, key: str, summary: str = "") -> None:
+        """Tell that what *key* is about is over."""
+        self._waiting.put(lambda: self._alerts.resolve(key, summary))
+
+    def _run(self) -> None:
+        while True:
+            self._waiting.get()()
 
 
 class Alerts:

@@ -97,6 +97,21 @@ def predict(endpoint: Endpoint, model: str, body: Mapping[str, Any], *, deadline
     return answer.status, _decoded(answer.text, where=url)
 
 
+def read(url: str, *, deadline: float) -> str | None:
+    """Return what a GET of *url* answers with 200 within *deadline* seconds; None for everything else."""
+    answer = asyncio.run(_exchange_once(url, b"", deadline))
+    return answer.text if answer.contact is Contact.ANSWERED and answer.status == 200 else None
+
+
+def accepts(host: str, port: int, *, deadline: float) -> bool:
+    """Whether anybody accepts connections there."""
+    try:
+        socket.create_connection((host, port), deadline).close()
+    except OSError:
+        return False
+    return True
+
+
 async def _exchange_once(url: str, body: bytes, deadline: float) -> _Answer:
     async with _session() as session:
         return await _exchange(session, url, body, deadline)
@@ -176,7 +191,8 @@ async def _observe_model(replica: _Replica, check: ModelCheck, shared: _Shared) 
     except MalformedAnswerError as error:
         return ModelObservation(check.name, Contact.BROKEN, answer.status, error=error.what)
     seen = ModelObservation(check.name, answer.contact, answer.status, versions)
-    if not any(version.state is ModelState.AVAILABLE for version in versions):
+    available = {version.version for version in versions if version.state is ModelState.AVAILABLE}
+    if not available or check.version not in {None, *available}:
         return seen
     return replace(seen, prediction=await _prove(replica, check, shared))
 
@@ -184,7 +200,7 @@ async def _observe_model(replica: _Replica, check: ModelCheck, shared: _Shared) 
 async def _prove(replica: _Replica, check: ModelCheck, shared: _Shared) -> Prediction | None:
     if check.example is not None:
         return await _try(replica, check, Proof.EXAMPLE, shared.body_of(check.example), shared)
-    answer = await replica.ask(rest.metadata_path(check.name))
+    answer = await replica.ask(rest.metadata_path(check.name, check.version))
     if answer.contact is not Contact.ANSWERED or answer.status != 200:
         return None
     body = shared.body_from(answer.text)
@@ -194,7 +210,7 @@ async def _prove(replica: _Replica, check: ModelCheck, shared: _Shared) -> Predi
 async def _try(replica: _Replica, check: ModelCheck, proof: Proof, body: bytes, shared: _Shared) -> Prediction:
     clock = asyncio.get_running_loop().time
     started = clock()
-    answer = await replica.ask(rest.predict_path(check.name), body)
+    answer = await replica.ask(rest.predict_path(check.name, check.version), body)
     seconds = clock() - started
     if answer.contact is not Contact.ANSWERED:
         return Prediction(proof, answer.contact, error=answer.text, seconds=seconds)

@@ -93,11 +93,12 @@ def render(
 
     Asks no cluster, and so refuses a model's version: stable, which only HDFS can tell.
     """
-    from yarnserve.config import Flags, hdfs_client
+    from yarnserve.config import Flags, hdfs_client, resolve
     from yarnserve.errors import UsageError
     from yarnserve.records.version import Version
     from yarnserve.render.service import ClusterFacts, canonical
     from yarnserve.render.service import render as render_spec
+    from yarnserve.service.assigning import hdfs_access
     from yarnserve.spec.model import STABLE
 
     try:
@@ -105,11 +106,15 @@ def render(
     except ValueError as error:
         raise UsageError(str(error), fix="give a version such as 3.1.4") from error
     for model in spec.models:
-        if model.version == STABLE:
+        if model.version == STABLE and not spec.has_agent:
             what = f"which version of {model.name} is stable only HDFS can tell, and render asks no cluster"
             raise UsageError(
                 what, fix="write its number in place of stable", next=f"yarnserve models list {model.base_path}"
             )
-    facts = ClusterFacts(version, hdfs_client(Flags(conf_dir=conf_dir), os.environ))
+    access = None
+    if spec.has_agent:
+        settings = resolve(Flags(conf_dir=conf_dir), os.environ)
+        access = hdfs_access(settings, spec, f"/user/{settings.user}")
+    facts = ClusterFacts(version, hdfs_client(Flags(conf_dir=conf_dir), os.environ), access)
     document = render_spec(spec, facts, template_dirs=template_dirs)
     click.echo(canonical(document), nl=False)

@@ -14,16 +14,22 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where one replica answers: REST and gRPC ports on one host."""
+    """Where one replica answers: REST and gRPC ports on one host, and its agent's where it has one."""
 
     host: str
     rest_port: int
     grpc_port: int
+    agent_port: int | None = None
 
     @property
     def rest_url(self) -> str:
         """Base URL of the REST API, without a trailing slash."""
         return f"http://{self.host}:{self.rest_port}"
+
+    @property
+    def agent_url(self) -> str | None:
+        """Base URL of the agent, without a trailing slash; None where there is no agent."""
+        return None if self.agent_port is None else f"http://{self.host}:{self.agent_port}"
 
 
 @dataclass(frozen=True)
@@ -41,10 +47,14 @@ class Example:
 
 @dataclass(frozen=True)
 class ModelCheck:
-    """One model a replica must serve, and the example that proves it (None: build one from its metadata)."""
+    """One model a replica must serve, and the example that proves it (None: build one from its metadata).
+
+    *version* is the one that is to be proved; None for whichever the server answers with.
+    """
 
     name: str
     example: Example | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True)

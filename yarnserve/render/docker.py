@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from yarnserve.spec.endpoints import used_ports
 from yarnserve.spec.model import Network, ServiceSpec
 
 _PREFIX = "YARN_CONTAINER_RUNTIME_DOCKER_"
@@ -23,7 +24,7 @@ def environment(spec: ServiceSpec) -> dict[str, str]:
             f"{mount.source}:{mount.target}:{'ro' if mount.read_only else 'rw'}" for mount in spec.mounts
         )
     if spec.network is Network.BRIDGE:
-        variables[PORTS_MAPPING] = ",".join(f"{port}:{port}" for port in (spec.ports.grpc, spec.ports.rest))
+        variables[PORTS_MAPPING] = ",".join(f"{port}:{port}" for port in used_ports(spec))
     if spec.entrypoint:
         variables[ENTRYPOINT] = "true"
     return variables

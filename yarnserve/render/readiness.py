@@ -14,5 +14,8 @@ def readiness_check(spec: ServiceSpec) -> dict[str, object] | None:
         return None
     if spec.readiness is Readiness.PORT:
         return {"type": "PORT", "properties": {"port": str(spec.ports.rest), "timeout": _TIMEOUT}}
+    if spec.has_agent:
+        url = f"http://${{THIS_HOST}}:{spec.ports.agent}/readyz"
+        return {"type": "HTTP", "properties": {"url": url, "timeout": _TIMEOUT}}
     url = f"http://${{THIS_HOST}}:{spec.ports.rest}/v1/models/{spec.models[0].name}"
     return {"type": "HTTP", "properties": {"url": url, "timeout": _TIMEOUT}}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from yarnserve.errors import TemplateError
+from yarnserve.errors import ConfigurationError, TemplateError
 from yarnserve.records.version import Version
 from yarnserve.render import docker
 from yarnserve.render.placement import placement_policy
@@ -17,6 +17,7 @@ from yarnserve.render.refusals import refuse
 from yarnserve.render.settings import SERVICE_PROPERTIES, component_properties
 from yarnserve.serving import config_files
 from yarnserve.serving.arguments import launch_command, reads_hdfs_in_docker
+from yarnserve.spec.assignment import MAX_ASSIGNMENT, Assignment, HdfsAccess
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 from yarnserve.templating import render_json
 
@@ -25,10 +26,14 @@ TEMPLATE = "service.json.j2"
 
 @dataclass(frozen=True)
 class ClusterFacts:
-    """What rendering has to know of the cluster: its version, and what reading its HDFS takes (properties by file)."""
+    """What rendering has to know of the cluster: its version, and what reading its HDFS takes.
+
+    *hdfs_client* holds properties by file, for servers that read it themselves; *hdfs* is for agents.
+    """
 
     hadoop_version: Version
     hdfs_client: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    hdfs: HdfsAccess | None = None
 
 
 def render(spec: ServiceSpec, facts: ClusterFacts, *, template_dirs: Sequence[Path] = ()) -> dict[str, Any]:
@@ -52,7 +57,7 @@ def render(spec: ServiceSpec, facts: ClusterFacts, *, template_dirs: Sequence[Pa
         "service_properties": SERVICE_PROPERTIES,
         "component_properties": _component_properties(spec),
         "environment": {**spec.env, **docker.environment(spec)},
-        "files": [*_files(spec), *_hadoop_files(spec, facts)],
+        "files": [*_files(spec, facts), *_hadoop_files(spec, facts)],
         "placement_policy": placement_policy(spec),
         "readiness_check": readiness_check(spec),
     }
@@ -72,12 +77,32 @@ def _component_properties(spec: ServiceSpec) -> dict[str, str]:
     return {**component_properties(spec.supervise), **network}
 
 
-def _files(spec: ServiceSpec) -> list[dict[str, Any]]:
+def _files(spec: ServiceSpec, facts: ClusterFacts) -> list[dict[str, Any]]:
     """The server's files, each with its text: YARN writes it out as it is, for nothing in it is a token of YARN's."""
     return [
         {"type": "TEMPLATE", "dest_file": config_files.destination(name, spec), "properties": {"content": text}}
-        for name, text in config_files.contents(spec).items()
+        for name, text in {**config_files.contents(spec), **_assignment(spec, facts)}.items()
     ]
+
+
+def _assignment(spec: ServiceSpec, facts: ClusterFacts) -> dict[str, str]:
+    if not spec.has_agent:
+        return {}
+    if facts.hdfs is None:
+        raise ConfigurationError(
+            "an agent has to be told where HDFS is",
+            why="no NameNode is known here",
+            fix="set HADOOP_CONF_DIR, or name the NameNode's web address with --namenode",
+        )
+    text = Assignment(spec, facts.hdfs).to_text()
+    if len(text) > MAX_ASSIGNMENT:
+        raise ConfigurationError(
+            "the models' examples are too large for delivery: sync",
+            why=f"they travel in the service's definition, which YARN keeps in memory; {len(text)} bytes of it, "
+            f"at most {MAX_ASSIGNMENT}",
+            fix="take a smaller batch as the example",
+        )
+    return {config_files.ASSIGNMENT: text}
 
 
 def _hadoop_files(spec: ServiceSpec, facts: ClusterFacts) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from yarnserve.alerts import Alert, Alerts
+from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import UnreachableError, WaitTimeoutError, YarnserveError
 from yarnserve.repository.sync import Sync, Synced, Teller, Wanted
 
@@ -25,16 +25,17 @@ class Follower:
     """Keeps *sync* up with what is to be served.
 
     *key* is what alerts are about. *random* draws the wave and the jitter; *sleep* waits, and returns whether the work
-    is to end; *tell* is told each step.
+    is to end; *tell* is told each step, *on_round* what each round that went well has brought.
     """
 
     sync: Sync
-    alerts: Alerts
+    alerts: Alarm
     key: str
     random: Random
     sleep: Callable[[float], bool]
     tell: Teller = lambda step, about: None
     interval: float = INTERVAL
+    on_round: Callable[[Wanted, Synced], None] = lambda wanted, synced: None
     _waved: tuple[int, str] | None = None
     _failures: int = 0
 
@@ -75,6 +76,7 @@ class Follower:
             self.alerts.fire(Alert.of(self.key, error, severity=_severity(error)))
             raise
         self.alerts.resolve(self.key, f"version {synced.version} is here")
+        self.on_round(wanted, synced)
         return synced
 
     def _wait_for_wave(self, wanted: Wanted) -> None:

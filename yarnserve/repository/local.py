@@ -3,7 +3,7 @@
     DIR/<version>/                    a verified version with its manifest
     DIR/.yarnserve/incoming/<id>/     a version on its way; what of it is good is used by the next try
     DIR/.yarnserve/backup/<version>/  a version that was taken out of TF Serving's sight, kept to come back to
-    DIR/.yarnserve/state.json         what is current, and what is known to be good
+    DIR/.yarnserve/state.json         what is current, and what was before
     DIR/.yarnserve/lock               held by the one who changes the directory
 
 A version gets its number by a rename on the same file system, after one syncfs: also after a power cut it is whole.
@@ -17,7 +17,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +35,9 @@ RESERVE = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class LocalState:
-    """*current* is what TF Serving is to serve, *good* what has served well last; *history* is what was current."""
+    """*current* is what TF Serving is to serve; *history* is what was current."""
 
     current: int | None = None
-    good: int | None = None
     history: tuple[int, ...] = ()
 
 
@@ -118,6 +117,11 @@ class LocalStore:
         """The copy of *version* whose manifest has *identity*; None when it is not here."""
         return next((each for each in self.versions() if (each.version, each.manifest.id) == (version, identity)), None)
 
+    def has_other(self, version: int, identity: str) -> bool:
+        """Whether *version* stands here with another identity."""
+        manifest = _manifest(self.directory / str(version))
+        return manifest is not None and manifest.id != identity
+
     def staging(self, manifest: Manifest) -> Path:
         """Where the version of *manifest* is fetched to."""
         return self._state_directory / "incoming" / manifest.id
@@ -139,6 +143,15 @@ class LocalStore:
         """Bytes that may still be written."""
         status = os.statvfs(self.directory)
         return max(status.f_bavail * status.f_frsize - RESERVE, 0)
+
+    def used_bytes(self) -> int:
+        """Bytes that everything here takes on the disk, each file counted once however many names it has."""
+        sizes = {}
+        for path in self.directory.rglob("*"):
+            with suppress(OSError):
+                status = path.lstat()
+                sizes[status.st_ino] = status.st_blocks * 512
+        return sum(sizes.values())
 
     def install(self, version: int, manifest: Manifest) -> None:
         """Give what is staged its number; everything of it is on the disk before."""
@@ -165,25 +178,25 @@ class LocalStore:
         """Whether TF Serving sees no number above *version*, whoever put one there."""
         return all(number <= version for number in _numbers(self.directory))
 
-    def make_current(self, version: int) -> None:
-        """Make *version* the highest number that TF Serving sees; what was above it goes into backup."""
+    def make_current(self, version: int, *, hide: bool = True) -> None:
+        """Make *version* the current one; with *hide* what is above it goes into backup, out of TF Serving's sight."""
         with translated(self.directory):
             for number in _numbers(self.directory):
-                if number > version:
+                if hide and number > version:
                     self._make_way(number)
         state = self.state
         history = [each for each in (*state.history, state.current) if each not in (None, version)]
         known = tuple(each for each in history if each is not None)
-        self.remember(LocalState(version, state.good, known[-50:]))
+        self.remember(LocalState(version, known[-50:]))
 
-    def prune(self, keep: int) -> tuple[int, ...]:
+    def prune(self, keep: int, served: Collection[int] = ()) -> tuple[int, ...]:
         """Remove the oldest versions so that *keep* are left beside the current one; return what went.
 
-        The version that was current before, and the one known to be good, stay always.
+        The version that was current before, and those that are *served*, stay always.
         """
         state = self.state
         order = {version: index for index, version in enumerate(state.history)}
-        pinned = {state.current, state.good, state.history[-1] if state.history else None}
+        pinned = {state.current, state.history[-1] if state.history else None, *served}
         here = self.versions()
         seen = {local.version for local in here if local.is_visible}
         # What a number held before it was fetched anew.

@@ -8,11 +8,11 @@ killed at any moment: nothing gets a number before all of it is verified and on 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from yarnserve.errors import NotFoundError, RefusedError, WaitTimeoutError, YarnserveError
+from yarnserve.errors import ConflictError, NotFoundError, RefusedError, WaitTimeoutError, YarnserveError
 from yarnserve.records.repository import Manifest
 from yarnserve.repository import layout
 from yarnserve.repository.catalog import read_manifest
@@ -40,8 +40,11 @@ class SyncOptions:
     """How a version is brought here.
 
     *deadline* in seconds for each version; *keep* old versions; *instance* picks a canary; *version* overrides the
-    channels; *verify* compares what is here already, every byte; *patience* is with each endpoint. *clock* is in
-    monotonic seconds. *check* raises what shall end the work at once.
+    channels; *verify* compares what is here already, every byte; *patience* is with each endpoint; *budget* is how many
+    bytes all versions here may take. *clock* is in monotonic seconds. *check* raises what shall end the work at once.
+
+    *steered* says that the server is told by its configuration which version it serves, so that a higher number may
+    stay in its sight; *pinned* are the versions that it has, which neither go nor change.
     """
 
     pace: Pace = field(default_factory=Pace)
@@ -56,14 +59,18 @@ class SyncOptions:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     check: Callable[[], None] = lambda: None
+    budget: int | None = None
+    steered: bool = False
+    pinned: Callable[[], Collection[int]] = lambda: ()
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The version that this host is to have."""
+    """The version that this host is to have; *is_canary* when only some are."""
 
     version: int
     manifest: Manifest
+    is_canary: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,10 @@ def find_wanted(storage: Storage, base_path: str, *, instance: str = "", version
     base = layout.base(base_path)
     if version is None:
         latest = Channels(storage, base).latest()
-        version = latest.channel.version_for(instance) if latest else None
+        if latest is not None:
+            version = latest.channel.version_for(instance)
+            is_canary = version != latest.channel.stable
+            return Wanted(version, read_manifest(storage, base, version), is_canary)
     if version is not None:
         return Wanted(version, read_manifest(storage, base, version))
     for number in reversed(versions(storage, base)):
@@ -146,6 +156,7 @@ class Sync:
             self._store.show(here)
             self._finish(wanted)
             return Synced(wanted.version, was_here=was_current)
+        self._refuse_changed(wanted)
         fetched = self._bring(wanted, begun)
         self._finish(wanted)
         return Synced(wanted.version, was_here=False, fetched=fetched, seconds=self._options.clock() - begun)
@@ -193,6 +204,15 @@ class Sync:
         self._store.install(wanted.version, manifest)
         return plan.bytes
 
+    def _refuse_changed(self, wanted: Wanted) -> None:
+        """Leave alone what is served: a server never looks at a number again that it has loaded (tf-serving.md 5.1)."""
+        if wanted.version in self._options.pinned() and self._store.has_other(wanted.version, wanted.manifest.id):
+            raise ConflictError(
+                f"version {wanted.version} is served, and was published anew with other content",
+                where=layout.version_directory(self._base, wanted.version),
+                fix="publish it under another number, and promote that",
+            )
+
     def _sound_files(self, wanted: Wanted) -> Mapping[tuple[int, str], Any]:
         """What may be linked; of a copy that turned out to be damaged nothing is, unless it was compared."""
         known = self._store.known_files()
@@ -205,16 +225,20 @@ class Sync:
         staged = self._store.staging(plan.manifest)
         have = sum(path.stat().st_blocks * 512 for path in staged.rglob("*") if path.is_file())
         need = plan.bytes - have
-        if need > self._store.free_bytes():
-            gone = self._store.prune(0)
+        if need > self._free_bytes():
+            gone = self._store.prune(0, self._options.pinned())
             self._options.tell("pruned", {"versions": list(gone), "why": "room is needed"})
-        if need > self._store.free_bytes():
+        if need > self._free_bytes():
             raise RefusedError(
                 "there is no room for the version on this host",
                 where=str(self._store.directory),
-                why=f"{need} bytes have to come, {self._store.free_bytes()} are free",
-                fix="make room on the disk, or keep fewer versions: --keep",
+                why=f"{need} bytes have to come, {self._free_bytes()} are free",
+                fix="make room on the disk, or keep fewer versions",
             )
+
+    def _free_bytes(self) -> int:
+        free, budget = self._store.free_bytes(), self._options.budget
+        return free if budget is None else min(free, max(budget - self._store.used_bytes(), 0))
 
     def _check(self, wanted: Wanted, begun: float) -> None:
         self._options.check()
@@ -229,11 +253,12 @@ class Sync:
 
     def _finish(self, wanted: Wanted) -> None:
         before = self._store.state.current
-        if before != wanted.version or not self._store.is_highest(wanted.version):
-            self._store.make_current(wanted.version)
+        steered = self._options.steered
+        if before != wanted.version or not (steered or self._store.is_highest(wanted.version)):
+            self._store.make_current(wanted.version, hide=not steered)
         if before != wanted.version:
             self._options.tell("online", {"version": wanted.version, "before": before})
-        gone = self._store.prune(self._options.keep)
+        gone = self._store.prune(self._options.keep, self._options.pinned())
         if gone:
             self._options.tell("pruned", {"versions": list(gone)})
 

@@ -28,6 +28,7 @@ from yarnserve.errors import (
 from yarnserve.judge.plan import Plan, Step, plan_launch
 from yarnserve.records.yarn import Accepted, Application, Component, ComponentState, Container, Service
 from yarnserve.render.service import ClusterFacts, render
+from yarnserve.service.assigning import ensure_secret, hdfs_access
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import newest_application, no_service, require_instance
 from yarnserve.service.means import Decision, Means, means_for
@@ -36,7 +37,7 @@ from yarnserve.service.pinning import pin_versions
 from yarnserve.service.placing import require_hostname, require_kerberos, require_placement
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.service.store import Saved, ServiceStore
-from yarnserve.spec.endpoints import instance_number, most_replicas
+from yarnserve.spec.endpoints import instance_number, most_replicas, used_ports
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 from yarnserve.storage.lease import Lease
 from yarnserve.yarn.resource_managers import OUTCOME_UNKNOWN
@@ -99,7 +100,9 @@ class Actions:
         self._orders.patiently(lambda: require_placement(self.connection, spec, self._narrate))
         spec = pin_versions(self.connection, spec)
         version = self._orders.patiently(self.connection.hadoop_version)
-        rendered = render(spec, ClusterFacts(version, self.connection.settings.hdfs_client))
+        settings = self.connection.settings
+        access = hdfs_access(settings, spec, self.connection.storage.home()) if spec.has_agent else None
+        rendered = render(spec, ClusterFacts(version, settings.hdfs_client, access))
         with self._leased(spec.name, "launch") as (store, lease):
             seen = self._see(spec.name, store)
             saved = store.revisions.latest()
@@ -119,6 +122,8 @@ class Actions:
                     self._end(spec.name, seen, store, lease, known=saved is not None)
                 self._narrate(f"removing the stopped definition of {spec.name}")
                 self._destroy(spec.name, lease)
+            if access is not None:
+                ensure_secret(self.connection.storage, access.secret)
             if saved is None or plan.step in (Step.CREATE, Step.REPLACE) or not saved.record.same_spec(spec):
                 revision = Revision(spec, rendered, self.connection.actor, self._now())
                 store.revisions.append(revision, after=saved.number if saved else 0)
@@ -213,9 +218,8 @@ class Actions:
         """
         with self._leased(name, "scale") as (store, lease):
             revision = _require_ours(store, name, self.connection)
-            ports = revision.spec.ports
-            most = most_replicas(ports.rest, ports.grpc)
-            if ports.per_replica and replicas > most:
+            most = most_replicas(*used_ports(revision.spec))
+            if revision.spec.ports.per_replica and replicas > most:
                 raise UsageError(f"{name} can have at most {most} replicas", why="their ports would pass 65535")
             resized = replace(revision.spec, replicas=replicas)
             require_hostname(self.connection.settings, resized)
@@ -240,7 +244,7 @@ class Actions:
             RefusedError: this Hadoop has no means for it.
         """
         with self._leased(name, "restart") as (store, lease):
-            ports = _require_ours(store, name, self.connection).spec.ports
+            spec = _require_ours(store, name, self.connection).spec
             component = self._running_component(name, store)
             container = require_instance(component, name, replica)
             instance = container.instance
@@ -254,7 +258,7 @@ class Actions:
             self._narrate(f"restarting {instance} of {name}: {means.value}")
             if means is Means.SIGNAL:
                 return self._restart_by_signal(name, container, lease)
-            if ports.per_replica and _next_number(component) >= most_replicas(ports.rest, ports.grpc):
+            if spec.ports.per_replica and _next_number(component) >= most_replicas(*used_ports(spec)):
                 raise UsageError(f"{name} cannot get one more number for a replica", why="its ports would pass 65535")
             return self._restart_by_decommission(name, component, instance, store, lease)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 
+from yarnserve.records.replica import Endpoint
 from yarnserve.records.version import Version
 from yarnserve.serving import config_files
 from yarnserve.serving.threads import thread_flags
 from yarnserve.spec.endpoints import port_expression
+from yarnserve.spec.flags import FLAGS
 from yarnserve.spec.model import Flag, ServiceSpec
 
 #: Without it gRPC shares its port: two servers on one host both seem to work, and each gets some of the other's
@@ -44,6 +46,32 @@ def server_arguments(spec: ServiceSpec) -> tuple[str, ...]:
     return tuple(f"--{name}={_text(value)}" for name, value in flags)
 
 
+def steered_arguments(spec: ServiceSpec, ports: Endpoint, *, models: str, monitoring: str, batching: str) -> list[str]:
+    """Return the arguments by which an agent starts the server of *spec* on its own *ports*.
+
+    *models*, *monitoring* and *batching* are the paths of the configuration files. Loads and unloads have a thread of
+    their own, so that a slow one holds up nothing else (tf-serving.md 5.5, 7.3); a load that failed is told at once,
+    and tried again by the agent.
+    """
+    version, given = Version.parse(spec.serving.version), spec.serving.flags
+    ours: dict[str, Flag] = {
+        "port": ports.grpc_port,
+        "rest_api_port": ports.rest_port,
+        "model_config_file": models,
+        "model_config_file_poll_wait_seconds": 1,
+        "monitoring_config_file": monitoring,
+        "max_num_load_retries": 0,
+        "grpc_channel_arguments": _EXCLUSIVE_GRPC_PORT,
+    }
+    if spec.serving.batching is not None:
+        ours |= {"enable_batching": True, "batching_parameters_file": batching}
+    # Else every reading of the configuration, changed or not, drops the model's files out of the page cache.
+    wanted = {"num_load_threads": 1, "num_unload_threads": 1, "flush_filesystem_caches": False}
+    known = {name: value for name, value in wanted.items() if FLAGS[name].known_to(version)}
+    flags = {**known, **thread_flags(spec.resources.cpus, version, given.keys()), **given}
+    return [f"--{name}={_text(value)}" for name, value in [*ours.items(), *sorted(flags.items())]]
+
+
 def launch_command(spec: ServiceSpec) -> str:
     """Return the launch command of a replica: of a plain process, and of Docker in both of its modes.
 
@@ -51,8 +79,12 @@ def launch_command(spec: ServiceSpec) -> str:
     the whole command between double quotes without escaping (yarn-services.md 5.1), so single quotes protect a
     value, and ``$`` stands only in expressions of ours: the spec's checks keep both out of every value.
 
-    An image's own ENTRYPOINT gets the arguments as a list with commas, without a shell.
+    An image's own ENTRYPOINT gets the arguments as a list with commas, without a shell; of an image with an agent it
+    is ``yarnserve``.
     """
+    if spec.has_agent:
+        agent = ["agent", config_files.path(config_files.ASSIGNMENT, spec), "--instance", "${COMPONENT_INSTANCE_NAME}"]
+        return ",".join(agent) if spec.entrypoint else " ".join(["exec", spec.agent.command, *agent])
     if spec.entrypoint:
         return ",".join(server_arguments(spec))
     arguments = (argument if "$" in argument else shlex.quote(argument) for argument in server_arguments(spec))
@@ -65,7 +97,7 @@ def reads_hdfs_in_docker(spec: ServiceSpec) -> bool:
 
     An ENTRYPOINT does that by itself, and a plain process has what its node has.
     """
-    return spec.image is not None and not spec.entrypoint
+    return spec.image is not None and not spec.entrypoint and not spec.has_agent
 
 
 def _models(spec: ServiceSpec) -> dict[str, Flag]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from yarnserve.spec.model import Flag, ModelSpec, ServiceSpec
 
 MODELS = "models.config"
+MONITORING = "monitoring.config"
+#: What an agent is told; not the server's, and delivered beside its files.
+ASSIGNMENT = "agent.json"
 BATCHING = "batching.config"
 
 #: Where YARN puts a file without a directory, below the working directory (yarn-services.md 2, ConfigFile).
@@ -32,9 +36,12 @@ def path(name: str, spec: ServiceSpec) -> str:
 
 
 def contents(spec: ServiceSpec) -> dict[str, str]:
-    """Return the text of each file that the server of *spec* reads, by name."""
+    """Return the text of each file that YARN delivers for the server of *spec*, by name.
+
+    An agent writes the one with the models itself.
+    """
     files = {}
-    if needs_model_config(spec):
+    if needs_model_config(spec) and not spec.has_agent:
         files[MODELS] = model_config(spec.models)
     if spec.serving.batching is not None:
         files[BATCHING] = batching_parameters(spec.serving.batching, spec.resources.cpus)
@@ -60,6 +67,37 @@ def _version_policy(model: ModelSpec) -> str:
     if model.pinned is None:
         return ""
     return f"    model_version_policy {{ specific {{ versions: {model.pinned} }} }}\n"
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model on the server's own disk: *versions* that it is to serve, and *labels* for some of them."""
+
+    name: str
+    base_path: str
+    versions: tuple[int, ...]
+    labels: Mapping[str, int]
+
+
+def steering_config(models: Iterable[ServedModel]) -> str:
+    """Return the ModelServerConfig by which an agent says what is served (tf-serving.md 3.1, 3.2)."""
+    return f"model_config_list {{\n{''.join(map(_steered, models))}}}\n"
+
+
+def _steered(model: ServedModel) -> str:
+    versions = " ".join(f"versions: {version}" for version in model.versions)
+    labels = "".join(
+        f"    version_labels {{ key: {_text(label)} value: {version} }}\n" for label, version in model.labels.items()
+    )
+    return (
+        f"  config {{\n    name: {_text(model.name)}\n    base_path: {_text(model.base_path)}\n"
+        f'    model_platform: "tensorflow"\n    model_version_policy {{ specific {{ {versions} }} }}\n{labels}  }}\n'
+    )
+
+
+def monitoring_config() -> str:
+    """Return the MonitoringConfig that lets the server count its requests (tf-serving.md 3.4)."""
+    return "prometheus_config { enable: true }\n"
 
 
 def batching_parameters(batching: Mapping[str, Flag], cpus: int) -> str:

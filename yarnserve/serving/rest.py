@@ -35,14 +35,18 @@ def status_path(model: str) -> str:
     return f"/v1/models/{quote(model, safe='')}"
 
 
-def metadata_path(model: str) -> str:
-    """Return the path of GET metadata, 404 while no version is loaded."""
-    return f"{status_path(model)}/metadata"
+def metadata_path(model: str, version: int | None = None) -> str:
+    """Return the path of GET metadata, of the newest version where none is named; 404 while it is not loaded."""
+    return f"{_version_path(model, version)}/metadata"
 
 
-def predict_path(model: str) -> str:
-    """Return the path of POST predict on the newest version."""
-    return f"{status_path(model)}:predict"
+def predict_path(model: str, version: int | None = None) -> str:
+    """Return the path of POST predict, on the newest version where none is named."""
+    return f"{_version_path(model, version)}:predict"
+
+
+def _version_path(model: str, version: int | None) -> str:
+    return status_path(model) if version is None else f"{status_path(model)}/versions/{version}"
 
 
 def parse_status(document: object) -> tuple[ModelVersion, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterator
 
 from yarnserve.records.version import Version
@@ -13,6 +14,20 @@ from yarnserve.spec.model import COMPONENT, PORT_STRIDE
 from yarnserve.spec.schema import ModelSection, ServiceFile
 from yarnserve.spec.source import Fault, Path
 from yarnserve.spec.versions import announced_version, reads_hdfs
+
+#: The first TF Serving that reads its model configuration again while it runs (tf-serving.md 1.2).
+_LEAST_STEERED = (1, 15)
+
+_PORTS = {"rest": "REST", "grpc": "gRPC", "agent": "agent's"}
+
+#: Flags of the server that an agent sets itself, and why.
+AGENT_FLAGS = {
+    "model_config_file_poll_wait_seconds": "the agent says which version is served by that file",
+    "monitoring_config_file": "the agent reads the server's counters",
+    "max_num_load_retries": "the agent tries again by itself",
+    "load_retry_interval_micros": "the agent tries again by itself",
+    "file_system_poll_wait_seconds": "the agent waits for the server to notice",
+}
 
 
 def faults(document: ServiceFile, *, broken: Collection[str], force: bool) -> tuple[Fault, ...]:
@@ -39,8 +54,15 @@ def faults(document: ServiceFile, *, broken: Collection[str], force: bool) -> tu
         (("entrypoint", "serving", "model"), _entrypoint(document)),
         (("mounts",), _mounts(document)),
         (("supervise", "replicas"), _supervise(document)),
+        (("model",), _deliveries(document)),
+        (("model", "agent", "image", "mounts", "serving"), _agent(document)),
     )
     return tuple(fault for needed, found in checks if not set(needed) & set(broken) for fault in found)
+
+
+def has_agent(document: ServiceFile) -> bool:
+    """Whether an agent brings the models."""
+    return any(model.delivery == "sync" for model in models(document))
 
 
 def serving_version(document: ServiceFile) -> str | None:
@@ -105,35 +127,48 @@ def _version(document: ServiceFile, *, force: bool) -> Iterator[Fault]:
     if version is None:
         why = "the image's tag does not tell it" if document.image else "a plain process has no image to tell it"
         yield Fault(("serving", "version"), f'the version of TF Serving, such as "2.6": {why}')
+        return
+    place = ("serving", "version") if document.serving.version else ("image",)
+    if has_agent(document):
+        if not Version.parse(version).at_least(*_LEAST_STEERED):
+            yield Fault(place, "TF Serving 1.15 or later: no earlier one reads its model configuration again")
     elif not force and not reads_hdfs(Version.parse(version)):
         yield Fault(
-            ("serving", "version") if document.serving.version else ("image",),
-            "TF Serving 0.6 to 2.6: no other official build reads hdfs:// (--force for one of your own that does)",
+            place,
+            "TF Serving 0.6 to 2.6: no other official build reads hdfs:// (delivery: sync brings the model to the "
+            "server's disk; --force for a build of your own that reads it)",
         )
 
 
 def _port_range(document: ServiceFile) -> Iterator[Fault]:
-    ports = document.ports
-    most = most_replicas(ports.rest, ports.grpc)
-    if ports.per_replica and document.replicas > most:
+    ports = _used_ports(document)
+    most = most_replicas(*ports.values())
+    if document.ports.per_replica and document.replicas > most:
         yield Fault(
             ("replicas",),
             f"at most {most}: each replica's ports are {PORT_STRIDE} above the last one's, "
-            f"and {max(ports.rest, ports.grpc)} leaves room for no more",
+            f"and {max(ports.values())} leaves room for no more",
         )
 
 
 def _port_pair(document: ServiceFile) -> Iterator[Fault]:
-    ports = document.ports
-    field, other = ("grpc", "rest") if "grpc" in ports.model_fields_set else ("rest", "grpc")
-    if ports.rest == ports.grpc:
-        yield Fault(("ports", field), f"another port than ports.{other}")
-    elif ports.per_replica and (ports.rest - ports.grpc) % PORT_STRIDE == 0:
-        yield Fault(
-            ("ports", field),
-            f"a port that ends in another digit than ports.{other}: the ports of two replicas are {PORT_STRIDE} "
-            "apart, so one's REST port would be another's gRPC port",
-        )
+    ports, per_replica = _used_ports(document), document.ports.per_replica
+    for first, second in itertools.combinations(ports, 2):
+        field, other = (second, first) if second in document.ports.model_fields_set else (first, second)
+        if ports[field] == ports[other]:
+            yield Fault(("ports", field), f"another port than ports.{other}")
+        elif per_replica and (ports[field] - ports[other]) % PORT_STRIDE == 0:
+            yield Fault(
+                ("ports", field),
+                f"a port that ends in another digit than ports.{other}: the ports of two replicas are {PORT_STRIDE} "
+                f"apart, so one's {_PORTS[field]} port would be another's {_PORTS[other]} port",
+            )
+
+
+def _used_ports(document: ServiceFile) -> dict[str, int]:
+    """The ports that a replica has, by their names in the file."""
+    names = ("rest", "grpc", "agent") if has_agent(document) else ("rest", "grpc")
+    return {name: getattr(document.ports, name) for name in names}
 
 
 def _flags(document: ServiceFile, *, force: bool) -> Iterator[Fault]:
@@ -184,7 +219,10 @@ def _fixed_ports(document: ServiceFile) -> Iterator[Fault]:
     docker = document.image is not None
     reasons = {
         "network": (docker and document.network == "bridge", "YARN maps the same ports for every replica"),
-        "entrypoint": (docker and document.entrypoint, "without a shell nothing computes a replica's ports"),
+        "entrypoint": (
+            docker and document.entrypoint and not has_agent(document),
+            "without a shell nothing computes a replica's ports",
+        ),
         "readiness": (document.readiness != "process", "YARN asks every replica at the same port"),
     }
     for name, (asked, why) in reasons.items():
@@ -223,6 +261,29 @@ def _mounts(document: ServiceFile) -> Iterator[Fault]:
     for index, target in enumerate(targets):
         if target in targets[:index]:
             yield Fault(("mounts", index), f"a target of its own: {target} is another mount's")
+
+
+def _deliveries(document: ServiceFile) -> Iterator[Fault]:
+    for index, model in enumerate(models(document)):
+        place: Path = ("model", index) if isinstance(document.model, list) else ("model",)
+        if model.delivery != models(document)[0].delivery:
+            yield Fault((*place, "delivery"), f"{models(document)[0].delivery}, as the first model has: one server")
+        if model.swap != "hot" and model.delivery != "sync":
+            yield Fault((*place, "swap"), "delivery: sync beside it: without an agent the server swaps by itself")
+
+
+def _agent(document: ServiceFile) -> Iterator[Fault]:
+    if not has_agent(document):
+        if "agent" in document.model_fields_set:
+            yield Fault(("agent",), "delivery: sync beside it: without it there is no agent")
+        return
+    for name in AGENT_FLAGS:
+        if name in document.serving.flags:
+            yield Fault(("serving", "flags", name), f"no {name} with delivery: sync: {AGENT_FLAGS[name]}")
+    cache = document.agent.cache
+    writable = [mount.target for mount in document.mounts if not mount.read_only]
+    if document.image and cache and not any(f"{cache}/".startswith(f"{target}/") for target in writable):
+        yield Fault(("agent", "cache"), f"a directory below a mount that is rw, such as mounts: [{cache}:{cache}:rw]")
 
 
 def _supervise(document: ServiceFile) -> Iterator[Fault]:

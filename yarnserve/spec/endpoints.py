@@ -40,7 +40,12 @@ def endpoint(spec: ServiceSpec, *, instance: str, bare_host: str) -> Endpoint:
     """
     number = instance_number(instance)
     offset = PORT_STRIDE * number if spec.ports.per_replica else 0
-    return Endpoint(host=bare_host, rest_port=spec.ports.rest + offset, grpc_port=spec.ports.grpc + offset)
+    return Endpoint(
+        host=bare_host,
+        rest_port=spec.ports.rest + offset,
+        grpc_port=spec.ports.grpc + offset,
+        agent_port=spec.ports.agent + offset if spec.has_agent else None,
+    )
 
 
 def port_expression(base: int, spec: ServiceSpec) -> str:
@@ -51,6 +56,12 @@ def port_expression(base: int, spec: ServiceSpec) -> str:
     return f"$(({base}+{PORT_STRIDE}*${{COMPONENT_ID}}))" if spec.ports.per_replica else str(base)
 
 
-def most_replicas(rest: int, grpc: int) -> int:
-    """How many replicas find ports of their own below 65536, from the base ports *rest* and *grpc*."""
-    return (_HIGHEST_PORT - max(rest, grpc)) // PORT_STRIDE + 1
+def most_replicas(*ports: int) -> int:
+    """How many replicas find ports of their own below 65536, from the base *ports*."""
+    return (_HIGHEST_PORT - max(ports)) // PORT_STRIDE + 1
+
+
+def used_ports(spec: ServiceSpec) -> tuple[int, ...]:
+    """The base ports that the replicas of *spec* listen on."""
+    ports = spec.ports
+    return (ports.grpc, ports.rest, ports.agent) if spec.has_agent else (ports.grpc, ports.rest)

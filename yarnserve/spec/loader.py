@@ -11,6 +11,7 @@ from yarnserve.records.replica import Example
 from yarnserve.spec import checks, schema
 from yarnserve.spec.example import parse_example
 from yarnserve.spec.model import (
+    AgentSpec,
     Delivery,
     Flag,
     KerberosSpec,
@@ -22,6 +23,7 @@ from yarnserve.spec.model import (
     Resources,
     ServiceSpec,
     ServingSpec,
+    Swap,
 )
 from yarnserve.spec.schema import ModelSection, ServiceFile
 from yarnserve.spec.source import Fault, Path, Source, read_yaml
@@ -104,7 +106,7 @@ def _spec(document: ServiceFile, examples: list[Example | None]) -> ServiceSpec:
         resources=Resources(resources.cpus, resources.memory, resources.gpus),
         image=document.image,
         network=Network(document.network),
-        ports=Ports(ports.rest, ports.grpc, ports.per_replica),
+        ports=Ports(ports.rest, ports.grpc, ports.per_replica, ports.agent),
         queue=document.queue,
         supervise=SupervisePolicy(**dict(document.supervise)),
         env=document.env,
@@ -115,11 +117,19 @@ def _spec(document: ServiceFile, examples: list[Example | None]) -> ServiceSpec:
         entrypoint=document.entrypoint,
         registry_credentials=document.registry_credentials,
         kerberos=KerberosSpec(document.kerberos.principal, document.kerberos.keytab) if document.kerberos else None,
+        agent=AgentSpec(**dict(document.agent)),
     )
 
 
 def _model(model: ModelSection, example: Example | None) -> ModelSpec:
-    return ModelSpec(checks.model_name(model), model.base_path, Delivery(model.delivery), example, model.version)
+    return ModelSpec(
+        checks.model_name(model),
+        model.base_path,
+        Delivery(model.delivery),
+        example,
+        model.version,
+        Swap(model.swap),
+    )
 
 
 def _batching(document: ServiceFile) -> dict[str, Flag] | None:

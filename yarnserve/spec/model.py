@@ -26,9 +26,24 @@ STABLE = "stable"
 
 
 class Delivery(str, Enum):
-    """How a model gets from HDFS into the server (design: Delivery)."""
+    """How a model gets from HDFS into the server (design: Delivery).
+
+    NATIVE: the server reads HDFS itself. SYNC: an agent beside it brings verified versions to its disk, and steers it.
+    """
 
     NATIVE = "native"
+    SYNC = "sync"
+
+
+class Swap(str, Enum):
+    """How an agent puts a new version in place of the one that is served.
+
+    HOT: the server loads it beside the old one, both in memory for a moment. REPLACE: requests are let out and the
+    server starts anew with it, in the memory of one.
+    """
+
+    HOT = "hot"
+    REPLACE = "replace"
 
 
 class Network(str, Enum):
@@ -66,6 +81,7 @@ class ModelSpec:
     delivery: Delivery = Delivery.NATIVE
     example: Example | None = None
     version: str = LATEST
+    swap: Swap = Swap.HOT
 
     @property
     def pinned(self) -> int | None:
@@ -97,11 +113,47 @@ class Resources:
 
 @dataclass(frozen=True)
 class Ports:
-    """Base ports of replica 0; with *per_replica*, replica n adds ``n * PORT_STRIDE`` to each."""
+    """Base ports of replica 0; with *per_replica*, replica n adds ``n * PORT_STRIDE`` to each.
+
+    *agent* is that of the agent, where there is one.
+    """
 
     rest: int = 8501
     grpc: int = 8500
     per_replica: bool = True
+    agent: int = 8502
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """How the agents of a service with ``delivery: sync`` work. Times are seconds, rates bytes a second.
+
+    Attributes:
+        command: the program that is yarnserve, in the image or on the nodes.
+        poll: between two looks at HDFS.
+        rate: of one replica's downloads; None for no limit.
+        fleet_rate: of all replicas together.
+        deadline: for a version to arrive.
+        keep: old versions that stay on the disk.
+        disk: MiB that the models may take on a node's disk; None for no limit but the disk's.
+        cache: a directory of the node in place of the container's own, so that its replicas share what is fetched and
+            a new container finds it there; None for the container's own.
+        quiet: how long no request must have come before a replica counts as drained.
+        drain: after this time it does in any case.
+        webhook: gets the agents' alerts as JSON by POST; None for nobody but the log.
+    """
+
+    command: str = "yarnserve"
+    poll: int = 10
+    rate: int | None = None
+    fleet_rate: int | None = None
+    deadline: int = 100
+    keep: int = 2
+    disk: int | None = None
+    cache: str | None = None
+    quiet: int = 2
+    drain: int = 30
+    webhook: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +215,12 @@ class ServiceSpec:
     entrypoint: bool = False
     registry_credentials: str | None = None
     kerberos: KerberosSpec | None = None
+    agent: AgentSpec = field(default_factory=AgentSpec)
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether an agent runs each replica's server; the models of a service all come the same way."""
+        return self.models[0].delivery is Delivery.SYNC
 
     @property
     def checks(self) -> tuple[ModelCheck, ...]:

@@ -16,14 +16,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from yarnserve.records.policy import SupervisePolicy
 from yarnserve.spec import values
-from yarnserve.spec.model import LATEST
+from yarnserve.spec.model import LATEST, AgentSpec
 from yarnserve.spec.source import Fault, Path
-from yarnserve.spec.units import memory_mb, seconds
+from yarnserve.spec.units import bytes_per_second, memory_mb, seconds
 
 #: YARN counts in Java's integers.
 _MAX_COUNT = 2**31 - 1
 
 _POLICY = SupervisePolicy()
+_AGENT = AgentSpec()
 
 #: What pydantic puts into a place without it being one of the file.
 _NO_PLACES = ("[key]", "[one]", "[several]")
@@ -43,7 +44,13 @@ _ServiceName = Annotated[str, AfterValidator(values.service_name)]
 _ModelName = Annotated[str, AfterValidator(values.model_name)]
 _BasePath = Annotated[str, AfterValidator(values.base_path)]
 _ModelVersion = Annotated[Any, AfterValidator(values.model_version), _json("string", "integer")]
-_Delivery = Annotated[str, AfterValidator(values.one_of("native")), _enum("native")]
+_Delivery = Annotated[str, AfterValidator(values.one_of("native", "sync")), _enum("native", "sync")]
+_Swap = Annotated[str, AfterValidator(values.one_of("hot", "replace")), _enum("hot", "replace")]
+_Command = Annotated[str, AfterValidator(values.program)]
+_Directory = Annotated[str, AfterValidator(values.directory)]
+_Url = Annotated[str, AfterValidator(values.web_address)]
+_Rate = Annotated[Any, AfterValidator(bytes_per_second), _json("string", "integer", "null")]
+_Disk = Annotated[Any, AfterValidator(memory_mb), _json("string", "integer", "null")]
 _Image = Annotated[str, AfterValidator(values.image)]
 _Version = Annotated[Any, AfterValidator(values.serving_version), _json("string", "number")]
 _FlagName = Annotated[str, AfterValidator(values.flag_name)]
@@ -75,7 +82,8 @@ class ModelSection(_Section):
 
     base_path: _BasePath = Field(description="a directory on HDFS")
     name: _ModelName | None = Field(default=None, description="a model's name")
-    delivery: _Delivery = Field(default="native", description="native")
+    delivery: _Delivery = Field(default="native", description="native or sync")
+    swap: _Swap = Field(default="hot", description="hot or replace")
     version: _ModelVersion = Field(default=LATEST, description="latest, stable or a version's number")
     example: str | None = Field(default=None, description="the name of a JSON file, relative to this one")
 
@@ -121,6 +129,7 @@ class PortsSection(_Section):
 
     rest: int = Field(default=8501, ge=1, le=65535, description="a port, 1 to 65535")
     grpc: int = Field(default=8500, ge=1, le=65535, description="a port, 1 to 65535")
+    agent: int = Field(default=8502, ge=1, le=65535, description="a port, 1 to 65535")
     per_replica: bool = Field(default=True, description="true or false")
 
 
@@ -145,6 +154,22 @@ class PlacementSection(_Section):
 
     node_label: _NodeLabel | None = Field(default=None, description="a node label")
     spread: bool = Field(default=False, description="true or false")
+
+
+class AgentSection(_Section):
+    """``agent``."""
+
+    command: _Command = Field(default=_AGENT.command, description="a program, such as /opt/yarnserve/bin/yarnserve")
+    poll: _Duration = Field(default=_AGENT.poll, description="a time such as 10s")
+    rate: _Rate = Field(default=None, description="a rate such as 50MB/s")
+    fleet_rate: _Rate = Field(default=None, description="a rate such as 1GB/s")
+    deadline: _Duration = Field(default=_AGENT.deadline, description="a time such as 100s")
+    keep: _Count = Field(default=_AGENT.keep, description="a whole number, at least 1")
+    disk: _Disk = Field(default=None, description="an amount such as 20g")
+    cache: _Directory | None = Field(default=None, description="an absolute path on the nodes")
+    quiet: _Duration = Field(default=_AGENT.quiet, description="a time such as 2s")
+    drain: _Duration = Field(default=_AGENT.drain, description="a time such as 30s")
+    webhook: _Url | None = Field(default=None, description="an http or https address")
 
 
 class KerberosSection(_Section):
@@ -174,7 +199,7 @@ class ServiceFile(_Section):
     replicas: int = Field(default=1, ge=1, le=_MAX_COUNT, description="a whole number, at least 1")
     resources: ResourcesSection | None = Field(default=None, description="a mapping with memory")
     network: _Network = Field(default="host", description="host or bridge")
-    ports: PortsSection = Field(default=PortsSection(), description="a mapping of rest, grpc and per_replica")
+    ports: PortsSection = Field(default=PortsSection(), description="a mapping of rest, grpc, agent and per_replica")
     queue: _Queue | None = Field(default=None, description="a queue's name")
     supervise: SuperviseSection = Field(default=SuperviseSection(), description="a mapping with enabled")
     env: dict[_EnvName, _EnvValue] = Field(default_factory=dict, description="a mapping of variables to texts")
@@ -185,6 +210,7 @@ class ServiceFile(_Section):
     entrypoint: bool = Field(default=False, description="true or false")
     registry_credentials: _HdfsFile | None = Field(default=None, description="the path of a file on HDFS")
     kerberos: KerberosSection | None = Field(default=None, description="a mapping of principal and keytab")
+    agent: AgentSection = Field(default=AgentSection(), description="a mapping such as {rate: 50MB/s}")
 
 
 def json_schema() -> dict[str, Any]:

@@ -37,6 +37,8 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: An address with user and password, as it is given for a proxy.
 _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]*@")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[^\s@]*)?")
+_PROGRAM = re.compile(r"(/?[A-Za-z0-9._+-]+)+")
 _THREAD_POOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 #: Docker's list of mounts is separated by commas, a mount's parts by colons (yarn-services.md 5.2).
 _MOUNTED = re.compile(r"(/[^/:,\s]+)+")
@@ -249,6 +251,27 @@ def keytab(value: str) -> str:
     if not _KEYTAB.fullmatch(value):
         raise ValueError("hdfs:///user/alice/alice.keytab, or file:///etc/security/alice.keytab on every node")
     return value
+
+
+def program(value: str) -> str:
+    """A program of the image or of the nodes, by its name on the PATH or its path."""
+    if not _PROGRAM.fullmatch(value):
+        raise ValueError("a program's name or absolute path, such as /opt/yarnserve/bin/yarnserve, without blanks")
+    return value
+
+
+def web_address(value: str) -> str:
+    """An address that is told something; everybody who may look at the service could read a password in it."""
+    if not _URL.fullmatch(value):
+        raise ValueError("an address such as http://alerts.example.org/hook, without user and password")
+    return value
+
+
+def directory(value: str) -> str:
+    """A directory of the nodes."""
+    if not _MOUNTED.fullmatch(value) or {".", ".."} & set(value.split("/")):
+        raise ValueError("an absolute path, without commas, blanks, '.' and '..', and without / at the end")
+    return in_command(value)
 
 
 def thread_pool_name(value: str) -> str:

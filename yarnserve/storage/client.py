@@ -161,11 +161,11 @@ class Storage:
             on_trouble=on_trouble,
         )
 
-    def create(self, path: str, data: Data, *, replication: int | None = None) -> None:
+    def create(self, path: str, data: Data, *, replication: int | None = None, permission: str | None = None) -> None:
         """Write a new file, and the directories above it.
 
         *data* that is no bytes is read once, in chunks. After a failure the file may exist in part. *replication* is
-        the number of copies that HDFS keeps; None for its default.
+        the number of copies that HDFS keeps, *permission* its mode in octal digits; None for HDFS's defaults.
 
         Raises:
             ConflictError: *path* exists; it is left as it is.
@@ -175,11 +175,11 @@ class Storage:
 
         path = _absolute(path)
         if isinstance(data, bytes):
-            self._write(lambda endpoint: endpoint.create(path, data, replication))
+            self._write(lambda endpoint: endpoint.create(path, data, replication, permission))
             return
         feed = Feed(data)
         # A standby's refusal may come from the DataNode, with an iterator half used.
-        self._write(lambda endpoint: endpoint.create(path, feed, replication), is_spent=lambda: feed.begun)
+        self._write(lambda endpoint: endpoint.create(path, feed, replication, permission), is_spent=lambda: feed.begun)
 
     def make_directories(self, path: str) -> None:
         """Make directory *path* and the directories above it; an existing one is left as it is."""

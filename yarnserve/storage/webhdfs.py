@@ -100,7 +100,9 @@ class Endpoint:
             why = f"short body: {length - left} of {length} bytes"
             raise UnreachableError(failure, where=self._address(path), why=why)
 
-    def create(self, path: str, data: bytes | Feed, replication: int | None = None) -> None:
+    def create(
+        self, path: str, data: bytes | Feed, replication: int | None = None, permission: str | None = None
+    ) -> None:
         """Write a new file; ConflictError when *path* exists.
 
         In two steps, which suits NameNode and HttpFS alike: the first asks where to send the data, and is
@@ -109,7 +111,7 @@ class Endpoint:
         # HttpFS overwrites unless it is told not to (real-hadoop.md 8).
         with self._asking(f"cannot create {path}", path) as client:
             body = data if isinstance(data, bytes) else _chunks(data, path)
-            client.write(path, body, overwrite="false", replication=replication)
+            client.write(path, body, overwrite="false", replication=replication, permission=permission)
 
     def make_directories(self, path: str) -> None:
         """Make directory *path* and its parents; nothing happens where it exists."""

@@ -1,0 +1,93 @@
+"""``agent``: what runs in the container of a replica with ``delivery: sync``, or on a host."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from yarnserve.cli.output import print_error, timestamp
+
+if TYPE_CHECKING:
+    from yarnserve.hadoop.authentication import Authentication
+    from yarnserve.spec.assignment import Assignment
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--instance", required=True, metavar="NAME", help="Which replica this is, such as serve-0.")
+@click.option("--directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), default=Path(),
+              help="For models and state; else the working directory.")  # fmt: skip
+def agent(file: Path, instance: str, directory: Path) -> None:
+    r"""Run the model server of one replica: bring its models, steer it, watch it, drain it.
+
+    YARN runs this in each container of a service with delivery: sync, and `yarnserve local` on one host; FILE is what
+    launch has written for it. It fetches what the channels say, lets the server load it beside what is served, and
+    makes the change when the new version is AVAILABLE and has answered; what fails is taken back. A server that hangs
+    or dies is started again.
+
+    \b
+    Its own port (ports.agent) answers
+      /healthz   the agent works
+      /readyz    callers may be sent here
+      /status    versions, trials, refusals, as JSON
+      /metrics   the same for Prometheus
+    and takes orders from `yarnserve order`. SIGTERM lets requests out before the server ends.
+    """
+    from yarnserve.agent.hosting import end_process, run_agent
+    from yarnserve.errors import YarnserveError
+    from yarnserve.spec.endpoints import instance_number
+
+    instance_number(instance)
+    assignment = _read(file)
+    try:
+        code = run_agent(
+            assignment,
+            instance,
+            directory.absolute(),
+            authentication=_authentication(assignment),
+            narrate=_say,
+            tell=_tell,
+        )
+    except YarnserveError as error:
+        print_error(error)
+        code = error.exit_status
+    sys.stdout.flush()
+    sys.stderr.flush()
+    end_process(code)
+
+
+def _read(file: Path) -> Assignment:
+    from yarnserve.errors import ConfigurationError
+    from yarnserve.spec.assignment import Assignment
+
+    try:
+        return Assignment.from_text(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            "the agent's assignment cannot be read",
+            where=str(file),
+            why=str(error),
+            fix="launch the service again, with the yarnserve that is in the image or an older one",
+        ) from error
+
+
+def _authentication(assignment: Assignment) -> Authentication:
+    from yarnserve.hadoop.authentication import SimpleAuthentication
+
+    return SimpleAuthentication(assignment.hdfs.user)
+
+
+def _say(text: str) -> None:
+    print(f"{timestamp(time.time())} agent: {text}", file=sys.stderr, flush=True)
+
+
+def _tell(step: str, about: Mapping[str, Any]) -> None:
+    from yarnserve.cli.sync import in_words
+
+    if step != "current":
+        _say(f"{about.get('model', '')}: {in_words(step, about)}")

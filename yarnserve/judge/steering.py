@@ -1,0 +1,206 @@
+"""Which versions of a model its server is to serve: what is here, what was seen of it -> what comes next. Pure.
+
+A version that was brought here is on trial until the server has it AVAILABLE and it has answered; only then the one
+before goes. Whatever fails on trial is taken back, tried again where that may help, and refused when it does not:
+the last good version stays served all the while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from yarnserve.records.replica import Contact, ModelState, ModelVersion, Prediction, Proof
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A whole version on this host's disk; *identity* is its publisher's, *bytes* what it takes there."""
+
+    version: int
+    identity: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A version that has to show itself.
+
+    Attributes:
+        candidate: the version.
+        since: when it began; begins anew with each load.
+        loads: how often the server failed to load it.
+        wrong: predictions in a row that it failed.
+        resume_at: it is taken back until then; None while the server is told to load it.
+    """
+
+    candidate: Candidate
+    since: float
+    loads: int = 0
+    wrong: int = 0
+    resume_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Steering:
+    """Where one model is: the *good* version, served since *since* (epoch), and the one on *trial*.
+
+    *refused* says why, by the identity of what was given up.
+    """
+
+    good: Candidate | None = None
+    since: float = 0.0
+    trial: Trial | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def served(self) -> tuple[int, ...]:
+        """The versions that the server is to have, lowest first."""
+        trial = self.trial.candidate if self.trial is not None and self.trial.resume_at is None else None
+        return tuple(sorted({each.version for each in (self.good, trial) if each is not None}))
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """Whose files must stay on the disk."""
+        return frozenset(each.identity for each in (self.good, self.trial and self.trial.candidate) if each)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the server said of one model: its *versions*, and the outcome of a *prediction* by each that was asked.
+
+    *predictions* of None are versions whose request could not be built.
+    """
+
+    versions: Mapping[int, ModelVersion]
+    predictions: Mapping[int, Prediction | None]
+
+
+@dataclass(frozen=True)
+class SteeringPolicy:
+    """How patient a trial is; times in seconds.
+
+    Attributes:
+        loads: failed loads after which a version is refused. What a full disk or a lack of memory caused passes.
+        first_pause: before the second load; three times as long before each further one.
+        wrong: failed predictions in a row after which it is refused.
+        deadline: for a load to end.
+        settle: how long the server may still tell of the load before: it never forgets one (tf-serving.md 4.2).
+    """
+
+    loads: int = 3
+    first_pause: float = 10.0
+    wrong: int = 3
+    deadline: float = 600.0
+    settle: float = 4.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Something that happened to a version: ``trying``, ``good``, ``retrying``, ``refused``."""
+
+    what: str
+    version: int
+    why: str = ""
+
+
+def take_up(steering: Steering, wanted: Candidate | None, now: float) -> tuple[Steering, Turn | None]:
+    """Begin a trial of *wanted*, unless it is good, tried or refused already."""
+    if wanted is None or wanted.identity in steering.refused:
+        return steering, None
+    if steering.good == wanted:
+        if steering.trial is None:
+            return steering, None
+        return replace(steering, trial=None), Turn("good", wanted.version, "it is wanted again")
+    if steering.trial is not None and steering.trial.candidate == wanted:
+        return steering, None
+    return replace(steering, trial=Trial(wanted, now)), Turn("trying", wanted.version)
+
+
+def judge_trial(
+    steering: Steering, sight: Sight | None, now: float, policy: SteeringPolicy
+) -> tuple[Steering, Turn | None]:
+    """Say how the trial goes on; *sight* is None while the server says nothing."""
+    trial = steering.trial
+    if trial is None:
+        return steering, None
+    if trial.resume_at is not None:
+        if now < trial.resume_at or _still_there(trial, sight):
+            return steering, None
+        begun = replace(trial, since=now, resume_at=None, wrong=0)
+        return replace(steering, trial=begun), Turn("trying", trial.candidate.version, "once more")
+    seen = sight.versions.get(trial.candidate.version) if sight is not None else None
+    if seen is not None and seen.state is ModelState.END and seen.error:
+        if now - trial.since < policy.settle:
+            return steering, None
+        return failed_load(steering, seen.error, now, policy)
+    if sight is None or seen is None or seen.state is not ModelState.AVAILABLE:
+        if now - trial.since > policy.deadline:
+            return failed_load(steering, f"it did not become AVAILABLE within {policy.deadline:g} s", now, policy)
+        return steering, None
+    return _judge_answer(steering, trial, sight, now, policy)
+
+
+def failed_load(steering: Steering, why: str, now: float, policy: SteeringPolicy) -> tuple[Steering, Turn | None]:
+    """Say what follows when the server failed to load the version on trial, or died of it."""
+    trial = steering.trial
+    if trial is None or trial.resume_at is not None:
+        return steering, None
+    loads = trial.loads + 1
+    # With nothing else to serve there is no use in giving it up.
+    if loads >= policy.loads and steering.good is not None:
+        return _refuse(steering, trial, why)
+    pause = policy.first_pause * 3.0 ** min(loads - 1, 3)
+    again = replace(trial, loads=loads, resume_at=now + pause if steering.good is not None else None, since=now)
+    return replace(steering, trial=again), Turn("retrying", trial.candidate.version, why)
+
+
+def refuse(steering: Steering, why: str) -> tuple[Steering, Turn | None]:
+    """Give up the version on trial, for a reason that no trial can mend."""
+    return _refuse(steering, steering.trial, why) if steering.trial is not None else (steering, None)
+
+
+def forgive(steering: Steering) -> Steering:
+    """Forget what was refused, so that it is tried again."""
+    return replace(steering, refused={})
+
+
+def failure_of(prediction: Prediction | None) -> str:
+    """Say in words why *prediction* proves nothing good; empty when the version may serve.
+
+    A request that the server does not understand (4xx) is no proof against a version where it was built from the
+    model's own metadata; an example is what callers send, so there it is.
+    """
+    if prediction is None:
+        return ""
+    if prediction.contact is not Contact.ANSWERED:
+        return f"it does not answer a prediction: {prediction.error or prediction.contact.value}"
+    if prediction.status >= 500 or (prediction.status != 200 and prediction.proof is Proof.EXAMPLE):
+        return f"it answers a prediction with {prediction.status}: {prediction.error}"
+    return f"it answers the example wrongly: {prediction.mismatch}" if prediction.mismatch else ""
+
+
+def _still_there(trial: Trial, sight: Sight | None) -> bool:
+    """Whether the server has not yet let go of the load that failed: only then it tries again (tf-serving.md 5.2)."""
+    seen = sight.versions.get(trial.candidate.version) if sight is not None else None
+    return seen is not None and seen.state in (ModelState.START, ModelState.LOADING, ModelState.UNLOADING)
+
+
+def _judge_answer(
+    steering: Steering, trial: Trial, sight: Sight, now: float, policy: SteeringPolicy
+) -> tuple[Steering, Turn | None]:
+    version = trial.candidate.version
+    if version not in sight.predictions:
+        return steering, None
+    why = failure_of(sight.predictions[version])
+    if not why:
+        return replace(steering, good=trial.candidate, since=now, trial=None), Turn("good", version)
+    wrong = trial.wrong + 1
+    if wrong >= policy.wrong and steering.good is not None:
+        return _refuse(steering, trial, why)
+    return replace(steering, trial=replace(trial, wrong=wrong)), None
+
+
+def _refuse(steering: Steering, trial: Trial, why: str) -> tuple[Steering, Turn]:
+    refused = {**steering.refused, trial.candidate.identity: why}
+    return replace(steering, trial=None, refused=refused), Turn("refused", trial.candidate.version, why)
