@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.model_server.processes import add_version
+from yarnserve.sandbox.model_server.loading import Job, Loading, inline
 from yarnserve.sandbox.model_server.manager import Manager
 from yarnserve.sandbox.model_server.model_config import ModelConfig, VersionPolicy
 from yarnserve.sandbox.model_server.models import Models
 from yarnserve.sandbox.model_server.servable import load
+from yarnserve.sandbox.model_server.shared import Shared
 from yarnserve.sandbox.model_server.source import LocalSource, versions
 from yarnserve.sandbox.model_server.status import ServingError
 
@@ -34,15 +38,27 @@ def pauses() -> list[float]:
 @pytest.fixture
 def manager(base: Path, pauses: list[float]) -> Manager:
     """A manager that retries twice."""
+    return Manager(ModelConfig("digits", str(base)), shared(max_retries=2, retry_seconds=60.0, sleep=pauses.append))
+
+
+def shared(
+    start: Callable[[Job], None] = inline,
+    *,
+    max_retries: int = 0,
+    retry_seconds: float = 0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Shared:
+    """Local models, loaded for real; without more, one attempt each."""
     loader = partial(load, prefer_tflite=True)
-    return Manager(
-        ModelConfig("digits", str(base)),
-        LocalSource(str(base)),
-        loader,
-        max_retries=2,
-        retry_seconds=60.0,
-        sleep=pauses.append,
+    return Shared(
+        Loading(loader, max_retries=max_retries, retry_seconds=retry_seconds, sleep=sleep), LocalSource, start
     )
+
+
+def served(manager: Manager, version: int | None = None) -> int:
+    """The version that answers."""
+    with manager.use(version) as (number, _):
+        return number
 
 
 def poll(manager: Manager) -> None:
@@ -61,7 +77,7 @@ def test_highest_version_only(manager: Manager, base: Path) -> None:
         add_version(base, name)
     poll(manager)
     assert states(manager) == {10: "AVAILABLE"}
-    assert manager.servable(None)[0] == 10
+    assert served(manager) == 10
 
 
 def test_newer_version(manager: Manager, base: Path) -> None:
@@ -72,7 +88,7 @@ def test_newer_version(manager: Manager, base: Path) -> None:
     assert list(states(manager).items()) == [(2, "AVAILABLE"), (1, "END")]
     assert manager.statuses()[1].error is None
     with pytest.raises(ServingError, match=r"Servable not found for request: Specific\(digits, 1\)"):
-        manager.servable(1)
+        served(manager, 1)
 
 
 def test_failed_version_is_not_tried_again(manager: Manager, base: Path, pauses: list[float]) -> None:
@@ -124,7 +140,7 @@ def test_all_versions_removed(manager: Manager, base: Path) -> None:
     poll(manager)
     assert states(manager) == {1: "END"}
     with pytest.raises(ServingError, match=r"Servable not found for request: Latest\(digits\)"):
-        manager.servable(None)
+        served(manager)
 
 
 def test_base_path_removed(manager: Manager, base: Path) -> None:
@@ -141,11 +157,7 @@ def test_status_while_retrying(base: Path) -> None:
     seen = []
     manager = Manager(
         ModelConfig("digits", str(base)),
-        LocalSource(str(base)),
-        partial(load, prefer_tflite=True),
-        max_retries=1,
-        retry_seconds=1.0,
-        sleep=lambda _: seen.append(manager.statuses()[3]),
+        shared(max_retries=1, retry_seconds=1.0, sleep=lambda _: seen.append(manager.statuses()[3])),
     )
     add_version(base, "3", broken=True)
     poll(manager)
@@ -190,8 +202,7 @@ def with_policy(base: Path, policy: VersionPolicy) -> Manager:
     """A manager that does not retry, of versions 1, 2 and 3."""
     for name in ("1", "2", "3"):
         add_version(base, name)
-    config = ModelConfig("digits", str(base), policy)
-    return Manager(config, LocalSource(str(base)), partial(load, prefer_tflite=True), max_retries=0, retry_seconds=0)
+    return Manager(ModelConfig("digits", str(base), policy), shared())
 
 
 @pytest.mark.parametrize(
@@ -221,17 +232,8 @@ def test_of_two_latest_the_oldest_goes(base: Path) -> None:
 
 def test_one_missing_base_path_stops_discovery_for_all(tmp_path: Path) -> None:
     """While one model's base path is missing no other model is followed, whichever comes first in the file."""
-    loader = partial(load, prefer_tflite=True)
-    managers = [
-        Manager(
-            ModelConfig(name, str(tmp_path / name)),
-            LocalSource(str(tmp_path / name)),
-            loader,
-            max_retries=0,
-            retry_seconds=0,
-        )
-        for name in ("here", "missing")
-    ]
+    both = shared()
+    managers = [Manager(ModelConfig(name, str(tmp_path / name)), both) for name in ("here", "missing")]
     models = Models(managers)
     add_version(tmp_path / "here", "1")
     models.poll()
@@ -246,21 +248,10 @@ def test_one_missing_base_path_stops_discovery_for_all(tmp_path: Path) -> None:
 
 def test_one_broken_model_takes_all_down(tmp_path: Path) -> None:
     """A server of several models cannot start when one of them cannot be loaded, and names that one alone."""
-    loader = partial(load, prefer_tflite=True)
+    both = shared()
     for name in ("good", "bad"):
         add_version(tmp_path / name, "7", broken=name == "bad")
-    models = Models(
-        [
-            Manager(
-                ModelConfig(name, str(tmp_path / name)),
-                LocalSource(str(tmp_path / name)),
-                loader,
-                max_retries=0,
-                retry_seconds=0,
-            )
-            for name in ("good", "bad")
-        ]
-    )
+    models = Models([Manager(ModelConfig(name, str(tmp_path / name)), both) for name in ("good", "bad")])
     models.poll()
     failure = models.failure()
     assert failure is not None

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.model_server.processes import add_version, example
+from yarnserve.sandbox.model_server.loading import Loading
 from yarnserve.sandbox.model_server.manager import Manager
 from yarnserve.sandbox.model_server.model_config import Batching, ModelConfig
 from yarnserve.sandbox.model_server.models import Models
 from yarnserve.sandbox.model_server.rest import answer
 from yarnserve.sandbox.model_server.servable import load
-from yarnserve.sandbox.model_server.source import LocalSource
+from yarnserve.sandbox.model_server.shared import Shared
 
 IMAGE = [[0.0] * 8] * 8
 PREDICT = "/v1/models/digits:predict"
@@ -39,9 +40,8 @@ def serving(
     name: str, base: Path, *, labels: Mapping[str, int] | None = None, batching: Batching | None = None
 ) -> Models:
     """The one model in *base*, not loaded yet."""
-    config = ModelConfig(name, str(base), labels=labels or {})
-    loader = partial(load, prefer_tflite=True)
-    return Models([Manager(config, LocalSource(str(base)), loader, max_retries=0, retry_seconds=0)], batching)
+    shared = Shared(Loading(partial(load, prefer_tflite=True), max_retries=0, retry_seconds=0))
+    return Models([Manager(ModelConfig(name, str(base)), shared)], batching, {name: labels or {}})
 
 
 def post(models: Models, body: Any, target: str = PREDICT) -> tuple[int, Any]:

@@ -20,13 +20,16 @@ class Options:
     model_name: str = "default"
     model_base_path: str = ""
     model_config_file: str = ""
+    model_config_file_poll_wait_seconds: int = 0
     enable_batching: bool = False
     batching_parameters_file: str = ""
     allow_version_labels_for_unavailable_models: bool = False
     file_system_poll_wait_seconds: int = 1
     max_num_load_retries: int = 5
     load_retry_interval_micros: int = 60_000_000
+    num_load_threads: int = 0
     prefer_tflite_model: bool = False
+    monitoring_config_file: str = ""
     grpc_channel_arguments: str = ""
     version: bool = False
 
@@ -37,8 +40,6 @@ WITHOUT_EFFECT: Mapping[str, Value] = {
     "rest_api_num_threads": 0,
     "rest_api_timeout_in_ms": 30000,
     "rest_api_enable_cors_support": False,
-    "model_config_file_poll_wait_seconds": 0,
-    "num_load_threads": 0,
     "num_unload_threads": 0,
     "flush_filesystem_caches": True,
     "tensorflow_session_parallelism": 0,
@@ -51,7 +52,6 @@ WITHOUT_EFFECT: Mapping[str, Value] = {
     "saved_model_tags": "serve",
     "grpc_max_threads": 0,
     "enable_model_warmup": True,
-    "monitoring_config_file": "",
     "remove_unused_fields_from_bundle_metagraph": True,
     "num_tflite_pools": 1,
     "num_tflite_interpreters_per_pool": 1,

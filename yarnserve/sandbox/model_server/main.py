@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Sequence
 from functools import partial
 from typing import NoReturn
 
-from yarnserve.sandbox.model_server import flags, server
+from yarnserve.sandbox.model_server import flags, reload, server
+from yarnserve.sandbox.model_server.labels import resolve
+from yarnserve.sandbox.model_server.loading import Loading, in_threads, inline
 from yarnserve.sandbox.model_server.log import log
+from yarnserve.sandbox.model_server.loop import Loop
 from yarnserve.sandbox.model_server.manager import Manager
+from yarnserve.sandbox.model_server.metrics import Metrics
 from yarnserve.sandbox.model_server.model_config import (
     Batching,
     ModelConfig,
-    check_labels,
     check_models,
     read_batching,
     read_models,
 )
 from yarnserve.sandbox.model_server.models import Models
+from yarnserve.sandbox.model_server.monitoring import read_path, with_page
+from yarnserve.sandbox.model_server.reload import Reloader
 from yarnserve.sandbox.model_server.rest import answer
 from yarnserve.sandbox.model_server.servable import has_engine, load
+from yarnserve.sandbox.model_server.shared import Shared
 from yarnserve.sandbox.model_server.source import LocalSource, Source
 from yarnserve.sandbox.model_server.status import Code, ServingError, invalid_argument
 
@@ -57,22 +62,27 @@ def main(arguments: Sequence[str]) -> int:
 
 def _serve(options: flags.Options) -> NoReturn:
     _check(options)
-    models = Models([_manager(config, options) for config in _configured(options)], _batching(options))
+    configs = _configured(options)
+    labels = resolve(
+        configs, lambda model: (), {}, allow_unavailable=options.allow_version_labels_for_unavailable_models
+    )
+    log("I", "model_servers/server_core.cc", "Adding/updating models.")
+    metrics = Metrics()
+    shared = _shared(options, metrics)
+    models = Models([Manager(config, shared) for config in configs], _batching(options), labels)
     _obey_signals(models)
-    period = options.file_system_poll_wait_seconds
-    if period < 0:
-        _pause(period)
-    models.poll()
+    loop = Loop(models, shared.changes, options.file_system_poll_wait_seconds)
     while not models.has_started:
-        _pause(period)
-        models.poll()
+        loop.turn()
     if (failure := models.failure()) is not None:
         raise failure
+    if options.model_config_file and options.model_config_file_poll_wait_seconds > 0:
+        reloader = Reloader(models, shared, allow_unavailable=options.allow_version_labels_for_unavailable_models)
+        reload.follow(options.model_config_file, options.model_config_file_poll_wait_seconds, reloader.reload)
     _open_grpc(options)
-    _open_rest(options, models)
+    _open_rest(options, models, metrics)
     while True:
-        _pause(period)
-        models.poll()
+        loop.turn()
 
 
 def _check(options: flags.Options) -> None:
@@ -89,16 +99,13 @@ def _check(options: flags.Options) -> None:
 def _configured(options: flags.Options) -> list[ModelConfig]:
     """Return the models to serve: those of the file, where one is given."""
     if options.model_config_file:
-        models = read_models(options.model_config_file)
+        models = read_models(options.model_config_file) or []
     else:
         name, path = options.model_name, options.model_base_path
         building = f"Building single TensorFlow model file config:  model_name: {name} model_base_path: {path}"
         log("I", _SERVER, building)
         models = [ModelConfig(name, path)]
-    log("I", "model_servers/server_core.cc", "Adding/updating models.")
     check_models(models)
-    if not options.allow_version_labels_for_unavailable_models:
-        check_labels(models)
     return models
 
 
@@ -112,14 +119,15 @@ def _batching(options: flags.Options) -> Batching | None:
     return read_batching(options.batching_parameters_file) if options.batching_parameters_file else Batching()
 
 
-def _manager(config: ModelConfig, options: flags.Options) -> Manager:
-    return Manager(
-        config,
-        _source(config.base_path),
+def _shared(options: flags.Options, metrics: Metrics) -> Shared:
+    loading = Loading(
         partial(load, prefer_tflite=options.prefer_tflite_model),
         max_retries=options.max_num_load_retries,
         retry_seconds=options.load_retry_interval_micros / 1e6,
+        count=metrics.count_load,
     )
+    threads = options.num_load_threads
+    return Shared(loading, _source, in_threads(threads) if threads > 0 else inline)
 
 
 def _obey_signals(models: Models) -> None:
@@ -150,13 +158,6 @@ def _source(base_path: str) -> Source:
     return HdfsSource(base_path, os.environ)
 
 
-def _pause(period: int) -> None:
-    """Wait for the next poll; for ever where there is none."""
-    while period <= 0:
-        signal.pause()
-    time.sleep(period)
-
-
 def _open_grpc(options: flags.Options) -> None:
     exclusive = "grpc.so_reuseport=0" in options.grpc_channel_arguments.split(",")
     try:
@@ -167,7 +168,7 @@ def _open_grpc(options: flags.Options) -> None:
     log("I", _SERVER, f"Running gRPC ModelServer at 0.0.0.0:{options.port} ...")
 
 
-def _open_rest(options: flags.Options, models: Models) -> None:
+def _open_rest(options: flags.Options, models: Models, metrics: Metrics) -> None:
     """Start REST; where it cannot, TF Serving says so and goes on with gRPC alone."""
     port = options.rest_api_port
     if port == 0:
@@ -175,8 +176,10 @@ def _open_rest(options: flags.Options, models: Models) -> None:
     if port == options.port:
         log("E", _SERVER, "server_options.http_port cannot be same as grpc_port. Skipped exporting HTTP/REST API.")
         return
+    page = read_path(options.monitoring_config_file) if options.monitoring_config_file else None
+    handle = with_page(partial(answer, models, metrics=metrics), page, metrics)
     try:
-        server.serve_rest(server.listening(port, reuse_port=False), partial(answer, models))
+        server.serve_rest(server.listening(port, reuse_port=False), handle)
     except (OSError, OverflowError):
         log("E", _SERVER, f"Failed to start HTTP Server at localhost:{port}")
         return

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
+from yarnserve.sandbox.model_server.loading import Job, Place
 from yarnserve.sandbox.model_server.log import log
 from yarnserve.sandbox.model_server.model_config import ModelConfig
 from yarnserve.sandbox.model_server.servable import Servable
-from yarnserve.sandbox.model_server.source import Source, SourceError, versions
-from yarnserve.sandbox.model_server.status import Code, ServingError, not_found
+from yarnserve.sandbox.model_server.shared import Shared
+from yarnserve.sandbox.model_server.source import SourceError, versions
+from yarnserve.sandbox.model_server.status import Code, ServingError
 
 _STORAGE = "sources/storage_path/file_system_storage_path_source.cc"
 
@@ -28,62 +30,53 @@ class VersionStatus:
 class Manager:
     """One model: what its policy wants is loaded, and the old serves until something new can.
 
+    Looks are taken and acted on by one thread; the configuration may come from another.
+
     Args:
-        config: its name, version policy and labels.
-        source: where its versions are.
-        load: turns a version's directory, and its path for messages, into a servable; raises ServingError.
-        max_retries: further attempts after a load has failed.
-        retry_seconds: pause before each; negative for none.
-        sleep: waits that many seconds.
+        config: its name, base path and version policy.
+        shared: how its versions are found and loaded.
     """
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        source: Source,
-        load: Callable[[Path, str], Servable],
-        *,
-        max_retries: int,
-        retry_seconds: float,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, config: ModelConfig, shared: Shared) -> None:
         self.model = config.name
-        self.labels = config.labels
-        self._policy = config.policy
-        self._source = source
-        self._load = load
-        self._max_retries = max_retries
-        self._retry_seconds = retry_seconds
-        self._sleep = sleep
+        self._shared = shared
         self._lock = threading.Lock()
         self._statuses: dict[int, VersionStatus] = {}
-        self._serving: dict[int, Servable] = {}
+        self._wanted: Mapping[int, Place] = {}
+        self._loading: dict[int, threading.Event] = {}
         self._failed: set[int] = set()
+        self._outcome: VersionStatus | None = None
+        self.configure(config)
+
+    def configure(self, config: ModelConfig) -> None:
+        """Follow another base path and policy from the next look on; a version that serves is not loaded anew."""
+        self._policy = config.policy
+        self._source = self._shared.source(config.base_path)
 
     def statuses(self) -> dict[int, VersionStatus]:
         """Return every version ever seen, highest first."""
         with self._lock:
             return dict(sorted(self._statuses.items(), reverse=True))
 
-    def servable(self, version: int | None) -> tuple[int, Servable]:
-        """Return a version that serves, the highest without a number.
+    def use(self, version: int | None) -> AbstractContextManager[tuple[int, Servable]]:
+        """Hand out a version that serves, the highest without a number.
 
         Raises:
             ServingError: NOT_FOUND.
         """
-        with self._lock:
-            number = version if version is not None else max(self._serving, default=None)
-            if number is None or number not in self._serving:
-                raise not_found(self.model, version)
-            return number, self._serving[number]
+        return self._shared.serving.use(self.model, version)
 
-    def first_outcome(self) -> VersionStatus | None:
-        """Return the status of a version that serves or has ended; None while there is none."""
-        statuses = self.statuses().values()
-        return next((status for status in statuses if status.state in ("AVAILABLE", "END")), None)
+    @property
+    def outcome(self) -> VersionStatus | None:
+        """The status of the first version that served or ended; None while there is none."""
+        return self._outcome
 
-    def look(self) -> dict[int, str] | None:
-        """Return the versions in the base path by number; None when it cannot be listed, which changes nothing."""
+    def await_outcome(self) -> None:
+        """Forget the outcome: the model is new, or comes back."""
+        self._outcome = None
+
+    def look(self) -> dict[int, Place] | None:
+        """Return what the policy wants of the base path; None when it cannot be listed, which changes nothing."""
         path = self._source.base_path
         try:
             found = versions(self._source.children())
@@ -94,65 +87,76 @@ class Manager:
             return None
         if not found:
             log("W", _STORAGE, f"No versions of servable {self.model} found under base path {path}")
-        return found
+        return {version: Place(self._source, found[version]) for version in self._policy.aspired(found)}
 
-    def follow(self, found: Mapping[int, str]) -> None:
-        """Load what the policy wants of *found*, the highest first, and unload the rest once something serves."""
-        wanted = self._policy.aspired(found)
-        self._failed &= wanted
-        for version in sorted(wanted - self._serving.keys() - self._failed, reverse=True):
-            self._bring_up(version, found[version])
-            self._unload_all_but(wanted)
-        self._unload_all_but(wanted)
+    def aspire(self, wanted: Mapping[int, Place]) -> None:
+        """Take what a look has found as what is to be served; nothing else is."""
+        self._wanted = wanted
 
-    def _unload_all_but(self, wanted: Set[int]) -> None:
-        if wanted and not wanted & self._serving.keys():
-            return
-        for version in sorted(self._serving.keys() - wanted):
-            self._take_down(version)
+    def act(self) -> None:
+        """Load and unload until there is nothing to do but to wait."""
+        wanted = self._wanted
+        with self._lock:
+            self._failed &= wanted.keys()
+            for version in self._loading.keys() - wanted.keys():
+                self._loading[version].set()
+        while (step := self._next(wanted)) is not None:
+            step()
 
-    def _bring_up(self, version: int, child: str) -> None:
+    def _next(self, wanted: Mapping[int, Place]) -> Job | None:
+        """Return what TF Serving's AvailabilityPreservingPolicy does next."""
+        serving = self._shared.serving.versions(self.model)
+        unwanted = serving - wanted.keys()
+        if unwanted and (not wanted or serving & wanted.keys() or len(unwanted) > 1):
+            return partial(self._take_down, min(unwanted))
+        with self._lock:
+            new = wanted.keys() - serving - self._failed - self._loading.keys()
+        return partial(self._bring_up, max(new), wanted[max(new)]) if new else None
+
+    def _bring_up(self, version: int, place: Place) -> None:
+        cancelled = threading.Event()
+        with self._lock:
+            self._loading[version] = cancelled
         self._set(version, "LOADING")
-        self._log("I", version, "Loading servable version")
+        self._log(version, "Loading servable version")
+        self._shared.start(lambda: self._load(version, place, cancelled))
+
+    def _load(self, version: int, place: Place, cancelled: threading.Event) -> None:
+        """Load, with retries; all the while the version's status is LOADING and OK, as in TF Serving."""
         try:
-            servable = self._attempt(version, child)
+            servable = self._shared.loading.run(place, self._name(version), cancelled)
+            if cancelled.is_set():
+                raise ServingError(Code.CANCELLED, f"Loading of servable cancelled: {self._name(version)}")
         except ServingError as error:
-            self._failed.add(version)
+            with self._lock:
+                del self._loading[version]
+                # What was cancelled has not been wanted in between, and may be tried again.
+                if not cancelled.is_set():
+                    self._failed.add(version)
             self._set(version, "END", error)
             return
+        self._shared.serving.put(self.model, version, servable)
         with self._lock:
-            self._serving[version] = servable
-            self._statuses[version] = VersionStatus("AVAILABLE")
-        self._log("I", version, "Successfully loaded servable version")
-
-    def _attempt(self, version: int, child: str) -> Servable:
-        """Load, with retries; all the while the version's status is LOADING and OK, as in TF Serving."""
-        for retry in range(1, self._max_retries + 1):
-            try:
-                return self._load_once(child)
-            except ServingError as error:
-                self._log("E", version, f"{error}; retry {retry} of {self._max_retries} for")
-            if self._retry_seconds > 0:
-                self._sleep(self._retry_seconds)
-        return self._load_once(child)
-
-    def _load_once(self, child: str) -> Servable:
-        try:
-            with self._source.fetch(child) as directory:
-                return self._load(directory, f"{self._source.base_path}/{child}")
-        except (SourceError, OSError) as error:
-            raise ServingError(Code.UNKNOWN, str(error)) from error
+            del self._loading[version]
+        self._set(version, "AVAILABLE")
+        self._log(version, "Successfully loaded servable version")
 
     def _take_down(self, version: int) -> None:
         self._set(version, "UNLOADING")
-        with self._lock:
-            del self._serving[version]
+        self._shared.serving.drop(self.model, version)
         self._set(version, "END")
-        self._log("I", version, "Unloaded servable version")
+        self._log(version, "Unloaded servable version")
 
     def _set(self, version: int, state: str, error: ServingError | None = None) -> None:
+        status = VersionStatus(state, error)
         with self._lock:
-            self._statuses[version] = VersionStatus(state, error)
+            self._statuses[version] = status
+            if state in ("AVAILABLE", "END") and self._outcome is None:
+                self._outcome = status
+        self._shared.changes.note()
 
-    def _log(self, severity: str, version: int, what: str) -> None:
-        log(severity, "core/loader_harness.cc", f"{what} {{name: {self.model} version: {version}}}")
+    def _name(self, version: int) -> str:
+        return f"{{name: {self.model} version: {version}}}"
+
+    def _log(self, version: int, what: str) -> None:
+        log("I", "core/loader_harness.cc", f"{what} {self._name(version)}")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-from yarnserve.sandbox.model_server.log import log
-from yarnserve.sandbox.model_server.status import Code, ServingError, invalid_argument
-from yarnserve.sandbox.model_server.text_format import Document, Message, TextFormatError, parse
+from yarnserve.sandbox.model_server.proto_file import read
+from yarnserve.sandbox.model_server.status import invalid_argument
+from yarnserve.sandbox.model_server.text_format import Document, Message
 
 _PACKAGE = "tensorflow.serving"
 _LATEST = Message(f"{_PACKAGE}.FileSystemStoragePathSourceConfig.ServableVersionPolicy.Latest", {"num_versions": int})
@@ -96,15 +95,17 @@ class Batching:
             raise invalid_argument(size)
 
 
-def read_models(file: str) -> list[ModelConfig]:
-    """Read a file of models; raises ServingError."""
-    listed = _read(file, _SERVER).get("model_config_list", {})
-    return [_model(each) for each in listed.get("config", [])]
+def read_models(file: str) -> list[ModelConfig] | None:
+    """Read a file of models, None when it has no list of any, not even an empty one; raises ServingError."""
+    found = read(file, _SERVER)
+    if "model_config_list" not in found:
+        return None
+    return [_model(each) for each in found["model_config_list"].get("config", [])]
 
 
 def read_batching(file: str) -> Batching:
     """Read a file of batching parameters; raises ServingError."""
-    found = _read(file, _BATCHING)
+    found = read(file, _BATCHING)
     largest = found.get("max_batch_size", {}).get("value", 1000)
     splits = found.get("enable_large_batch_splitting", {}).get("value", False)
     sizes = found.get("allowed_batch_sizes", [])
@@ -130,29 +131,6 @@ def check_models(models: Iterable[ModelConfig]) -> None:
             raise invalid_argument(
                 f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
             )
-
-
-def check_labels(models: Iterable[ModelConfig]) -> None:
-    """Refuse labels at the start: they are looked up before any version is loaded (tf-serving.md 3.2)."""
-    for model in models:
-        for version in model.labels.values():
-            raise ServingError(
-                Code.FAILED_PRECONDITION,
-                f"Request to assign label to version {version} of model {model.name},"
-                " which is not currently available for inference",
-            )
-
-
-def _read(file: str, message: Message) -> Document:
-    try:
-        return parse(Path(file).read_text(encoding="utf-8"), message)
-    except FileNotFoundError as error:
-        raise ServingError(Code.NOT_FOUND, f"{file}; No such file or directory") from error
-    except OSError as error:
-        raise ServingError(Code.UNKNOWN, str(error)) from error
-    except (TextFormatError, UnicodeDecodeError) as error:
-        log("E", "util/proto_util.cc", f"Error parsing text-format {message.name}: {error}")
-        raise invalid_argument(f"Invalid protobuf file: '{file}'") from error
 
 
 def _model(found: Document) -> ModelConfig:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from yarnserve.sandbox.model_server.manager import VersionStatus
+from yarnserve.sandbox.model_server.metrics import Metrics
 from yarnserve.sandbox.model_server.models import Models
-from yarnserve.sandbox.model_server.servable import Signature, TensorInfo
+from yarnserve.sandbox.model_server.servable import Servable, Signature, TensorInfo
 from yarnserve.sandbox.model_server.status import Code, ServingError, invalid_argument
 from yarnserve.sandbox.model_server.tensors import from_columns, from_rows, parse_request, to_json, to_rows
 
@@ -31,35 +33,72 @@ class Answer:
     body: bytes
 
 
-def answer(models: Models, method: str, target: str, body: bytes) -> Answer:
-    """Answer one request; *target* is path and query as they came, for a query is never split off."""
+@dataclass(frozen=True)
+class _Call:
+    """What a request asks for; *verb* is empty for a GET."""
+
+    model: str = ""
+    version: str | None = None
+    label: str | None = None
+    verb: str = ""
+    wants_metadata: bool = False
+
+
+def answer(models: Models, method: str, target: str, body: bytes, metrics: Metrics | None = None) -> Answer:
+    """Answer one request; *target* is path and query as they came, for a query is never split off.
+
+    Everything below /v1/ is counted in *metrics*.
+    """
     if not re.match("/v1/", target, re.IGNORECASE):
         return Answer(404, "text/html", _NOT_FOUND_PAGE)
+    began = time.perf_counter()
+    call = _parsed(method, target)
+    outcome = "OK"
     try:
-        return _dispatch(models, method, target, body)
+        found = _dispatch(models, call, method, target, body)
     except ServingError as error:
-        return _json(error.code.http_status, {"error": error.message}, indent=4)
+        outcome = error.code.name
+        found = _json(error.code.http_status, {"error": error.message}, indent=4)
+    if metrics is not None:
+        microseconds = (time.perf_counter() - began) * 1e6
+        metrics.count_request(call.model if call else "", call.verb if call else "", outcome, microseconds)
+    return found
 
 
 def _json(status: int, document: Any, indent: int | None) -> Answer:
     return Answer(status, "application/json", (json.dumps(document, indent=indent) + "\n").encode())
 
 
-def _dispatch(models: Models, method: str, target: str, body: bytes) -> Answer:
+def _parsed(method: str, target: str) -> _Call | None:
+    """Read a target, None when it is malformed."""
     if method == "POST" and (match := _PREDICTION.fullmatch(target)):
         name, version, label, verb = match.groups()
-        if verb.lower() != "predict":
-            raise ServingError(Code.UNIMPLEMENTED, f"The stand-in answers predict, not {verb}")
-        # On one line, numbers and all: TF Serving breaks it into three.
-        return _json(200, _predict(models, unquote(name), _number(version), label, body), indent=None)
+        return _Call(unquote(name), version, label and unquote(label), verb.lower())
     if method == "GET" and target.lower() == "/v1/models":
-        raise invalid_argument("Missing model name in request.")
+        return _Call()
     if method == "GET" and (match := _STATUS.fullmatch(target)):
         name, version, label, metadata = match.groups()
-        if metadata:
-            return _json(200, _metadata(models, unquote(name), _number(version), label), indent=1)
-        return _json(200, _status(models, unquote(name), _number(version)), indent=1)
-    raise invalid_argument(f"Malformed request: {method} {target}")
+        return _Call(unquote(name), version, label and unquote(label), wants_metadata=bool(metadata))
+    return None
+
+
+def _dispatch(models: Models, call: _Call | None, method: str, target: str, body: bytes) -> Answer:
+    if call is None:
+        raise invalid_argument(f"Malformed request: {method} {target}")
+    if not call.model:
+        raise invalid_argument("Missing model name in request.")
+    version = _number(call.version)
+    if not call.verb:
+        shown = (
+            _metadata(models, call.model, version, call.label)
+            if call.wants_metadata
+            else _status(models, call.model, version)
+        )
+        return _json(200, shown, indent=1)
+    if call.verb != "predict":
+        raise ServingError(Code.UNIMPLEMENTED, f"The stand-in answers predict, not {call.verb}")
+    # On one line, numbers and all: TF Serving breaks it into three.
+    return _json(200, _predict(models, call.model, version, call.label, body), indent=None)
 
 
 def _number(version: str | None) -> int | None:
@@ -88,8 +127,8 @@ def _version_status(version: int, status: VersionStatus) -> dict[str, Any]:
 
 
 def _metadata(models: Models, model: str, version: int | None, label: str | None) -> dict[str, Any]:
-    number, servable = models.servable(model, version, label and unquote(label))
-    signatures = {name: _signature(each) for name, each in servable.signatures.items()}
+    with models.use(model, version, label) as (number, servable):
+        signatures = {name: _signature(each) for name, each in servable.signatures.items()}
     return {
         "model_spec": {"name": model, "signature_name": "", "version": str(number)},
         "metadata": {"signature_def": {"signature_def": signatures}},
@@ -122,7 +161,11 @@ def _predict(models: Models, model: str, version: int | None, label: str | None,
             " 'signature_name' key must be a string value."
         )
     name = name or _DEFAULT_SIGNATURE
-    _, servable = models.servable(model, version, label and unquote(label))
+    with models.use(model, version, label) as (_, servable):
+        return _run(models, servable, name, request)
+
+
+def _run(models: Models, servable: Servable, name: str, request: dict[str, Any]) -> dict[str, Any]:
     if name not in servable.signatures:
         raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
     inputs = servable.signatures[name].inputs

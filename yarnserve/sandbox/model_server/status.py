@@ -8,6 +8,7 @@ from enum import Enum
 class Code(Enum):
     """A status code: the words TensorFlow prints for it, and the HTTP status of the REST API (tf-serving.md 4.1)."""
 
+    CANCELLED = ("Cancelled", 499)
     INVALID_ARGUMENT = ("Invalid argument", 400)
     NOT_FOUND = ("Not found", 404)
     FAILED_PRECONDITION = ("Failed precondition", 400)
