@@ -57,6 +57,9 @@ NOT_READY = 2
 #: Seconds that gRPC may be open before REST is, and somebody else may answer, at a start.
 BOTH_PORTS = 15.0
 
+#: Seconds after it has read its configuration in which the server looks at the disk, twice (tf-serving.md 1.2).
+FILE_POLL = 3.0
+
 #: TF Serving's own estimate of a model's memory, from its size on the disk (tf-serving.md 7.1).
 MEMORY_FACTOR = 1.2
 
@@ -127,7 +130,11 @@ class Agent:
         self._reaper = Reaper()
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._term = threading.Event()
-        self._policy = SteeringPolicy(deadline=float(spec.supervise.startup_deadline))
+        self._policy = SteeringPolicy(
+            deadline=float(spec.supervise.startup_deadline),
+            settle=spec.agent.poll + FILE_POLL,
+            first_pause=max(SteeringPolicy.first_pause, 2.0 * spec.agent.poll + FILE_POLL),
+        )
         remembered = directory.remembered()
         self._steering = {model.name: remembered.get(model.name, Steering()) for model in spec.models}
         self._run: _Run | None = None

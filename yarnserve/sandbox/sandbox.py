@@ -259,8 +259,9 @@ def _inherited(directory: Path) -> dict[str, str]:
 
 
 def _write_programs(directory: Path) -> None:
-    """Write the stand-in for TensorFlow Serving under its own name."""
+    """Write the stand-in for TensorFlow Serving under its own name, and yarnserve, which agents are."""
     directory.mkdir(parents=True, exist_ok=True)
-    program = directory / "tensorflow_model_server"
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m yarnserve.sandbox.model_server "$@"\n')
-    program.chmod(0o755)
+    for name, module in (("tensorflow_model_server", "yarnserve.sandbox.model_server"), ("yarnserve", "yarnserve")):
+        program = directory / name
+        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {module} "$@"\n')
+        program.chmod(0o755)

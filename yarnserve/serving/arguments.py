@@ -58,7 +58,7 @@ def steered_arguments(spec: ServiceSpec, ports: Endpoint, *, models: str, monito
         "port": ports.grpc_port,
         "rest_api_port": ports.rest_port,
         "model_config_file": models,
-        "model_config_file_poll_wait_seconds": 1,
+        "model_config_file_poll_wait_seconds": spec.agent.poll,
         "monitoring_config_file": monitoring,
         "max_num_load_retries": 0,
         "grpc_channel_arguments": _EXCLUSIVE_GRPC_PORT,

@@ -130,7 +130,7 @@ class AgentSpec:
 
     Attributes:
         command: the program that is yarnserve, in the image or on the nodes.
-        poll: between two looks at HDFS.
+        poll: between two looks at HDFS, and at most until the server takes up what the agent says.
         rate: of one replica's downloads; None for no limit.
         fleet_rate: of all replicas together.
         deadline: for a version to arrive.
