@@ -14,7 +14,7 @@ from yarnserve.config import hdfs_path
 from yarnserve.errors import ConflictError, YarnserveError
 from yarnserve.judge.steering import Candidate
 from yarnserve.repository.follow import Follower
-from yarnserve.repository.local import LocalStore
+from yarnserve.repository.local import LocalStore, read_local_manifest
 from yarnserve.repository.pace import Pace
 from yarnserve.repository.sync import Sync, Synced, SyncOptions, Wanted
 from yarnserve.spec.model import ModelSpec, ServiceSpec
@@ -95,6 +95,11 @@ class Fetcher:
     def has_tried(self) -> bool:
         """Whether a round has ended, well or not."""
         return self._tried
+
+    def holds(self, candidate: Candidate) -> bool:
+        """Whether the files of *candidate* are here under their number."""
+        manifest = read_local_manifest(self.directory / str(candidate.version))
+        return manifest is not None and manifest.id == candidate.identity
 
     def pin(self, versions: Collection[int]) -> None:
         """Say which versions the server has: they stay as they are."""

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from yarnserve.agent.agent import Agent
+from yarnserve.agent.eyes import Eyes
 from yarnserve.agent.fetching import Fetcher
+from yarnserve.agent.keeper import Keeper
+from yarnserve.agent.models import Models
 from yarnserve.agent.secret import SecretFile
 from yarnserve.agent.server import adopt_orphans
 from yarnserve.agent.state import AgentDirectory
@@ -21,6 +24,7 @@ from yarnserve.agent.web import AgentServer
 from yarnserve.alerts import Alerts, BackgroundAlerts, LogSink, Sink, WebhookSink
 from yarnserve.hadoop.authentication import Authentication
 from yarnserve.hadoop.session import HadoopSession, Timeouts
+from yarnserve.records.agent import AgentReport
 from yarnserve.spec.assignment import Assignment
 from yarnserve.spec.endpoints import endpoint
 from yarnserve.storage.client import Storage
@@ -70,7 +74,11 @@ def run_agent(
             )
             for model in spec.models
         ]
-        agent = Agent(spec, instance, place, own, fetchers, alarm, boot=secrets.token_hex(8), narrate=narrate)
+        models = Models(spec, fetchers, own, alarm=alarm, narrate=narrate, now=time.time)
+        eyes = Eyes(place, instance, deadline=float(spec.supervise.check_timeout))
+        keeper = Keeper(spec, place, models, own, eyes, alarm=alarm, narrate=narrate)
+        report = AgentReport(spec.name, instance, boot=secrets.token_hex(8))
+        agent = Agent(spec, models, keeper, report, alarm=alarm, narrate=narrate)
         secret_file = (
             SecretFile(Storage(session, hdfs.secret_endpoints, timeouts=_SECRET_TIMEOUTS, sweeps=1), hdfs.secret)
             if hdfs.secret
@@ -78,6 +86,7 @@ def run_agent(
         )
         if place.agent_port is not None:
             AgentServer(place.agent_port, report=lambda: agent.report, secret=secret_file, obey=agent.obey).start()
+        eyes.start()
         adopt_orphans()
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda number, frame: agent.terminate())

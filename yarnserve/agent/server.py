@@ -83,13 +83,13 @@ class Reaper:
     def __init__(self) -> None:
         self._seen: int | None = None
 
-    def reap(self, ours: Sequence[int]) -> None:
-        """Bury one: whoever was dead already at the last call and is nobody whom somebody waits for."""
+    def reap(self, ours: int | None) -> None:
+        """Bury one, who was dead already at the last call: whoever is waited for is gone by then, but for *ours*."""
         try:
             found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             found = None
-        dead = found.si_pid if found is not None and found.si_pid not in ours else None
+        dead = found.si_pid if found is not None and found.si_pid != ours else None
         if dead is not None and dead == self._seen:
             os.waitpid(dead, 0)
             dead = None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from yarnserve.records.document import from_document, to_document
@@ -67,7 +66,6 @@ class AgentReport:
     requests: float | None = None
     failed: float | None = None
     at: float = 0.0
-    ports: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_ready(self) -> bool:

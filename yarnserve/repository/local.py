@@ -108,7 +108,7 @@ class LocalStore:
         found: list[LocalVersion] = []
         for parent, is_visible in ((self.directory, True), (self._state_directory / "backup", False)):
             for number in _numbers(parent):
-                manifest = _manifest(parent / str(number))
+                manifest = read_local_manifest(parent / str(number))
                 if manifest is not None:
                     found.append(LocalVersion(number, parent / str(number), manifest, is_visible))
         return tuple(found)
@@ -119,7 +119,7 @@ class LocalStore:
 
     def has_other(self, version: int, identity: str) -> bool:
         """Whether *version* stands here with another identity."""
-        manifest = _manifest(self.directory / str(version))
+        manifest = read_local_manifest(self.directory / str(version))
         return manifest is not None and manifest.id != identity
 
     def staging(self, manifest: Manifest) -> Path:
@@ -273,7 +273,8 @@ def _numbers(directory: Path) -> list[int]:
     return []
 
 
-def _manifest(directory: Path) -> Manifest | None:
+def read_local_manifest(directory: Path) -> Manifest | None:
+    """What *directory* holds by its own manifest; None where there is none that can be read."""
     try:
         return Manifest.from_document(json.loads((directory / MANIFEST).read_bytes()))
     except (OSError, ValueError, RecursionError):

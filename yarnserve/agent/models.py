@@ -1,0 +1,243 @@
+"""Every model of one server: what was fetched, what is on trial, what is good, and so what the server is to have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from yarnserve.agent.fetching import Fetcher
+from yarnserve.agent.state import AgentDirectory
+from yarnserve.alerts import Alarm, Alert
+from yarnserve.judge.steering import (
+    Sight,
+    Steering,
+    SteeringPolicy,
+    Turn,
+    failed_load,
+    failure_of,
+    forgive,
+    judge_trial,
+    refuse,
+    take_up,
+)
+from yarnserve.records.agent import ModelReport
+from yarnserve.records.replica import ModelCheck, Prediction
+from yarnserve.serving.config_files import ServedModel
+from yarnserve.spec.model import ServiceSpec, Swap
+
+#: Seconds after it has read its configuration in which the server looks at the disk, twice (tf-serving.md 1.2).
+FILE_POLL = 3.0
+
+#: TF Serving's own estimate of a model's memory, from its size on the disk (tf-serving.md 7.1).
+MEMORY_FACTOR = 1.2
+
+_MIB = 1024 * 1024
+
+_TOLD = {"good": "is served", "trying": "is tried", "retrying": "is taken back for now", "refused": "is refused"}
+
+#: What a server has, or is to have: versions by model.
+Served = Mapping[str, tuple[int, ...]]
+
+
+class Models:
+    """The models of *spec*, each with who fetches it.
+
+    Args:
+        spec: the service.
+        fetchers: one for each model.
+        directory: where it is remembered what was good.
+        alarm: told of versions that fail.
+        narrate: told what happens to each version, in words.
+        now: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        spec: ServiceSpec,
+        fetchers: Sequence[Fetcher],
+        directory: AgentDirectory,
+        *,
+        alarm: Alarm,
+        narrate: Callable[[str], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._spec = spec
+        self._specs = {model.name: model for model in spec.models}
+        self._fetchers = {fetcher.model.name: fetcher for fetcher in fetchers}
+        self._directory = directory
+        self._alarm = alarm
+        self._narrate = narrate
+        self._now = now
+        pause = max(SteeringPolicy.first_pause, 2.0 * spec.agent.poll + FILE_POLL)
+        self._policy = SteeringPolicy(
+            deadline=float(spec.supervise.startup_deadline), settle=spec.agent.poll + FILE_POLL, first_pause=pause
+        )
+        self._steering = {name: self._remembered(name) for name in self._specs}
+
+    def start(self) -> None:
+        """Begin to fetch."""
+        for fetcher in self._fetchers.values():
+            fetcher.start()
+
+    def end(self) -> None:
+        """End it soon."""
+        for fetcher in self._fetchers.values():
+            fetcher.end()
+
+    def take_up(self, held: int | None, now: float) -> None:
+        """Begin the trials of versions that came.
+
+        Args:
+            held: bytes of memory that the running server holds; None while none runs.
+            now: monotonic seconds.
+        """
+        for name, fetcher in self._fetchers.items():
+            fetched = fetcher.fetched
+            steering, turn = take_up(self._steering[name], fetched.candidate if fetched else None, now)
+            self._turned(name, steering, turn)
+            if turn is not None and turn.what == "trying" and (why := self._does_not_fit(name, held)):
+                self._turned(name, *refuse(self._steering[name], why))
+            fetcher.pin(self._steering[name].served)
+
+    def judge(self, served: Served, sights: Mapping[str, Sight], now: float) -> None:
+        """Say how the trials go on after a look at the server that has *served*."""
+        for name in served:
+            self._turned(name, *judge_trial(self._steering[name], sights.get(name), now, self._policy))
+
+    def blame_trials(self, why: str, now: float) -> None:
+        """The server has died, or does not answer: what was on trial is the likely cause."""
+        for name, steering in self._steering.items():
+            self._turned(name, *failed_load(steering, why, now, self._policy))
+
+    def forgive(self) -> None:
+        """Try again what was refused."""
+        self._steering = {name: forgive(steering) for name, steering in self._steering.items()}
+
+    def failure(self, served: Served, sights: Mapping[str, Sight]) -> tuple[str, Prediction | None]:
+        """Why the good versions are not all well, and the prediction that says so; empty where they are."""
+        for name in served:
+            good, sight = self._steering[name].good, sights.get(name)
+            if sight is None:
+                return f"no status of {name}", None
+            if good is None:
+                return f"no version of {name} has answered yet", None
+            if good.version not in sight.predictions:
+                return f"version {good.version} of {name} is not AVAILABLE", None
+            prediction = sight.predictions[good.version]
+            if why := failure_of(prediction):
+                return f"version {good.version} of {name}: {why}", prediction
+        return "", None
+
+    @property
+    def are_trying(self) -> bool:
+        """Whether anything is on trial."""
+        return any(steering.trial for steering in self._steering.values())
+
+    @property
+    def can_be_served(self) -> bool:
+        """Whether each is here, or cannot be had now while another can."""
+        here = [bool(steering.served) for steering in self._steering.values()]
+        tried = [fetcher.has_tried for fetcher in self._fetchers.values()]
+        return any(here) and all(one or done for one, done in zip(here, tried, strict=True))
+
+    def wanted_of_server(self) -> dict[str, tuple[int, ...]]:
+        """The versions of each model that the server is to have; a model that has none yet is left out."""
+        wanted = {}
+        for name, steering in self._steering.items():
+            trial, versions = steering.trial, steering.served
+            if self._replaces(name) and trial is not None and trial.resume_at is None:
+                versions = (trial.candidate.version,)
+            if versions:
+                wanted[name] = versions
+        return wanted
+
+    def needs_restart(self, served: Served, wanted: Served) -> bool:
+        """Whether the server has to be started anew to come from *served* to *wanted*."""
+        return any(self._replaces(name) and served.get(name, wanted[name]) != wanted[name] for name in wanted)
+
+    def configured(self) -> list[ServedModel]:
+        """What the server is to be told."""
+        wanted = self.wanted_of_server().items()
+        return [
+            ServedModel(name, str(self._fetchers[name].directory), versions, self._labels(name, versions))
+            for name, versions in wanted
+        ]
+
+    def checks(self, served: Served) -> list[ModelCheck]:
+        """What to ask a server that has *served*: a prediction of each version."""
+        return [
+            ModelCheck(name, self._specs[name].example, version)
+            for name, versions in served.items()
+            for version in versions
+        ]
+
+    def lacking(self, served: Served) -> str:
+        """Why a model is not among *served*; empty when all are."""
+        for name, fetcher in self._fetchers.items():
+            if name not in served:
+                return f"model {name} is not here: {fetcher.trouble or 'it is being fetched'}"
+        return ""
+
+    def reports(self) -> tuple[ModelReport, ...]:
+        """How each of them is."""
+        return tuple(map(self._report, self._specs))
+
+    def _report(self, name: str) -> ModelReport:
+        steering, fetcher = self._steering[name], self._fetchers[name]
+        fetched = fetcher.fetched
+        return ModelReport(
+            name,
+            version=steering.good.version if steering.good else None,
+            since=steering.since if steering.good else None,
+            wanted=fetched.candidate.version if fetched else None,
+            is_canary=fetched is not None and fetched.is_canary,
+            trial=steering.trial.candidate.version if steering.trial else None,
+            refused=steering.refused.get(fetched.candidate.identity, "") if fetched else "",
+            trouble=fetcher.trouble,
+        )
+
+    def _remembered(self, name: str) -> Steering:
+        """What was good, as long as it is still here."""
+        steering = self._directory.remembered().get(name, Steering())
+        if steering.good is not None and not self._fetchers[name].holds(steering.good):
+            return replace(steering, good=None)
+        return steering
+
+    def _replaces(self, name: str) -> bool:
+        return self._specs[name].swap is Swap.REPLACE
+
+    def _labels(self, name: str, versions: Sequence[int]) -> Mapping[str, int]:
+        good, fetched = self._steering[name].good, self._fetchers[name].fetched
+        if good is None or good.version not in versions:
+            return {}
+        is_canary = fetched is not None and fetched.is_canary and fetched.candidate == good
+        return {"stable": good.version, **({"canary": good.version} if is_canary else {})}
+
+    def _does_not_fit(self, name: str, held: int | None) -> str:
+        """Why the version on trial cannot be loaded beside the good one; empty when it can."""
+        steering = self._steering[name]
+        if held is None or steering.good is None or steering.trial is None or self._replaces(name):
+            return ""
+        need, limit = steering.trial.candidate.bytes * MEMORY_FACTOR, self._spec.resources.memory_mb * _MIB
+        if held + need <= limit:
+            return ""
+        return (
+            f"there is no memory to load it beside the one that is served: it takes about {need / _MIB:.0f} MiB, "
+            f"{held / _MIB:.0f} of {limit / _MIB:.0f} are held; give more (resources.memory), or say swap: replace"
+        )
+
+    def _turned(self, name: str, steering: Steering, turn: Turn | None) -> None:
+        """Take over what was decided of a model, and tell of it."""
+        self._steering[name] = steering
+        if turn is None:
+            return
+        if turn.what == "good":
+            self._steering[name] = replace(steering, since=self._now())
+            self._alarm.resolve(f"version {name}", f"version {turn.version} is served")
+        if turn.what in ("good", "refused"):
+            self._directory.remember(self._steering)
+        what = f"version {turn.version} of {name} {_TOLD[turn.what]}"
+        self._narrate(f"{what}: {turn.why}" if turn.why else what)
+        if turn.what in ("retrying", "refused"):
+            severity = "critical" if turn.what == "refused" else "warning"
+            self._alarm.fire(Alert(f"version {name}", what, severity, {"why": turn.why}))
