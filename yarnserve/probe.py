@@ -103,6 +103,36 @@ def read(url: str, *, deadline: float) -> str | None:
     return answer.text if answer.contact is Contact.ANSWERED and answer.status == 200 else None
 
 
+def read_all(urls: Sequence[str], *, deadline: float) -> tuple[str | None, ...]:
+    """The same for many addresses at once, in their order."""
+
+    async def read_them() -> list[_Answer]:
+        async with _session() as session:
+            return await asyncio.gather(*(_exchange(session, url, b"", deadline) for url in urls))
+
+    answers = asyncio.run(read_them()) if urls else []
+    return tuple(
+        answer.text if answer.contact is Contact.ANSWERED and answer.status == 200 else None for answer in answers
+    )
+
+
+def post(url: str, headers: Mapping[str, str], *, deadline: float) -> tuple[int, str]:
+    """Send a POST without a body; return the HTTP status and the answer's text.
+
+    Raises:
+        UnreachableError: nothing answers, or not within *deadline* seconds.
+    """
+
+    async def send() -> _Answer:
+        async with _session() as session:
+            return await _exchange(session, url, b"", deadline, method="POST", headers=headers)
+
+    answer = asyncio.run(send())
+    if answer.contact is not Contact.ANSWERED:
+        raise UnreachableError("nobody takes the order", where=url, why=answer.text)
+    return answer.status, answer.text
+
+
 def accepts(host: str, port: int, *, deadline: float) -> bool:
     """Whether anybody accepts connections there."""
     try:
@@ -320,16 +350,29 @@ class _Resolver(AbstractResolver):
         """Nothing is waited for."""
 
 
-async def _exchange(session: aiohttp.ClientSession, url: str, body: bytes, seconds: float) -> _Answer:
+async def _exchange(
+    session: aiohttp.ClientSession,
+    url: str,
+    body: bytes,
+    seconds: float,
+    *,
+    method: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> _Answer:
     """Send one request, a POST where there is a body; every way it can fail is an _Answer."""
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(body))} if body else {}
+    told = {"Content-Type": "application/json", "Content-Length": str(len(body))} if body else {}
     connect = _CONNECT_SHARE * seconds
     # aiohttp rounds longer times up to whole seconds, unless it is given a threshold.
     timeout = aiohttp.ClientTimeout(total=seconds, connect=connect, ceil_threshold=math.inf)
-    method, data = ("POST", _pieces(body)) if body else ("GET", None)
+    data = _pieces(body) if body else None
     try:
         async with session.request(
-            method, url, data=data, headers=headers, timeout=timeout, allow_redirects=False
+            method or ("POST" if body else "GET"),
+            url,
+            data=data,
+            headers={**told, **(headers or {})},
+            timeout=timeout,
+            allow_redirects=False,
         ) as reply:
             return _Answer(Contact.ANSWERED, reply.status, await _text(reply))
     except aiohttp.ServerTimeoutError:  # only of connecting: a time-out of reading is not set

@@ -29,6 +29,7 @@ COMMANDS = {
     "history": ("history", "history", "List what was launched, by whom, and what changed."),
     "scale": ("operate", "scale", "Change the number of replicas."),
     "restart": ("operate", "restart", "Replace one replica by a new one."),
+    "order": ("operate", "order", "Drain or restart one replica by its agent."),
     "logs": ("logs", "logs", "Print what the replicas wrote."),
     "explain": ("explain", "explain", "Say what an exit code or an error text means, and what to do."),
     "predict": ("predict", "predict", "Ask a running service for a prediction."),

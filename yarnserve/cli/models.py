@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from yarnserve.cli.options import YES, confirm, with_connection
+from yarnserve.cli.options import TIMEOUT, YES, confirm, with_connection
 from yarnserve.cli.output import age, narrate, print_document, print_table, timestamp
 from yarnserve.cli.quantities import Rate, bytes_in_words
 
@@ -26,6 +26,9 @@ OUTPUT = click.option(
     "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", help="How to print it."
 )
 BANDWIDTH = click.option("--bandwidth", type=Rate(), metavar="RATE", help="At most so much, e.g. 100MB/s.")
+SERVICE = click.option(
+    "--service", metavar="NAME", help="Follow it through this service, until every replica serves it."
+)
 WHY = click.option("--why", default="", metavar="TEXT", help="Kept in the history.")
 
 
@@ -266,26 +269,67 @@ def _instances(context: click.Context, parameter: click.Parameter, value: str | 
     "--canary", "instances", metavar="INSTANCES", callback=_instances, help="Only these serve it, e.g. serve-0,serve-3."
 )
 @WHY
+@SERVICE
+@click.option("--bake", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="SECONDS",
+              help="With --canary and --service: how long the canary is compared with the others.")  # fmt: skip
+@TIMEOUT
 @with_connection
-def promote(connection: Connection, base_path: str, version: int, instances: tuple[str, ...], why: str) -> None:
+def promote(
+    connection: Connection,
+    base_path: str,
+    version: int,
+    instances: tuple[str, ...],
+    why: str,
+    service: str | None,
+    bake: float,
+    timeout: float,
+) -> None:
     """Make VERSION the one that is to be served; with --canary by the named instances only, first.
 
-    Whoever follows BASE_PATH (yarnserve sync) takes it up. A server that reads HDFS itself (delivery: native) serves
-    the highest number, whatever is promoted, unless its service.yaml says version: stable; then the next launch
-    (with --replace) brings the promoted one.
+    Whoever follows BASE_PATH (the agents of delivery: sync, and yarnserve sync) takes it up. With --service it is
+    followed until every replica serves it. With --canary and --service the named replicas serve it first; when they
+    have answered their golden predictions for --bake seconds, and no larger part of their requests failed than of the
+    others', it is promoted for all, and else the canary is ended.
+
+    A server that reads HDFS itself (delivery: native) serves the highest number, whatever is promoted, unless its
+    service.yaml says version: stable; then the next launch (with --replace) brings the promoted one.
     """
-    entry = _channels(connection, base_path).promote(version, why=why, instances=instances)
-    _tell_channels(entry)
+    channels = _channels(connection, base_path)
+    if service is None:
+        _tell_channels(channels.promote(version, why=why, instances=instances))
+        return
+    from yarnserve.service.rollout import Rollout, promote_with_canary
+
+    rollout = Rollout(connection, service, base_path, narrate=narrate)
+    if instances:
+        promote_with_canary(rollout, channels, version, instances, bake=bake, timeout=timeout, why=why, narrate=narrate)
+    else:
+        channels.promote(version, why=why)
+        rollout.wait_until_served(version, timeout)
+    _tell_channels(channels.latest())
 
 
 @models.command()
 @BASE_PATH
 @click.option("--to", "version", type=click.IntRange(min=1), metavar="VERSION", help="Default: what was stable before.")
 @WHY
+@SERVICE
+@TIMEOUT
 @with_connection
-def rollback(connection: Connection, base_path: str, version: int | None, why: str) -> None:
-    """End the canary, or else go back to the version that was stable before."""
-    _tell_channels(_channels(connection, base_path).rollback(version, why=why))
+def rollback(
+    connection: Connection, base_path: str, version: int | None, why: str, service: str | None, timeout: float
+) -> None:
+    """End the canary, or else go back to the version that was stable before; with --service, see it served."""
+    channels = _channels(connection, base_path)
+    if service is None:
+        _tell_channels(channels.rollback(version, why=why))
+        return
+    from yarnserve.service.rollout import Rollout
+
+    rollout = Rollout(connection, service, base_path, narrate=narrate)
+    entry = channels.rollback(version, why=why)
+    rollout.wait_until_served(entry.channel.stable, timeout)
+    _tell_channels(entry)
 
 
 @models.command()
@@ -349,7 +393,9 @@ def _channels(connection: Connection, base_path: str) -> Any:
     return Channels(connection.storage_at(base_path), hdfs_path(base_path), who=connection.actor)
 
 
-def _tell_channels(entry: ChannelEntry) -> None:
+def _tell_channels(entry: ChannelEntry | None) -> None:
+    if entry is None:
+        return
     canary = _canary_in_words(entry)
     click.echo(f"stable: {entry.channel.stable}" + (f", canary: {canary}" if canary else ""))
 

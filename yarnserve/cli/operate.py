@@ -48,8 +48,9 @@ def scale(connection: Connection, name: str, replicas: int, wait: bool, timeout:
 def restart(connection: Connection, name: str, replica: str, wait: bool, timeout: float) -> None:
     """Replace one replica of the running service NAME by a new one.
 
-    From Hadoop 3.3 on its container is killed and YARN replaces it under the same name. Before, YARN can only
-    decommission it and make another, which gets a new number (and ports).
+    Where it has an agent (delivery: sync), that lets callers out before it goes. Else, from Hadoop 3.3 on its container
+    is killed and YARN replaces it under the same name. Before, YARN can only decommission it and make another, which
+    gets a new number (and ports).
     """
     from yarnserve.service.actions import Actions
 
@@ -57,6 +58,28 @@ def restart(connection: Connection, name: str, replica: str, wait: bool, timeout
     narrate(f"{name}: {', '.join(outcome.instances)} takes over from {replica}")
     if wait:
         follow(connection, name, timeout)
+
+
+@click.command()
+@SERVICE_NAME
+@click.argument("what", metavar="ORDER", type=click.Choice(["drain", "resume", "restart-server", "leave"]))
+@click.option("--replica", metavar="INSTANCE", required=True, help="Whose agent, e.g. serve-0 (or 0).")
+@with_connection
+def order(connection: Connection, name: str, what: str, replica: str) -> None:
+    r"""Give the agent of one replica of service NAME an order (delivery: sync).
+
+    \b
+      drain           callers are let out and none are taken, until resume
+      resume          callers are taken again
+      restart-server  callers are let out, then the model server begins anew; refused versions are tried again
+      leave           callers are let out, then YARN replaces the container
+    """
+    from yarnserve.orders import Order
+    from yarnserve.service.actions import Actions
+
+    report = Actions(connection, narrate=narrate).order(name, replica, Order(what))
+    narrate(f"{report.instance} of {name}, until now {report.state}: {what} is accepted")
+    narrate(f"next: yarnserve status {name}")
 
 
 @click.command()

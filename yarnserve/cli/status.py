@@ -22,6 +22,7 @@ from yarnserve.cli.table import COLUMNS, WIDE_COLUMNS, row
 from yarnserve.errors import first_line
 
 if TYPE_CHECKING:
+    from yarnserve.records.agent import AgentReport
     from yarnserve.records.replica import Replica
     from yarnserve.records.yarn import Application
     from yarnserve.service.catalogue import Entry
@@ -175,7 +176,27 @@ def _replica_document(replica: Replica) -> dict[str, Any]:
         else None,
         "versions": {model: list(versions) for model, versions in (replica.versions or {}).items()},
         "startedAt": timestamp(replica.started_at),
+        "agent": _agent_document(replica.agent),
     }
+
+
+def _agent_document(agent: AgentReport | None) -> dict[str, Any] | None:
+    if agent is None:
+        return None
+    models = [
+        {
+            "name": model.name,
+            "version": model.version,
+            "since": timestamp(model.since),
+            "wanted": model.wanted,
+            "canary": model.is_canary,
+            "trial": model.trial,
+            "refused": model.refused or None,
+            "trouble": model.trouble or None,
+        }
+        for model in agent.models
+    ]
+    return {"state": agent.state, "why": agent.why, "serverStarts": agent.server_starts, "models": models}
 
 
 def _print_snapshot(snapshot: Snapshot, output: str) -> None:
@@ -214,7 +235,16 @@ def _remarks(snapshot: Snapshot) -> list[str]:
         remarks.append(f"YARN says: {first_line(snapshot.application.diagnostics)}")
     fixes = dict.fromkeys(replica.verdict.fix for replica in snapshot.replicas if replica.verdict.fix)
     remarks += [f"fix: {fix}" for fix in fixes]
+    remarks += _skew(snapshot)
     return remarks + [f"note: {note}" for note in snapshot.notes]
+
+
+def _skew(snapshot: Snapshot) -> list[str]:
+    """Which replicas serve other versions than the rest, since when, and which are wanted."""
+    from yarnserve.judge.skew import skew
+
+    reports = {replica.instance: replica.agent for replica in snapshot.replicas if replica.agent is not None}
+    return [each.in_words(age) for each in skew(reports)]
 
 
 @click.command("list")

@@ -8,9 +8,11 @@ first load (tf-serving.md 5.3), so a refused connection means starting or dead, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from yarnserve.errors import first_line
 from yarnserve.judge.explain import Explanation, Kind, explain_exit, explain_text
+from yarnserve.records.agent import AgentReport
 from yarnserve.records.replica import (
     Contact,
     Health,
@@ -37,6 +39,7 @@ def judge_replica(
     *,
     unobserved: str = "",
     silence: Explanation | None = None,
+    agent: AgentReport | None = None,
 ) -> Verdict:
     """Return the verdict on a component instance that YARN has placed.
 
@@ -48,6 +51,7 @@ def judge_replica(
             somebody else.
         unobserved: why there is no observation, for a container that has an address.
         silence: why YARN may replace nothing, by :func:`judge_silence`.
+        agent: what the replica's agent says, None where it has none or that does not answer.
     """
     if container.state.ended and silence is not None and silence.certain:
         return _because(Health.GONE, f"its container has ended ({container.state.value})", silence)
@@ -65,7 +69,20 @@ def judge_replica(
     if observation is None:
         return Verdict(Health.UNKNOWN, unobserved)
     verdicts = [_judge_model(model, observation, exit_of(process)) for model in observation.models]
-    return max(verdicts, key=lambda verdict: _ORDER.index(verdict.health))
+    worst = max(verdicts, key=lambda verdict: _ORDER.index(verdict.health))
+    return _told_by_agent(worst, agent) if agent is not None else worst
+
+
+def _told_by_agent(verdict: Verdict, agent: AgentReport) -> Verdict:
+    """The agent knows what nobody sees from outside: why the server is not up, and that callers are let out."""
+    if agent.state in ("draining", "drained", "ending") and verdict.health.serving:
+        return Verdict(Health.DRAINING, f"its agent sends callers elsewhere ({agent.state}): {agent.why}")
+    if verdict.health is Health.STARTING:
+        return replace(verdict, reason=f"its agent says {agent.state}: {agent.why}")
+    refused = [f"version {model.wanted} of {model.name}: {model.refused}" for model in agent.models if model.refused]
+    if refused:
+        return replace(verdict, reason=f"{verdict.reason}; its agent refuses {'; '.join(refused)}")
+    return verdict
 
 
 def judge_missing(

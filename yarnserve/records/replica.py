@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from yarnserve.records.agent import AgentReport
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -149,6 +151,7 @@ class Health(str, Enum):
 
     LIVE = "live"
     AVAILABLE = "available"
+    DRAINING = "draining"
     LOADING = "loading"
     STARTING = "starting"
     FAILING = "failing"
@@ -196,7 +199,7 @@ class Replica:
 
     *container_id* and *node* are empty and *endpoint* None while YARN has not placed it; *versions* are the model
     versions that are AVAILABLE, by model name; *restarts* counts container ids seen beyond the first, and the starts
-    in place that YARN's services API hides. *last_exit* is None while no end was seen.
+    in place that YARN's services API hides. *last_exit* is None while no end was seen, *agent* where none answers.
     """
 
     instance: str
@@ -208,3 +211,4 @@ class Replica:
     restarts: int = 0
     started_at: float | None = None
     last_exit: LastExit | None = None
+    agent: AgentReport | None = None

@@ -26,18 +26,22 @@ from yarnserve.errors import (
     YarnserveError,
 )
 from yarnserve.judge.plan import Plan, Step, plan_launch
+from yarnserve.orders import Order
+from yarnserve.records.agent import AgentReport
+from yarnserve.records.replica import Endpoint
 from yarnserve.records.yarn import Accepted, Application, Component, ComponentState, Container, Service
 from yarnserve.render.service import ClusterFacts, render
+from yarnserve.service.agents import give_order
 from yarnserve.service.assigning import ensure_secret, hdfs_access
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import newest_application, no_service, require_instance
 from yarnserve.service.means import Decision, Means, means_for
-from yarnserve.service.orders import Orders
+from yarnserve.service.orders import SETTLE_PATIENCE, Orders
 from yarnserve.service.pinning import pin_versions
 from yarnserve.service.placing import require_hostname, require_kerberos, require_placement
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.service.store import Saved, ServiceStore
-from yarnserve.spec.endpoints import instance_number, most_replicas, used_ports
+from yarnserve.spec.endpoints import endpoint, instance_number, most_replicas, used_ports
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 from yarnserve.storage.lease import Lease
 from yarnserve.yarn.resource_managers import OUTCOME_UNKNOWN
@@ -248,6 +252,8 @@ class Actions:
             component = self._running_component(name, store)
             container = require_instance(component, name, replica)
             instance = container.instance
+            if spec.has_agent and self._leaves(name, container, lease):
+                return Outcome(Step.RESTART, instances=(instance,))
             means = means_for(Decision.RESTART_REPLICA, self.connection.hadoop_version())
             if means is None:
                 raise RefusedError(
@@ -261,6 +267,42 @@ class Actions:
             if spec.ports.per_replica and _next_number(component) >= most_replicas(*used_ports(spec)):
                 raise UsageError(f"{name} cannot get one more number for a replica", why="its ports would pass 65535")
             return self._restart_by_decommission(name, component, instance, store, lease)
+
+    def order(self, name: str, replica: str, order: Order) -> AgentReport:
+        """Give the agent of *replica* of the running service *name* an *order*; return what it said of itself before.
+
+        Raises:
+            NotFoundError: it has no such replica.
+            RefusedError: it has no agent.
+            UnreachableError, AccessError: the agent does not answer, or does not take it.
+        """
+        with self._leased(name, f"order {order.value}") as (store, _):
+            container = require_instance(self._running_component(name, store), name, replica)
+            return give_order(self.connection, name, container.instance, self._endpoint(store, name, container), order)
+
+    def _endpoint(self, store: ServiceStore, name: str, container: Container) -> Endpoint:
+        if not container.bare_host:
+            raise UnreachableError(
+                f"{container.instance} of {name} has no address yet", next=f"yarnserve status {name}"
+            )
+        spec = _require_ours(store, name, self.connection).spec
+        return endpoint(spec, instance=container.instance, bare_host=container.bare_host)
+
+    def _leaves(self, name: str, container: Container, lease: Lease) -> bool:
+        """Have the replica's agent end it in order; whether it did: one that does not answer cannot."""
+        store = self.connection.store(name)
+        lease.check()
+        try:
+            place = self._endpoint(store, name, container)
+            give_order(self.connection, name, container.instance, place, Order.LEAVE)
+        except YarnserveError as error:
+            self._narrate(f"{error.what}: restarting {container.instance} by YARN's own means")
+            return False
+        self._narrate(f"restarting {container.instance} of {name}: {Means.AGENT.value}")
+        patience = _require_ours(store, name, self.connection).spec.agent.drain + SETTLE_PATIENCE
+        done = f"another container of {container.instance}"
+        self._orders.settle(lambda: self._replaced(name, container), done, patience)
+        return True
 
     def _running_component(self, name: str, store: ServiceStore) -> Component:
         seen = self._see(name, store)

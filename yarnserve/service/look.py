@@ -17,8 +17,10 @@ from yarnserve import probe
 from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.judge.explain import Explanation
 from yarnserve.judge.verdict import judge_missing, judge_replica, judge_silence
+from yarnserve.records.agent import AgentReport
 from yarnserve.records.replica import Endpoint, ModelState, Observation, Replica, Target, Verdict
 from yarnserve.records.yarn import NOT_ENDED, Application, Component, Container, NodeContainer, Service
+from yarnserve.service import agents
 from yarnserve.service.background import in_background
 from yarnserve.service.connection import Connection
 from yarnserve.service.reading import Reader
@@ -116,6 +118,8 @@ def look(
     if complete and service is None and revision is None and not running:
         raise no_service(connection, name)
     containers = _by_instance(service.component(COMPONENT) if service else None)
+    agent_places = _agent_endpoints(containers, revision)
+    agents_read = in_background(lambda: agents.reports(agent_places))
     observations = _observe(containers, revision, deadline)
     processes = notes.value(processes_read, "NodeManagers") or {}
     sightings = _sightings(store, application, service, processes, notes)
@@ -133,6 +137,7 @@ def look(
         if not complete
         else "not launched by yarnserve: nothing is known of its ports and models",
         silence,
+        notes.value(agents_read, "agents") or {},
     )
     replicas = [seen.replica(container) for container in containers.values()]
     missing = judge_missing(service, application, silence=silence)
@@ -246,6 +251,14 @@ def _silence(connection: Connection, application: Application | None) -> Explana
     return None
 
 
+def _agent_endpoints(containers: Mapping[str, Container], revision: Saved[Revision] | None) -> dict[str, Endpoint]:
+    """Where the agents are; nowhere for a service without any."""
+    if revision is None or not revision.record.spec.has_agent:
+        return {}
+    places = {instance: endpoint_of(container, revision) for instance, container in containers.items()}
+    return {instance: place for instance, place in places.items() if place is not None}
+
+
 def _observe(
     containers: Mapping[str, Container], revision: Saved[Revision] | None, deadline: float
 ) -> tuple[Observation, ...]:
@@ -287,13 +300,21 @@ class _Seen:
     revision: Saved[Revision] | None
     unobserved: str
     silence: Explanation | None
+    agents: Mapping[str, AgentReport]
 
     def replica(self, container: Container) -> Replica:
         observation = self.observations.get(container.instance)
         process = self.processes.get(container.id)
         return Replica(
             container.instance,
-            judge_replica(container, observation, process, unobserved=self.unobserved, silence=self.silence),
+            judge_replica(
+                container,
+                observation,
+                process,
+                unobserved=self.unobserved,
+                silence=self.silence,
+                agent=self.agents.get(container.instance),
+            ),
             container_id=container.id,
             node=container.bare_host,
             endpoint=endpoint_of(container, self.revision),
@@ -301,6 +322,7 @@ class _Seen:
             restarts=self.sightings.restarts(container.instance),
             last_exit=self.sightings.last_exit(container.instance),
             started_at=container.launched_at,
+            agent=self.agents.get(container.instance),
         )
 
     def missing(self, instance: str, verdict: Verdict) -> Replica:

@@ -16,8 +16,9 @@ class Decision(Enum):
 
 
 class Means(Enum):
-    """A call of YARN's that makes something happen."""
+    """What makes something happen: a call of YARN's, or an order to an agent."""
 
+    AGENT = "its agent lets requests out and leaves the container"
     SIGNAL = "signal to its container"
     DECOMMISSION = "decommission, then flex back up"
 

@@ -1,0 +1,240 @@
+"""A promotion followed to its end: until every replica that is meant serves the version, or one refuses it.
+
+A canary is compared with the others for a while, by golden predictions and by the part of requests that fail; then
+the version is promoted for all, or the canary ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from yarnserve import probe
+from yarnserve.config import hdfs_path
+from yarnserve.errors import (
+    MalformedAnswerError,
+    NotFoundError,
+    UnhealthyError,
+    UnreachableError,
+    UsageError,
+    WaitTimeoutError,
+)
+from yarnserve.judge.canary import Tally, objection
+from yarnserve.records.agent import ModelReport
+from yarnserve.records.replica import Replica
+from yarnserve.repository.channels import Channels
+from yarnserve.service.connection import Connection
+from yarnserve.service.look import Snapshot, look
+from yarnserve.serving.metrics import PATH, RequestCounts, request_counts
+
+#: Seconds between two looks.
+PAUSE = 1.0
+
+#: Seconds that a replica has to tell its counters.
+COUNT_DEADLINE = 3.0
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Which model of which service is followed."""
+
+    name: str
+    model: str
+    base_path: str
+
+
+class Rollout:
+    """Follows promotions of one model through one service.
+
+    Args:
+        connection: the cluster.
+        name: the service.
+        base_path: the model's, a plain HDFS path.
+        narrate: told, in words, what is waited for and what happened.
+        clock: monotonic seconds.
+        pause: waits that many seconds.
+
+    Raises:
+        UsageError: the service has no agents, or does not serve this model.
+        NotFoundError: there is no such service.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        name: str,
+        base_path: str,
+        *,
+        narrate: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._connection = connection
+        self._followed = _followed(connection, name, base_path)
+        self._narrate = narrate
+        self._clock = clock
+        self._pause = pause
+        self._told: dict[str, str] = {}
+
+    def wait_until_served(self, version: int, timeout: float, instances: Collection[str] = ()) -> Snapshot:
+        """Wait until every replica, or each of *instances*, serves *version* and is ready.
+
+        Raises:
+            UnhealthyError: one of them has refused it.
+            WaitTimeoutError: *timeout* seconds have passed.
+        """
+        ends = self._clock() + timeout
+        while True:
+            snapshot, why = self._glance(version, instances)
+            if snapshot is not None and not why:
+                return snapshot
+            if self._clock() >= ends:
+                raise WaitTimeoutError(
+                    f"version {version} is not served everywhere after {timeout:g} s",
+                    why=why,
+                    next=f"yarnserve status {self._followed.name} -o wide",
+                )
+            self._pause(min(PAUSE, max(0.05, ends - self._clock())))
+
+    def bake(self, version: int, instances: Collection[str], seconds: float) -> None:
+        """Watch the canary for *seconds*; nothing is said against it when this returns.
+
+        Raises:
+            UnhealthyError: it is worse than the others, or not ready any more; says why.
+        """
+        self._narrate(f"comparing {', '.join(instances)} with the others for {seconds:g} s")
+        begun = self._clock()
+        before = self._counts()
+        while True:
+            snapshot, why = self._glance(version, instances)
+            if snapshot is not None and why:
+                raise UnhealthyError(f"the canary of version {version} is not well", why=why)
+            after = self._counts()
+            canary, others = _tallies(before, after, instances)
+            if why := objection(canary, others):
+                raise UnhealthyError(f"the canary of version {version} is worse than the others", why=why)
+            if self._clock() - begun >= seconds:
+                self._narrate(
+                    f"canary: {canary.failed:.0f} of {canary.requests:.0f} requests failed; "
+                    f"others: {others.failed:.0f} of {others.requests:.0f}"
+                )
+                return
+            self._pause(PAUSE)
+
+    def _glance(self, version: int, instances: Collection[str]) -> tuple[Snapshot | None, str]:
+        """Look once; return what was seen and what is still lacking."""
+        try:
+            snapshot = look(self._connection, self._followed.name)
+        except UnreachableError as error:
+            return None, error.what
+        meant = [replica for replica in snapshot.replicas if not instances or replica.instance in instances]
+        missing = set(instances) - {replica.instance for replica in meant}
+        lacking = dict.fromkeys(missing, "there is no such replica")
+        lacking |= {replica.instance: self._lacks(replica, version) for replica in meant}
+        for instance, why in lacking.items():
+            self._tell(instance, why or f"serves version {version}")
+        if not instances and len(meant) < max(snapshot.wanted_replicas, 1):
+            lacking["service"] = f"{len(meant)} of {snapshot.wanted_replicas} replicas are there"
+        return snapshot, "; ".join(f"{instance}: {why}" for instance, why in lacking.items() if why)
+
+    def _lacks(self, replica: Replica, version: int) -> str:
+        """Why *replica* does not serve *version*; empty when it does.
+
+        Raises:
+            UnhealthyError: it never will.
+        """
+        if replica.agent is None:
+            return f"its agent does not answer; {replica.verdict.reason}"
+        report = next((model for model in replica.agent.models if model.name == self._followed.model), ModelReport(""))
+        if report.wanted == version and report.refused:
+            raise UnhealthyError(
+                f"{replica.instance} refuses version {version}",
+                why=report.refused,
+                fix="publish the model anew under another number",
+                next=f"yarnserve models rollback {self._followed.base_path}",
+            )
+        if report.version != version:
+            return f"serves {report.version or 'nothing'}" + (f" ({report.trouble})" if report.trouble else "")
+        return "" if replica.agent.is_ready else f"{replica.agent.state}: {replica.agent.why}"
+
+    def _counts(self) -> dict[str, RequestCounts]:
+        """The requests that each replica has counted."""
+        snapshot = look(self._connection, self._followed.name)
+        places = {each.instance: each.endpoint.rest_url for each in snapshot.replicas if each.endpoint}
+        texts = probe.read_all([url + PATH for url in places.values()], deadline=COUNT_DEADLINE)
+        counts = {}
+        for instance, text in zip(places, texts, strict=True):
+            try:
+                counts[instance] = request_counts(text or "", {self._followed.model})
+            except MalformedAnswerError:
+                continue
+        return counts
+
+    def _tell(self, instance: str, text: str) -> None:
+        if self._told.get(instance) != text:
+            self._told[instance] = text
+            self._narrate(f"{instance}: {text}")
+
+
+def promote_with_canary(
+    rollout: Rollout,
+    channels: Channels,
+    version: int,
+    instances: tuple[str, ...],
+    *,
+    bake: float,
+    timeout: float,
+    why: str,
+    narrate: Callable[[str], None],
+) -> None:
+    """Let *instances* serve *version* first; after *bake* good seconds all do, else none does.
+
+    Raises:
+        UnhealthyError, WaitTimeoutError: the canary failed, and was ended; says why.
+    """
+    channels.promote(version, why=why, instances=instances)
+    try:
+        rollout.wait_until_served(version, timeout, instances)
+        rollout.bake(version, instances, bake)
+    except (UnhealthyError, WaitTimeoutError) as error:
+        narrate(f"{error.what}: {error.why}; ending the canary")
+        channels.rollback(why=f"canary of {version} failed: {error.why}"[:200])
+        raise
+    channels.promote(version, why=why or f"after a canary on {', '.join(instances)}")
+    narrate(f"version {version} is promoted for all")
+    rollout.wait_until_served(version, timeout)
+
+
+def _followed(connection: Connection, name: str, base_path: str) -> Followed:
+    revision = connection.store(name).revisions.latest()
+    if revision is None:
+        raise NotFoundError(f"yarnserve has launched no service {name!r}", next="yarnserve list")
+    spec = revision.record.spec
+    if not spec.has_agent:
+        raise UsageError(
+            f"{name} has no agents that would take a promotion up",
+            why="its models come with delivery: native",
+            fix="launch it again with --replace: version: stable in its service.yaml takes the promoted version",
+        )
+    base = hdfs_path(base_path)
+    model = next((model for model in spec.models if hdfs_path(model.base_path) == base), None)
+    if model is None:
+        served = ", ".join(model.base_path for model in spec.models)
+        raise UsageError(f"{name} does not serve the model at {base}", why=f"it serves {served}")
+    return Followed(name, model.name, base)
+
+
+def _tallies(
+    before: Mapping[str, RequestCounts], after: Mapping[str, RequestCounts], instances: Collection[str]
+) -> tuple[Tally, Tally]:
+    """What came between two counts, of the canary and of the others."""
+    canary = others = Tally()
+    for instance, count in after.items():
+        came = count.since(before.get(instance, RequestCounts()))
+        tally = Tally(came.total, came.failed)
+        if instance in instances:
+            canary = canary.plus(tally)
+        else:
+            others = others.plus(tally)
+    return canary, others
