@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,14 +12,15 @@ from pathlib import Path
 import pytest
 
 from tests.model_server.processes import add_version
-from yarnserve.sandbox.model_server.loading import Job, Loading, inline
+from tests.support import wait_until
+from yarnserve.sandbox.model_server.loading import Job, Loading, in_threads, inline
 from yarnserve.sandbox.model_server.manager import Manager
 from yarnserve.sandbox.model_server.model_config import ModelConfig, VersionPolicy
 from yarnserve.sandbox.model_server.models import Models
-from yarnserve.sandbox.model_server.servable import load
+from yarnserve.sandbox.model_server.servable import Servable, load
 from yarnserve.sandbox.model_server.shared import Shared
 from yarnserve.sandbox.model_server.source import LocalSource, versions
-from yarnserve.sandbox.model_server.status import ServingError
+from yarnserve.sandbox.model_server.status import Code, ServingError
 
 
 @pytest.fixture
@@ -256,3 +258,81 @@ def test_one_broken_model_takes_all_down(tmp_path: Path) -> None:
     failure = models.failure()
     assert failure is not None
     assert failure.message.startswith("1 servable(s) did not become available: {{{name: bad version: 7} due to error: ")
+
+
+def test_a_version_that_is_retried_holds_nothing_up(base: Path) -> None:
+    """With a thread for loads the loop unloads, and other versions' statuses change, while a broken one is retried."""
+    paused, goes_on = threading.Event(), threading.Event()
+
+    def sleep(_: float) -> None:
+        paused.set()
+        assert goes_on.wait(10)
+
+    manager = Manager(
+        ModelConfig("digits", str(base), VersionPolicy(latest=0)),
+        shared(in_threads(1), max_retries=9, retry_seconds=1, sleep=sleep),
+    )
+    for name in ("1", "2"):
+        add_version(base, name)
+    poll(manager)
+    wait_until(lambda: states(manager) == {2: "AVAILABLE", 1: "AVAILABLE"})
+    add_version(base, "3", broken=True)
+    poll(manager)
+    assert paused.wait(10)
+    shutil.rmtree(base / "1")
+    poll(manager)
+    assert states(manager) == {3: "LOADING", 2: "AVAILABLE", 1: "END"}
+    goes_on.set()
+    wait_until(lambda: states(manager)[3] == "END")
+
+
+def test_retries_end_when_the_version_goes(base: Path) -> None:
+    """With a thread for loads a version that is wanted no longer has one attempt left; when it comes back it is new."""
+    paused, goes_on, attempts = threading.Event(), threading.Event(), []
+
+    def sleep(_: float) -> None:
+        paused.set()
+        assert goes_on.wait(10)
+
+    loading = Loading(
+        partial(load, prefer_tflite=True),
+        max_retries=9,
+        retry_seconds=1,
+        sleep=sleep,
+        count=lambda path, succeeded: attempts.append(succeeded),
+    )
+    manager = Manager(ModelConfig("digits", str(base)), Shared(loading, start=in_threads(1)))
+    broken = add_version(base, "3", broken=True)
+    poll(manager)
+    assert paused.wait(10)
+    broken.rmdir()
+    poll(manager)
+    goes_on.set()
+    wait_until(lambda: states(manager) == {3: "END"})
+    assert attempts == [False, False]
+    add_version(base, "3")
+    poll(manager)
+    wait_until(lambda: states(manager) == {3: "AVAILABLE"})
+
+
+def test_a_version_that_loads_after_it_went(base: Path) -> None:
+    """What was wanted no longer when it was loaded does not serve, and its status says that it was cancelled."""
+    loads, goes_on = threading.Event(), threading.Event()
+
+    def wait_and_load(directory: Path, path: str) -> Servable:
+        loads.set()
+        assert goes_on.wait(10)
+        return load(directory, path, prefer_tflite=True)
+
+    loading = Loading(wait_and_load, max_retries=0, retry_seconds=0)
+    manager = Manager(ModelConfig("digits", str(base)), Shared(loading, start=in_threads(1)))
+    add_version(base, "3")
+    poll(manager)
+    assert loads.wait(10)
+    manager.aspire({})
+    manager.act()
+    goes_on.set()
+    error = wait_until(lambda: manager.statuses()[3].error)
+    assert error.code is Code.CANCELLED
+    with pytest.raises(ServingError, match="Servable not found"):
+        served(manager)
