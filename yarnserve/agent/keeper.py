@@ -198,7 +198,9 @@ class Keeper:
     def _judge(self, run: _Run, look: Look, now: float) -> None:
         self._models.judge(run.served, look.sights, now)
         why, prediction = self._models.failure(run.served, look.sights)
-        if why and look.contact is not Contact.ANSWERED:
+        if look.contact is Contact.REFUSED and not run.pulse.proved:
+            why = "the server loads"
+        elif why and look.contact is not Contact.ANSWERED:
             why = f"{why}: {look.contact.value}, {look.error}"
         was_proved = run.pulse.proved
         run.pulse = beat(run.pulse, why, prediction, look.counts.total if look.counts else None)

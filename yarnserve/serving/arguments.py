@@ -61,6 +61,8 @@ def steered_arguments(spec: ServiceSpec, ports: Endpoint, *, models: str, monito
         "model_config_file_poll_wait_seconds": spec.agent.poll,
         "monitoring_config_file": monitoring,
         "max_num_load_retries": 0,
+        # A label is looked up before anything is loaded (tf-serving.md 3.2).
+        "allow_version_labels_for_unavailable_models": True,
         "grpc_channel_arguments": _EXCLUSIVE_GRPC_PORT,
     }
     if spec.serving.batching is not None:

@@ -25,6 +25,7 @@ AGENT_FLAGS = {
     "model_config_file_poll_wait_seconds": "the agent says which version is served by that file",
     "monitoring_config_file": "the agent reads the server's counters",
     "max_num_load_retries": "the agent tries again by itself",
+    "allow_version_labels_for_unavailable_models": "the agent labels what is good",
     "load_retry_interval_micros": "the agent tries again by itself",
     "file_system_poll_wait_seconds": "the agent waits for the server to notice",
 }
