@@ -20,7 +20,7 @@ from tests.sandbox.storage_support import HOME, Hdfs, connected
 from tests.support import REPOSITORY, wait_until
 from yarnserve.orders import Order, new_secret, sign
 from yarnserve.repository.channels import Channels
-from yarnserve.repository.publish import publish
+from yarnserve.repository.publish import Publishing, publish
 from yarnserve.spec.assignment import Assignment, HdfsAccess
 from yarnserve.spec.loader import parse_spec
 
@@ -49,9 +49,9 @@ class Host:
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def publish(self, version: int, directory: Path = MODEL) -> None:
-        """Publish a version; looked over or not."""
+        """Publish a version, whatever it is."""
         with connected(self.hdfs.url) as storage:
-            publish(storage, directory, BASE, version)
+            publish(storage, directory, BASE, version, Publishing(is_inspected=False))
 
     def promote(self, version: int, *instances: str) -> None:
         """Make a version the one to serve, for *instances* or for all."""
@@ -145,7 +145,9 @@ agent: {self.agent}
 
     def order(self, order: Order, secret: str | None = None) -> int:
         """Give an order, signed with the service's secret or another; return the HTTP status."""
-        signed = sign(self.hdfs.content(SECRET).decode().strip() if secret is None else secret, self.status()["boot"], order)
+        signed = sign(
+            self.hdfs.content(SECRET).decode().strip() if secret is None else secret, self.status()["boot"], order
+        )
         return ask(f"http://127.0.0.1:{self.port + 2}/orders/{order.value}", b"", signed)[0]
 
     def signal_server(self, number: int) -> None:

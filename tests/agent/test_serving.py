@@ -93,7 +93,7 @@ def test_a_drain_waits_for_callers_and_no_longer_than_told(host: Host) -> None:
 
 
 def test_it_goes_on_after_its_own_death(host: Host) -> None:
-    """kill -9 takes the server along; the next agent in the directory serves what was good, HDFS or no HDFS."""
+    """Kill -9 takes the server along; the next agent in the directory serves what was good, HDFS or no HDFS."""
     agent = host.start()
     host.wait_ready()
     server = host.status()["server_pid"]

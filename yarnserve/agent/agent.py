@@ -151,7 +151,7 @@ class Agent:
         if self._drain is None:
             return
         counts = self._keeper.counts
-        self._drain = self._drain.observe(counts.total if counts else None, now)
+        self._drain = self._drain.observe(counts.answered if counts else None, now)
         if self._then is _Then.HOLD or not self._is_drained(now):
             return
         if self._keeper.pid is not None:

@@ -30,7 +30,7 @@ AFTER_FAILURE = 2.0
 NOT_READY = 2
 
 #: Seconds that gRPC may be open before REST is, and that somebody else may answer, at a start.
-BOTH_PORTS = 15.0
+BOTH_PORTS = 5.0
 
 
 @dataclass
@@ -203,7 +203,7 @@ class Keeper:
         elif why and look.contact is not Contact.ANSWERED:
             why = f"{why}: {look.contact.value}, {look.error}"
         was_proved = run.pulse.proved
-        run.pulse = beat(run.pulse, why, prediction, look.counts.total if look.counts else None)
+        run.pulse = beat(run.pulse, why, prediction, look.counts.answered if look.counts else None)
         if run.pulse.proved and not was_proved:
             self._alarm.resolve("server", "it answers")
             self._narrate("the server answers")

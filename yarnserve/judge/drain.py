@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Drain:
-    """A draining that began at *since*; *counted* requests were seen last, unchanged since *still_since*."""
+    """A draining that began at *since*; *counted* answers were seen last, unchanged since *still_since*."""
 
     since: float
     why: str
@@ -15,7 +15,7 @@ class Drain:
     still_since: float | None = None
 
     def observe(self, counted: float | None, now: float) -> Drain:
-        """Take in how many requests the server has counted; None where it does not tell."""
+        """Take in how many predictions the server has answered; None where it does not tell."""
         if counted is None:
             return self
         if counted != self.counted or self.still_since is None:
