@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from yarnserve.sandbox.model_server.metrics import Counter, Histogram, Metrics, exposed_name, label_text
+from yarnserve.sandbox.model_server.monitoring import read_path
 
 
 def test_nothing_counted_yet() -> None:
@@ -52,6 +55,23 @@ def test_requests() -> None:
     assert ':tensorflow:serving:request_count{model_name="m",status="NOT_FOUND"} 1\n' in text
     assert ':tensorflow:serving:request_count{model_name="m",status="OK"} 1\n' in text
     assert ':tensorflow:serving:request_latency_count{model_name="m",API="predict",entrypoint="REST"} 1\n' in text
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("", None),
+        ("prometheus_config { }", None),
+        ('prometheus_config { path: "/m" }', None),
+        ("prometheus_config { enable: true }", "/monitoring/prometheus/metrics"),
+        ('prometheus_config: { enable: true, path: "/m" }', "/m"),
+    ],
+)
+def test_where_the_page_is(tmp_path: Path, text: str, path: str | None) -> None:
+    """Nowhere, unless it is enabled; without a path at TF Serving's own."""
+    file = tmp_path / "monitoring.config"
+    file.write_text(text)
+    assert read_path(str(file)) == path
 
 
 @given(st.lists(st.text(), max_size=3))

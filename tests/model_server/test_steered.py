@@ -11,8 +11,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
-import pytest
-
 from tests.model_server.processes import Server, add_version, example, started
 from tests.support import wait_until
 
@@ -124,19 +122,6 @@ def test_the_page_of_metrics(tmp_path: Path) -> None:
         "# TYPE :tensorflow:serving:request_latency histogram",
     ):
         assert line in lines
-
-
-@pytest.mark.parametrize("text", ["", "prometheus_config { }"])
-def test_no_page_of_metrics(tmp_path: Path, text: str) -> None:
-    """A file that does not enable it leaves its path to libevent's page."""
-    monitoring = tmp_path / "monitoring.config"
-    monitoring.write_text(text)
-    with steered(tmp_path, f"--monitoring_config_file={monitoring}") as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=10)
-        with closing(connection):
-            connection.request("GET", "/monitoring/prometheus/metrics")
-            response = connection.getresponse()
-            assert (response.status, response.headers["Content-Type"]) == (404, "text/html")
 
 
 def test_a_monitoring_file_that_cannot_be_read(tmp_path: Path) -> None:
