@@ -152,8 +152,10 @@ agent: {self.agent}
 
     def signal_server(self, number: int) -> None:
         """Send the model server a signal."""
+        pid = self.status().get("server_pid")
         with suppress(ProcessLookupError):
-            os.kill(self.status()["server_pid"], number)
+            if pid:
+                os.kill(pid, number)
 
     def end(self) -> None:
         """Kill what still runs."""

@@ -45,7 +45,8 @@ def request_counts(text: str, models: Collection[str]) -> RequestCounts:
             for sample in family.samples:
                 if sample.labels.get("model_name") not in models:
                     continue
-                if sample.name == _ANSWERED:
+                # What only asks for status or metadata names no API.
+                if sample.name == _ANSWERED and sample.labels.get("API"):
                     answered += sample.value
                 # A counter is read as name_total, whatever its server calls it.
                 elif sample.name.removesuffix("_total") == _REQUESTS:
