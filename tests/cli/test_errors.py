@@ -103,14 +103,14 @@ def test_a_spec_with_several_mistakes_reports_them_all(yarnserve: Shell, tmp_pat
     """File, line, field, found, allowed for each, and what was probably meant."""
     spec = tmp_path / "bad.yaml"
     spec.write_text(
-        "nme: digits\nmodel: {base_path: s3://x, delivery: sync}\nreplicas: none\nresources: {memory: 8x}\n"
+        "nme: digits\nmodel: {base_path: s3://x, delivery: copied}\nreplicas: none\nresources: {memory: 8x}\n"
     )
     ran = yarnserve("launch", str(spec))
     assert_failed(ran, 3, f"{spec}:1: nme", "did you mean name", f"{spec}:2: model.base_path: found s3://x")
     assert_failed(
         ran,
         3,
-        f"{spec}:2: model.delivery: found sync",
+        f"{spec}:2: model.delivery: found copied",
         f"{spec}:3: replicas: found none",
         f"{spec}:4: resources.memory",
     )

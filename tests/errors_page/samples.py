@@ -7,7 +7,7 @@ _DOCKER = f"{_SOUND}image: registry.example.org/tfserving-hdfs:2.6\n"
 
 #: Files with mistakes.
 SPECS = (
-    "nme: digits\nmodel: {base_path: s3://x, delivery: sync}\nreplicas: none\nresources: {memory: 8x}\n",
+    "nme: digits\nmodel: {base_path: s3://x, delivery: copied}\nreplicas: none\nresources: {memory: 8x}\n",
     "name: Digits_1\nmodel: {base_path: models, name: a/b, example: 7}\nserving: {version: 2.10, flags: {port: 1}}\n"
     "resources: {memory: 1.5, cpus: 0, gpus: -1}\nreplicas: -2\nnetwork: overlay\n",
     f"{_SOUND}model: {{}}\n",

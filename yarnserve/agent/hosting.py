@@ -67,7 +67,7 @@ def run_agent(
                 model,
                 spec,
                 Storage(session, hdfs.endpoints[model.name]),
-                _models_directory(assignment, directory, model.name),
+                _models_directory(assignment, directory, instance, model.name),
                 instance=instance,
                 alarm=alarm,
                 tell=tell,
@@ -94,9 +94,9 @@ def run_agent(
         return agent.run()
 
 
-def _models_directory(assignment: Assignment, directory: Path, model: str) -> Path:
+def _models_directory(assignment: Assignment, directory: Path, instance: str, model: str) -> Path:
     cache = assignment.spec.agent.cache
-    return Path(cache) / assignment.spec.name / model if cache else directory / "models" / model
+    return Path(cache) / assignment.spec.name / instance / model if cache else directory / "models" / model
 
 
 def _alerts(assignment: Assignment, directory: AgentDirectory, narrate: Callable[[str], None]) -> Alerts:

@@ -136,8 +136,8 @@ class AgentSpec:
         deadline: for a version to arrive.
         keep: old versions that stay on the disk.
         disk: MiB that the models may take on a node's disk; None for no limit but the disk's.
-        cache: a directory of the node in place of the container's own, so that its replicas share what is fetched and
-            a new container finds it there; None for the container's own.
+        cache: a directory of the node in place of the container's own, so that a new container of the replica finds
+            there what the last one has fetched; None for the container's own.
         quiet: how long no request must have come before a replica counts as drained.
         drain: after this time it does in any case.
         webhook: gets the agents' alerts as JSON by POST; None for nobody but the log.

@@ -32,6 +32,7 @@ def _sections() -> list[tuple[str, str]]:
         "SuperviseSection": "## supervise",
         "PlacementSection": "## placement",
         "KerberosSection": "## kerberos",
+        "AgentSection": "## agent",
     }
     assert headings.keys() == schema["$defs"].keys()
     return [(headings[name], field) for name, section in schema["$defs"].items() for field in _fields(section)]

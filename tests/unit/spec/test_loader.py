@@ -102,7 +102,7 @@ model:
   base_path: s3://bucket/digits
   exmple: other.json
   example: golden.json
-  delivery: sync
+  delivery: copied
 serving:
   version: 2.10
   flags: {port: 1, --x: 2, label: "a$b"}
@@ -118,13 +118,13 @@ ports:
     with pytest.raises(SpecError) as caught:
         parse_spec(text, file="service.yaml", read_text=lambda _: '{"request": {"instance": [1]}, "tolerance": -1}')
     allowed_name = "lower-case letters, digits and '-', beginning with a letter, at most 63 characters"
-    fields = "one of the fields base_path, name, delivery, version, example"
+    fields = "one of the fields base_path, name, delivery, swap, version, example"
     body = "the body of a predict request, with either 'instances' (not empty) or 'inputs'"
     expected = [
         ("service.yaml:1", "name", "Digits", allowed_name, ""),
         ("service.yaml:3", "model.base_path", "s3://bucket/digits", "a path on HDFS: s3:// is not supported", ""),
         ("service.yaml:4", "model.exmple", "other.json", fields, "example"),
-        ("service.yaml:6", "model.delivery", "sync", "native", ""),
+        ("service.yaml:6", "model.delivery", "copied", "native or sync", ""),
         (
             "service.yaml:8",
             "serving.version",
@@ -202,7 +202,7 @@ WRONG_VALUES = [
     ("model.base_path", "/models/a\nb", "a text without \\n"),
     ("model.name", "a/b", "letters, digits"),
     ("model.name", "a:predict", "letters, digits"),
-    ("model.delivery", "sync", "native"),
+    ("model.delivery", "copied", "native or sync"),
     ("model.version", "newest", "latest, stable or a version's number"),
     ("model.version", 0, "latest, stable or a version's number"),
     ("model.version", True, "latest, stable or a version's number"),
