@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -13,7 +14,6 @@ import click
 from yarnserve.cli.output import print_error, timestamp
 
 if TYPE_CHECKING:
-    from yarnserve.hadoop.authentication import Authentication
     from yarnserve.spec.assignment import Assignment
 
 
@@ -38,6 +38,7 @@ def agent(file: Path, instance: str, directory: Path) -> None:
       /metrics   the same for Prometheus
     and takes orders from `yarnserve order`. SIGTERM lets requests out before the server ends.
     """
+    from yarnserve.agent.credentials import agent_authentication
     from yarnserve.agent.hosting import end_process, run_agent
     from yarnserve.errors import YarnserveError
     from yarnserve.spec.endpoints import instance_number
@@ -49,7 +50,7 @@ def agent(file: Path, instance: str, directory: Path) -> None:
             assignment,
             instance,
             directory.absolute(),
-            authentication=_authentication(assignment),
+            authentication=agent_authentication(assignment, os.environ, narrate=_say),
             narrate=_say,
             tell=_tell,
         )
@@ -74,12 +75,6 @@ def _read(file: Path) -> Assignment:
             why=str(error),
             fix="launch the service again, with the yarnserve that is in the image or an older one",
         ) from error
-
-
-def _authentication(assignment: Assignment) -> Authentication:
-    from yarnserve.hadoop.authentication import SimpleAuthentication
-
-    return SimpleAuthentication(assignment.hdfs.user)
 
 
 def _say(text: str) -> None:

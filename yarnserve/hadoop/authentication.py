@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import parse_qs, urlsplit
 
 import requests
+from requests.auth import AuthBase
 
 from yarnserve.errors import AccessError
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What one request has to carry: in its query, and in its headers."""
+    """What one request has to carry: in its query, and in its headers. Neither is shown, for tokens are in them."""
 
-    query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Authentication(Protocol):
@@ -31,6 +33,26 @@ class Authentication(Protocol):
 
     def credentials(self, url: str) -> Credentials:
         """What a request to *url* that goes past the session has to carry."""
+
+
+class Signed(AuthBase):
+    """Puts what *credentials* gives for its address on each request of a session.
+
+    An address that holds a token already is left as it is: a NameNode has made it for a DataNode.
+    """
+
+    def __init__(self, credentials: Callable[[str], Credentials]) -> None:
+        self._credentials = credentials
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign one request."""
+        url = request.url or ""
+        if "delegation" not in parse_qs(urlsplit(url).query):
+            signed = self._credentials(url)
+            if signed.query:
+                request.prepare_url(url, dict(signed.query))
+            request.headers.update(signed.headers)
+        return request
 
 
 class SimpleAuthentication:

@@ -14,13 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import requests
-from requests.auth import AuthBase
 
 from yarnserve.errors import AccessError, ConfigurationError, first_line
-from yarnserve.hadoop.authentication import Credentials
+from yarnserve.hadoop.authentication import Credentials, Signed
 
 _SPNEGO = "1.3.6.1.5.5.2"
 _SET_CLOCK = "set the clock of this host: Kerberos allows 5 minutes"
@@ -68,7 +67,7 @@ class KerberosAuthentication:
 
     def attach(self, session: requests.Session) -> None:
         """Send a token with every request, and tell why one is refused."""
-        session.auth = _Negotiate(self._tickets)
+        session.auth = Signed(self.credentials)
         session.hooks["response"].append(_explain)
 
     def credentials(self, url: str) -> Credentials:
@@ -127,17 +126,6 @@ class _Tickets:
                 why = "the ticket has expired"
             fix = _fix(why, _CLIENT_SIDE) or "look at your ticket with klist"
             raise AccessError(what, why=why, fix=fix) from error
-
-
-class _Negotiate(AuthBase):
-    def __init__(self, tickets: _Tickets) -> None:
-        self._tickets = tickets
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        parts = urlsplit(request.url or "")
-        if "delegation" not in parse_qs(parts.query):
-            request.headers["Authorization"] = self._tickets.token(parts.hostname or "")
-        return request
 
 
 def _explain(response: requests.Response, **_: Any) -> None:

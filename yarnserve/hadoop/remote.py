@@ -43,6 +43,13 @@ GIVE_HOME = (
 )
 NO_HOME = re.compile(r'user=(?!dr\.who,)(?P<user>[^\s,]+), .*inode="/user(?:/(?P=user))?"')
 
+#: A delegation token that is refused, by name at a DataNode and in words elsewhere, or that is none at all; and a
+#: standby's refusal of every token, whatever it is (DelegationTokenSecretManager.retrievePassword).
+_REFUSED_TOKEN = re.compile(r"\bInvalidToken\b|^Failed to obtain user group information: java\.io\.EOFException")
+_TOKEN_AT_STANDBY = "InvalidToken: StandbyException"  # noqa: S105  a text
+
+_OTHER_TOKEN = "the delegation token has ended, or is another server's: launch the service again"  # noqa: S105  a text
+
 _OTHER_USER = "act as a user the cluster lets do this: --user, HADOOP_USER_NAME"
 
 # YARN's web servers wrap their own words in it.
@@ -78,6 +85,12 @@ def find(document: Any) -> RemoteException | None:
     return RemoteException(first_line(body["exception"]), _text(body.get("message")), _text(body.get("javaClassName")))
 
 
+def refuses_token(remote: RemoteException) -> bool:
+    """Return whether it is the delegation token that the server does not take."""
+    told = first_line(remote.message)
+    return remote.exception == "InvalidToken" or bool(_REFUSED_TOKEN.search(told) and _TOKEN_AT_STANDBY not in told)
+
+
 def error_for(status: int, remote: RemoteException | None, *, what: str, url: str, text: str = "") -> YarnserveError:
     """Return the error that an answer of *status* means; the exception's name decides before the status does.
 
@@ -93,8 +106,10 @@ def error_for(status: int, remote: RemoteException | None, *, what: str, url: st
     """
     why = _why(status, remote, text)
     name = remote.exception if remote else ""
-    if name in _STANDBY:
+    if name in _STANDBY or _TOKEN_AT_STANDBY in why:
         return StandbyError(what, where=url, why=why, fix="wait for the fail-over or safe mode to end")
+    if remote and refuses_token(remote):
+        return AccessError(what, where=url, why=why, fix=_OTHER_TOKEN)
     if name in _ACCESS:
         return _access_error(what, url, why)
     if name in _NOT_FOUND:

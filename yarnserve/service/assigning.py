@@ -29,6 +29,7 @@ def hdfs_access(settings: Settings, spec: ServiceSpec, home: str) -> HdfsAccess:
         has_kerberos=settings.has_kerberos,
         secret=secret_path(home, spec.name),
         secret_endpoints=settings.namenodes_for(home),
+        default_file_system=settings.default_authority,
     )
 
 

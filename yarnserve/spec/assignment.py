@@ -26,6 +26,8 @@ class HdfsAccess:
         has_kerberos: the cluster wants a ticket, a keytab or the container's delegation token.
         secret: the path of the file whose holders may give orders; empty for nobody.
         secret_endpoints: base URLs of the file system that it is on.
+        default_file_system: authority of fs.defaultFS (``prod``, ``host:8020``), by which a token is told; may be
+            empty.
     """
 
     user: str
@@ -33,6 +35,7 @@ class HdfsAccess:
     has_kerberos: bool = False
     secret: str = ""
     secret_endpoints: tuple[str, ...] = ()
+    default_file_system: str = ""
 
 
 @dataclass(frozen=True)
