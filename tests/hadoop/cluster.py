@@ -196,7 +196,7 @@ class RealHadoop:
             pair=self.is_pair,
             changes=self._changes,
         )
-        self._write_model_server()
+        self._write_programs()
         for form in self._forms:
             self.start(*form)
         wait_until(self._hdfs_is_ready, _BOOT_DEADLINE, "HDFS")
@@ -204,10 +204,12 @@ class RealHadoop:
         self.wait_until_active()
         wait_until(self._httpfs_is_ready, _BOOT_DEADLINE, "HttpFS")
 
-    def _write_model_server(self) -> None:
-        program = self.directory / "bin" / "tensorflow_model_server"
-        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m yarnserve.sandbox.model_server "$@"\n')
-        program.chmod(0o755)
+    def _write_programs(self) -> None:
+        """Put the stand-in for TensorFlow Serving, and yarnserve, which agents are, on the PATH of containers."""
+        for name, module in (("tensorflow_model_server", "yarnserve.sandbox.model_server"), ("yarnserve", "yarnserve")):
+            program = self.directory / "bin" / name
+            program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {module} "$@"\n')
+            program.chmod(0o755)
 
     def _make_directories(self) -> None:
         made = [("/user", "755", self.superuser), ("/tmp", "1777", self.superuser)]

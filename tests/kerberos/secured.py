@@ -45,6 +45,20 @@ class SecuredHadoop(RealHadoop):
             "KRB5CCNAME": f"FILE:{self.directory / 'no-ticket'}",
         }
 
+    def upload_keytab(self, name: str) -> str:
+        """Put a keytab into the home directory of user *name*, for their ApplicationMasters alone; return its path."""
+        path = f"/user/{name}/{name}.keytab"
+        created = self.webhdfs("PUT", path, user="hdfs", body=self.kdc.keytab(name).read_bytes(), op="CREATE")
+        assert created.status == 201, created
+        self._as_superuser(path, op="SETOWNER", owner=name)
+        self._as_superuser(path, op="SETPERMISSION", permission="600")
+        return path
+
+    def token_file(self) -> Path:
+        """The tokens of a container that runs a replica."""
+        found = (self.directory / "data" / "nm-local").glob("usercache/*/appcache/*/*_000002/container_tokens")
+        return max(found, key=lambda file: file.stat().st_mtime)
+
     def headers(self, url: str) -> dict[str, str]:
         """A token of hdfs."""
         credentials = gssapi.Credentials(usage="initiate", store={"ccache": self._admin["KRB5CCNAME"]})

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.cli.conftest import DIGITS, Shell, SpecWriter
 from tests.kerberos.kdc import REALM
+from tests.sandbox.cluster_support import send
 from tests.support import wait_until
+from yarnserve.errors import AccessError
+from yarnserve.hadoop.delegation import DelegationTokenAuthentication
+from yarnserve.hadoop.session import HadoopSession
+from yarnserve.spec.endpoints import PORT_STRIDE
+from yarnserve.storage.client import Storage
 
 if TYPE_CHECKING:
     from tests.kerberos.secured import SecuredHadoop
@@ -29,12 +35,13 @@ def ran(shell: Shell, *arguments: str) -> str:
     return run.stdout
 
 
-def launch(secured: SecuredHadoop, shell: Shell, write_spec: SpecWriter, name: str) -> None:
-    """Publish the model, and launch a service of it."""
+def launch(secured: SecuredHadoop, shell: Shell, write_spec: SpecWriter, name: str, **fields: Any) -> None:
+    """Publish the model, and launch a service of it; *fields* go into its spec, *delivery* into its model."""
     base_path = f"/user/alice/{name}"
     ran(shell, "models", "publish", str(DIGITS / "model" / "1"), base_path, "--version", "1")
     model = {"base_path": f"hdfs://{base_path}", "name": "digits", "example": "example.json"}
-    spec = str(write_spec(name, model=model, kerberos=kerberos(secured)))
+    model["delivery"] = fields.pop("delivery", "native")
+    spec = str(write_spec(name, model=model, **{"kerberos": kerberos(secured), **fields}))
     ran(shell, "doctor", spec)
     ran(shell, "launch", spec, "--wait", "--timeout", "80")
     assert "predictions" in ran(shell, "predict", name, "--example")
@@ -51,10 +58,49 @@ def test_every_verb(secured: SecuredHadoop, alice: Shell, write_spec: SpecWriter
     ran(alice, "destroy", "digits", "--yes")
 
 
+def with_agents(write_spec: SpecWriter, **fields: Any) -> dict[str, Any]:
+    """What a spec says for models that agents bring, who look at HDFS once a second."""
+    ports = {"grpc": write_spec.base, "rest": write_spec.base + 1, "agent": write_spec.base + 2}
+    return {"delivery": "sync", "agent": {"poll": 1}, "ports": ports, **fields}
+
+
+def agent_status(write_spec: SpecWriter, replica: int) -> dict[str, Any]:
+    """What the agent of a replica says of itself and of its model; empty while it is not there."""
+    try:
+        answer = send("GET", f"http://localhost:{write_spec.base + 2 + PORT_STRIDE * replica}/status")
+    except OSError:
+        return {}
+    document = answer.document()
+    return {**document, **document["models"][0]}
+
+
+def test_agents_with_the_containers_token(secured: SecuredHadoop, alice: Shell, write_spec: SpecWriter) -> None:
+    """Agents without a keytab bring models by the token of their containers, and say when it is not good any more."""
+    on_hdfs = {**kerberos(secured), "keytab": f"hdfs://{secured.upload_keytab('alice')}"}
+    launch(secured, alice, write_spec, "synced", **with_agents(write_spec, replicas=2, kerberos=on_hdfs))
+    assert '"live": 2' in ran(alice, "status", "synced", "-o", "json", "--exit-status")
+    ran(alice, "models", "publish", str(DIGITS / "model" / "1"), "/user/alice/synced", "--version", "2")
+    for replica in (0, 1):
+        wait_until(lambda: agent_status(write_spec, replica).get("version") == 2, 30, "version 2")  # noqa: B023
+    token = DelegationTokenAuthentication(secured.token_file())
+    with HadoopSession(token) as session:
+        assert Storage(session, [secured.namenode_url]).home() == "/user/alice"
+        with pytest.raises(AccessError, match="HttpFS does not take HDFS's token"):
+            Storage(session, [secured.httpfs_url]).list("/")
+        held = token.credentials(secured.namenode_url).query["delegation"]
+        url = f"{secured.namenode_url}/webhdfs/v1/"
+        assert session.request("PUT", url, params={"op": "CANCELDELEGATIONTOKEN", "token": held}).status == 200
+    told = wait_until(lambda: agent_status(write_spec, 0)["trouble"], 30, "the token to be missed")
+    assert told == "the server does not take this container's token"
+    assert agent_status(write_spec, 0)["state"] == "ready"
+    ran(alice, "destroy", "synced", "--yes")
+
+
 def test_httpfs(secured: SecuredHadoop, alice: Shell, write_spec: SpecWriter) -> None:
-    """By way of HttpFS alone a model is published and a service launched."""
+    """By way of HttpFS alone a model is published, a service launched, and brought there by agents with a keytab."""
     by_httpfs = Shell({**alice.environment, "YARNSERVE_NAMENODE": secured.httpfs_url})
-    launch(secured, by_httpfs, write_spec, "by-httpfs")
+    environment = {"KRB5_CONFIG": str(secured.kdc.configuration)}
+    launch(secured, by_httpfs, write_spec, "by-httpfs", **with_agents(write_spec, env=environment))
     ran(by_httpfs, "destroy", "by-httpfs", "--yes")
 
 
