@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import hypothesis
 import pytest
 
+from tests.docker import daemon
 from tests.hadoop.cluster import RealHadoop
 
 # No deadline per example: the machine may be busy. In CI the same examples every time, elsewhere new ones.
@@ -53,6 +54,11 @@ TIERS = {
         lambda: TIERS["hadoop"].met() and bool(_krb5kdc() and shutil.which("faketime")) and _has("gssapi")(),
         "apt-get install openjdk-17-jdk-headless maven krb5-kdc krb5-admin-server krb5-user faketime libkrb5-dev gcc "
         "python3-dev; pip install '.[kerberos]'",
+    ),
+    "docker": Tier(
+        "builds images and runs them; needs a docker daemon, root, a Debian mirror and a package index",
+        daemon.ready,
+        "apt-get install docker.io debootstrap iptables; a running dockerd; root",
     ),
     "soak": Tier("hundreds of seeds in place of twenty; takes its time", lambda: True, "nothing"),
     "savedmodel": Tier("serves SavedModels with TensorFlow", _has("tensorflow"), "pip install tensorflow-cpu"),

@@ -1,0 +1,15 @@
+"""The images, made once for all who test with them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.docker.containers import remove_orphans
+from tests.docker.images import Images, images
+
+
+@pytest.fixture(scope="session")
+def built() -> Images:
+    """The base and the image with yarnserve in it."""
+    remove_orphans()
+    return images()
