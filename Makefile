@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-all soak hadoop check bench bench-hadoop clean
+.PHONY: help demo test test-all soak hadoop check bench bench-hadoop bundle clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -15,6 +15,7 @@ help:
 	@echo "make check: lint, types, imports"
 	@echo "make bench: the benchmarks, each beside its peer"
 	@echo "make bench-hadoop: status and sync beside Hadoop's own command line, on a real cluster (needs Java, Maven, curl)"
+	@echo "make bundle: an archive with a Python of its own, for hosts without a recent one (docker/README.md)"
 	@echo "make clean: remove the virtual environment and all caches"
 
 # The stamp makes the second run quick; it is older than setup.cfg when the dependencies may have changed.
@@ -64,6 +65,14 @@ bench: $(VENV)/.sandbox
 bench-hadoop: $(VENV)/.test
 	PYTHONPATH=. $(BIN)/python benchmarks/yarn_cli.py
 	PYTHONPATH=. $(BIN)/python benchmarks/sync.py $(SYNC)
+
+# Named when it is made: the name holds the version, and the machine's kind.
+bundle:
+	@set -e; name=yarnserve-$$($(PYTHON) -c 'import yarnserve; print(yarnserve.__version__)')-linux-$$(uname -m); \
+	scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; mkdir -p dist; \
+	docker/bundle.sh --python $(PYTHON) $(if $(WHEELHOUSE),--wheelhouse $(WHEELHOUSE)) "$$scratch/$$name" .; \
+	tar -C "$$scratch" --owner=0 --group=0 -czf "dist/$$name.tar.gz" "$$name"; \
+	echo "dist/$$name.tar.gz"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
