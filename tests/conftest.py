@@ -2,8 +2,8 @@
 
 A test without a marker runs anywhere. A test marked with a tier runs with ``--all-tiers`` where the tier's needs are
 met (else it is skipped with a line that says what to install), and with ``--require-tier NAME[,NAME]`` always: there
-a missing need is a failure. (``--require-tier=docker`` alone needs the ``=``: pytest takes a word that names a directory
-for one to collect, as long as this file has not told it of the option.)
+a missing need is a failure. (``--require-tier=docker`` alone needs the ``=``: pytest takes a word that names a
+directory for one to collect, as long as this file has not told it of the option.)
 """
 
 from __future__ import annotations
