@@ -48,7 +48,7 @@ class Settings:
     """The cluster to talk to.
 
     Attributes:
-        resource_managers: base URLs, at least one.
+        resource_managers: base URLs; at least one unless it was said that YARN is not needed.
         namenodes: base URLs of the default file system's WebHDFS or HttpFS; may be empty.
         user: who we are to Hadoop.
         hadoop_version: the version we were told to assume, or None.
@@ -135,6 +135,7 @@ def resolve(
     flags: Flags,
     environ: Mapping[str, str],
     *,
+    needs_yarn: bool = True,
     default_conf_dir: Path = DEFAULT_CONF_DIR,
     directory: Path = Path(),
 ) -> Settings:
@@ -143,11 +144,12 @@ def resolve(
     Args:
         flags: the command line's.
         environ: the environment; an empty variable counts as not set.
+        needs_yarn: whether a ResourceManager has to be known; who only needs HDFS may do without.
         default_conf_dir: read when nothing names a directory and it exists.
         directory: where the project file is looked for.
 
     Raises:
-        ConfigurationError: nothing names a ResourceManager, or a setting is wrong; says what to set.
+        ConfigurationError: nothing names a ResourceManager that is needed, or a setting is wrong; says what to set.
     """
     told = _Told(flags, environ, settings_files(environ, directory))
     conf_dir = _conf_dir(told, default_conf_dir)
@@ -155,7 +157,7 @@ def resolve(
     user = _user(told)
     version = told.setting("hadoop-version")
     principal, keytab = told.setting("principal"), told.setting("keytab")
-    resource_managers = _resource_managers(told, hadoop, conf_dir)
+    resource_managers = _resource_managers(told, hadoop, conf_dir, needed=needs_yarn)
     file_system = addresses.file_system(hadoop)
     namenodes = _namenodes(told, file_system)
     origins = {
@@ -278,12 +280,14 @@ def _version(setting: _Setting) -> Version:
         ) from error
 
 
-def _resource_managers(told: _Told, hadoop: HadoopConfiguration, conf_dir: _Setting | None) -> addresses.Found:
+def _resource_managers(
+    told: _Told, hadoop: HadoopConfiguration, conf_dir: _Setting | None, *, needed: bool
+) -> addresses.Found:
     setting = told.setting("resource-manager")
     if setting:
         return addresses.base_urls(setting.value, setting.origin, addresses.RESOURCE_MANAGER_PORTS)
     found = addresses.resource_managers(hadoop)
-    if not found.urls:
+    if not found.urls and needed:
         raise ConfigurationError(
             "no ResourceManager is configured",
             where=str(Path(conf_dir.value) / "yarn-site.xml") if conf_dir else "",

@@ -113,7 +113,7 @@ def render(
             )
     access = None
     if spec.has_agent:
-        settings = resolve(Flags(conf_dir=conf_dir), os.environ)
+        settings = resolve(Flags(conf_dir=conf_dir), os.environ, needs_yarn=False)
         access = hdfs_access(settings, spec, f"/user/{settings.user}")
     facts = ClusterFacts(version, hdfs_client(Flags(conf_dir=conf_dir), os.environ), access)
     document = render_spec(spec, facts, template_dirs=template_dirs)

@@ -41,6 +41,7 @@ COMMANDS = {
     "config": ("config", "config", "Show the settings, and where each comes from."),
     "models": ("models", "models", "Bring models to HDFS, and say which is to be served."),
     "sync": ("sync", "sync", "Bring the version to be served to this host, and keep it so."),
+    "local": ("local", "local", "Serve a service.yaml on this host, without YARN."),
     "agent": ("agent", "agent", "Run the model server of one replica, and its models."),
     "completion": ("completion", "completion", "Print the completion script of a shell."),
     "sandbox": ("sandbox", "sandbox", "Run a cluster on this machine, to try things."),

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,12 +71,16 @@ TIMEOUT = click.option(
 
 YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
-_CLUSTER_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
+_YARN_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     click.option(
         "--resource-manager",
         metavar="URL[,URL]",
         help="ResourceManager web address(es). Else YARNSERVE_RESOURCE_MANAGER, else yarn-site.xml.",
     ),
+    click.option("--hadoop-version", metavar="VERSION", help="Treat the cluster as this version; else it is asked."),
+)
+
+_HDFS_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     click.option(
         "--namenode",
         metavar="URL[,URL]",
@@ -90,7 +94,6 @@ _CLUSTER_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...]
         metavar="DIR",
         help="Hadoop configuration. Else YARNSERVE_CONF_DIR, HADOOP_CONF_DIR, /etc/hadoop/conf.",
     ),
-    click.option("--hadoop-version", metavar="VERSION", help="Treat the cluster as this version; else it is asked."),
     click.option(
         "--principal", metavar="NAME", help="With Kerberos: whose ticket to use. Else that of the ticket cache (kinit)."
     ),
@@ -101,18 +104,31 @@ _CLUSTER_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...]
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give *command* the cluster options, and the Settings they lead to as its first argument."""
+    return _with_settings(command, (*_YARN_OPTIONS, *_HDFS_OPTIONS), needs_yarn=True)
 
+
+def with_hdfs_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give *command* the options that say where HDFS is, and the Settings they lead to; YARN may be unknown."""
+    return _with_settings(command, _HDFS_OPTIONS, needs_yarn=False)
+
+
+def _with_settings(
+    command: Callable[..., Any],
+    cluster_options: Sequence[Callable[[Callable[..., Any]], Callable[..., Any]]],
+    *,
+    needs_yarn: bool,
+) -> Callable[..., Any]:
     @functools.wraps(command)
     def settled(
         *arguments: Any,
-        resource_manager: str | None,
         namenode: str | None,
         user: str | None,
         conf_dir: str | None,
-        hadoop_version: str | None,
         principal: str | None,
         keytab: str | None,
         verbose: bool,
+        resource_manager: str | None = None,
+        hadoop_version: str | None = None,
         **options: Any,
     ) -> Any:
         from yarnserve.config import Flags, resolve
@@ -128,10 +144,11 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
             principal=principal,
             keytab=keytab,
         )
-        return command(resolve(flags, os.environ), *arguments, **options)
+        settings = resolve(flags, os.environ, needs_yarn=needs_yarn)
+        return command(settings, *arguments, **options)
 
     decorated: Callable[..., Any] = settled
-    for option in reversed(_CLUSTER_OPTIONS):
+    for option in reversed(cluster_options):
         decorated = option(decorated)
     return decorated
 

@@ -15,6 +15,7 @@ from yarnserve.errors import SpecError, YarnserveError
 
 if TYPE_CHECKING:
     from yarnserve.judge.progress import Progress
+    from yarnserve.records.replica import Replica
     from yarnserve.service.look import Snapshot
 
 #: Version of every JSON document printed on stdout; a change that breaks a reader raises it.
@@ -114,11 +115,15 @@ class ProgressLines:
 
     def __call__(self, snapshot: Snapshot, progress: Progress | None = None) -> None:
         """Tell what is new since the last look."""
-        from yarnserve.judge.progress import folded
-
         state = snapshot.service.state.value if snapshot.service else "not reported"
         self._tell(snapshot.name, f"{state} in YARN")
-        for group in folded(snapshot.replicas):
+        self.replicas(snapshot.replicas)
+
+    def replicas(self, replicas: Sequence[Replica]) -> None:
+        """Tell what is new of *replicas*."""
+        from yarnserve.judge.progress import folded
+
+        for group in folded(replicas):
             verdict = group[0].verdict
             health = verdict.health.value
             text = f"{click.style(health, fg=_COLOURS.get(health))}: {verdict.reason}"

@@ -69,10 +69,10 @@ def judge_progress(
         return doomed
     if looping := _loop(replicas, restarts, exits or {}):
         return looping
-    if cause := _refused(observations):
+    if cause := refused_example(observations):
         return Progress(Phase.FAILED, cause)
     lagging = [
-        f"{replica.instance}: {replica.verdict.reason}" for replica in replicas if not _done(replica, observations)
+        f"{replica.instance}: {replica.verdict.reason}" for replica in replicas if not is_done(replica, observations)
     ]
     if lagging:
         return Progress(Phase.WAITING, "; ".join(lagging))
@@ -105,7 +105,7 @@ def summary(replicas: Sequence[Replica]) -> str:
     return f"{text}, {available} available (not proved by a prediction)" if available else text
 
 
-def _done(replica: Replica, observations: Sequence[Observation]) -> bool:
+def is_done(replica: Replica, observations: Sequence[Observation]) -> bool:
     """Whether waiting longer would prove no more: live, or available where nothing can prove it."""
     if replica.verdict.health is not Health.AVAILABLE:
         return replica.verdict.health is Health.LIVE
@@ -151,7 +151,8 @@ def _loop(replicas: Sequence[Replica], restarts: Mapping[str, int], exits: Mappi
     return None
 
 
-def _refused(observations: Sequence[Observation]) -> str:
+def refused_example(observations: Sequence[Observation]) -> str:
+    """Say which replica refuses the example of its model, which no waiting will change; empty where none does."""
     for observation in observations:
         for model in observation.models:
             prediction = model.prediction

@@ -68,8 +68,7 @@ def judge_replica(
         return _because(Health.FAILING, f"its process has ended{code} (NodeManager: {process.state})", exit_of(process))
     if observation is None:
         return Verdict(Health.UNKNOWN, unobserved)
-    verdicts = [_judge_model(model, observation, exit_of(process)) for model in observation.models]
-    worst = max(verdicts, key=lambda verdict: _ORDER.index(verdict.health))
+    worst = judge_answers(observation, exit_of(process))
     return _told_by_agent(worst, agent) if agent is not None else worst
 
 
@@ -83,6 +82,12 @@ def _told_by_agent(verdict: Verdict, agent: AgentReport) -> Verdict:
     if refused:
         return replace(verdict, reason=f"{verdict.reason}; its agent refuses {'; '.join(refused)}")
     return verdict
+
+
+def judge_answers(observation: Observation, died: Explanation | None = None) -> Verdict:
+    """Return the verdict on a replica whose process runs, by what it answered; *died* says how it ended before."""
+    verdicts = [_judge_model(model, observation, died) for model in observation.models]
+    return max(verdicts, key=lambda verdict: _ORDER.index(verdict.health))
 
 
 def judge_missing(

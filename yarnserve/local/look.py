@@ -1,0 +1,93 @@
+"""One look at a service of this host: what runs, what its agents say, what the replicas answer."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from yarnserve import probe
+from yarnserve.local.host import Host
+from yarnserve.local.launches import instances
+from yarnserve.local.records import Asked, LocalReplica, LocalSnapshot, Seen, Way
+from yarnserve.local.verdict import judge_local
+from yarnserve.records.agent import AgentReport
+from yarnserve.records.replica import Endpoint, ModelState, Observation, Replica, Target
+from yarnserve.spec.endpoints import endpoint, instance_number
+
+#: Seconds that a replica has to answer status and prediction, and its agent.
+PROBE_DEADLINE = 5.0
+AGENT_DEADLINE = 2.0
+
+#: Where replicas of this host are asked.
+HERE = "127.0.0.1"
+
+#: Lines of the log of one that has ended that are read for its last words.
+LAST_LINES = 60
+
+
+def look(name: str, asked: Asked, hosts: Mapping[Way, Host]) -> LocalSnapshot:
+    """Look at every replica that is wanted or there.
+
+    Raises:
+        YarnserveError: Docker cannot be asked.
+    """
+    seen = see(hosts)
+    names = sorted({*instances(asked.spec), *seen}, key=instance_number)
+    places = {instance: endpoint(asked.spec, instance=instance, bare_host=HERE) for instance in names}
+    running = [instance for instance in names if instance in seen and seen[instance].is_running]
+    reports = _reports({instance: places[instance] for instance in running})
+    targets = [Target(instance, places[instance], asked.spec.checks) for instance in running]
+    observations = {each.instance: each for each in probe.observe(targets, deadline=PROBE_DEADLINE)}
+    replicas = []
+    for instance in names:
+        found, observation, report = seen.get(instance), observations.get(instance), reports.get(instance)
+        has_ended = found is not None and not found.is_running
+        words = hosts[found.way].tail(instance, LAST_LINES) if found is not None and has_ended else ""
+        verdict = judge_local(found, observation, report, words, has_agent=asked.spec.has_agent)
+        replica = Replica(
+            instance,
+            verdict,
+            container_id=found.id if found else "",
+            node=socket.gethostname() if found else "",
+            endpoint=places[instance] if found and found.is_running else None,
+            versions=_available(observation),
+            restarts=found.restarts if found else 0,
+            started_at=found.started_at if found else None,
+        )
+        replicas.append(LocalReplica(replica, found, observation, report))
+    return LocalSnapshot(name, asked, tuple(replicas))
+
+
+def see(hosts: Mapping[Way, Host]) -> dict[str, Seen]:
+    """Every replica on this host, in whichever way; of two of one name that which runs."""
+    found: dict[str, Seen] = {}
+    for host in hosts.values():
+        for instance, seen in host.seen().items():
+            if instance not in found or seen.is_running:
+                found[instance] = seen
+    return found
+
+
+def _reports(places: Mapping[str, Endpoint]) -> dict[str, AgentReport]:
+    urls = {instance: f"{place.agent_url}/status" for instance, place in places.items() if place.agent_url}
+    if not urls:
+        return {}
+    with ThreadPoolExecutor(min(len(urls), 16)) as pool:
+        texts = pool.map(lambda url: probe.read(url, deadline=AGENT_DEADLINE), urls.values())
+    reports = {}
+    for instance, text in zip(urls, texts, strict=True):
+        with suppress(ValueError, RecursionError):
+            if text is not None:
+                reports[instance] = AgentReport.from_document(json.loads(text))
+    return reports
+
+
+def _available(observation: Observation | None) -> dict[str, tuple[int, ...]]:
+    models = observation.models if observation is not None else ()
+    return {
+        model.name: tuple(each.version for each in model.versions if each.state is ModelState.AVAILABLE)
+        for model in models
+    }

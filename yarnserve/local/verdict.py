@@ -1,0 +1,81 @@
+"""What was seen of a replica on this host -> how it is, and why. Pure; the answers are judged as those on YARN are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from yarnserve.errors import first_line
+from yarnserve.judge.explain import explain_exit, explain_text
+from yarnserve.judge.verdict import judge_answers
+from yarnserve.local.records import Seen
+from yarnserve.records.agent import AgentReport
+from yarnserve.records.replica import Health, Observation, Verdict
+
+#: How TF Serving begins its reason (tf-serving.md 1.1), and how yarnserve does.
+_SERVER_FAILED = "Failed to start server."
+_ERROR = "error: "
+
+
+def judge_local(
+    seen: Seen | None, observation: Observation | None, report: AgentReport | None, words: str, *, has_agent: bool
+) -> Verdict:
+    """Return the verdict on a wanted replica.
+
+    Args:
+        seen: what runs for it.
+        observation: what it answered, where something runs.
+        report: what its agent says, where it answers.
+        words: the end of its log, where nothing runs any more.
+        has_agent: whether one was started.
+    """
+    if seen is None:
+        return Verdict(Health.GONE, "nothing runs for it", "yarnserve local up starts it")
+    if not seen.is_running:
+        return _ended(seen, words, has_agent=has_agent)
+    if observation is None:
+        return Verdict(Health.UNKNOWN, "it was not asked")
+    verdict = judge_answers(observation)
+    if verdict.health.serving or report is None or report.is_ready:
+        return verdict
+    return _as_agent_says(verdict, report)
+
+
+def last_words(log: str) -> str:
+    """Return why a replica ended, by the end of its log: an error in full, else the server's reason, else a line."""
+    lines = log.splitlines()
+    errors = [index for index, line in enumerate(lines) if line.startswith(_ERROR)]
+    if errors:
+        first, *details = lines[errors[-1] :]
+        told = [first.removeprefix(_ERROR), *(line.strip() for line in details if line.startswith("  "))]
+        return first_line("; ".join(told))
+    reasons = [line for line in lines if line.startswith(_SERVER_FAILED)]
+    return first_line(reasons[-1] if reasons else "\n".join(reversed(lines)))
+
+
+def _ended(seen: Seen, words: str, *, has_agent: bool) -> Verdict:
+    code = "" if seen.exit_code is None else f" with exit code {seen.exit_code}"
+    told = last_words(words)
+    reason = f"it has ended{code}" + (f"; its last words: {told}" if told else "")
+    # An agent says by itself what to change; its exit codes are not those of a server.
+    found = None if has_agent else explain_text(words)
+    if found is None and not has_agent and seen.exit_code:
+        found = explain_exit(seen.exit_code, last_words=words)
+    if found is None:
+        return Verdict(Health.GONE, reason)
+    return Verdict(Health.GONE, f"{reason} ({found.cause})", found.fix, found.certain)
+
+
+def _as_agent_says(verdict: Verdict, report: AgentReport) -> Verdict:
+    """An agent knows more than what its server answers: what is fetched, what was refused."""
+    health = Health.STARTING if report.state == "starting" else Health.FAILING
+    said = Verdict(health, f"its agent is {report.state}: {report.why}", verdict.fix)
+    hopeless = next((model for model in report.models if model.version is None and model.refused), None)
+    if hopeless is None:
+        return said
+    return replace(
+        said,
+        health=Health.FAILING,
+        reason=f"version {hopeless.wanted} of {hopeless.name} is refused: {hopeless.refused}",
+        fix="mend what is said, or publish another version",
+        certain=True,
+    )
