@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), default=Path(),
               help="For models and state; else the working directory.")  # fmt: skip
 def agent(file: Path, instance: str, directory: Path) -> None:
-    r"""Run the model server of one replica: bring its models, steer it, watch it, drain it.
+    """Run the model server of one replica: bring its models, steer it, watch it, drain it.
 
     YARN runs this in each container of a service with delivery: sync, and `yarnserve local` on one host; FILE is what
     launch has written for it. It fetches what the channels say, lets the server load it beside what is served, and
@@ -37,7 +37,7 @@ def agent(file: Path, instance: str, directory: Path) -> None:
       /status    versions, trials, refusals, as JSON
       /metrics   the same for Prometheus
     and takes orders from `yarnserve order`. SIGTERM lets requests out before the server ends.
-    """
+    """  # noqa: D301  click's mark for lines that stay as they are
     from yarnserve.agent.credentials import agent_authentication
     from yarnserve.agent.hosting import end_process, run_agent
     from yarnserve.errors import YarnserveError

@@ -44,7 +44,7 @@ _FORCE = click.option(
 
 @click.group()
 def local() -> None:
-    r"""Serve a service.yaml on this host: no YARN, the models still from HDFS.
+    """Serve a service.yaml on this host: no YARN, the models still from HDFS.
 
     With an image in FILE each replica is a Docker container, else a plain process. With delivery: sync in it is the
     agent, which brings the models, steers the server, and drains it.
@@ -55,7 +55,7 @@ def local() -> None:
       yarnserve local logs NAME -f     what the replicas write
       yarnserve local down NAME        let requests out, then end it
       yarnserve local unit FILE        a systemd unit that keeps it
-    """
+    """  # noqa: D301  click's mark for lines that stay as they are
 
 
 @local.command()
@@ -309,13 +309,13 @@ def run(
 def unit(
     settings: Settings, file: Path, replicas: int | None, no_docker: bool, state: Path | None, force: bool
 ) -> None:
-    r"""Print a systemd unit that keeps the replicas of FILE on this host.
+    """Print a systemd unit that keeps the replicas of FILE on this host.
 
     \b
       yarnserve local unit FILE > /etc/systemd/system/yarnserve-NAME@.service
       systemctl daemon-reload
       systemctl enable --now yarnserve-NAME@0 yarnserve-NAME@1
-    """
+    """  # noqa: D301  click's mark for lines that stay as they are
     from yarnserve.cli.spec_options import load_spec
     from yarnserve.local.launches import local_spec
     from yarnserve.local.records import Asked

@@ -66,14 +66,14 @@ def restart(connection: Connection, name: str, replica: str, wait: bool, timeout
 @click.option("--replica", metavar="INSTANCE", required=True, help="Whose agent, e.g. serve-0 (or 0).")
 @with_connection
 def order(connection: Connection, name: str, what: str, replica: str) -> None:
-    r"""Give the agent of one replica of service NAME an order (delivery: sync).
+    """Give the agent of one replica of service NAME an order (delivery: sync).
 
     \b
       drain           callers are let out and none are taken, until resume
       resume          callers are taken again
       restart-server  callers are let out, then the model server begins anew; refused versions are tried again
       leave           callers are let out, then YARN replaces the container
-    """
+    """  # noqa: D301  click's mark for lines that stay as they are
     from yarnserve.orders import Order
     from yarnserve.service.actions import Actions
 
