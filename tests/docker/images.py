@@ -27,10 +27,16 @@ _HERE = Path(__file__).parent
 _BUILDER = _HERE / "build.Dockerfile"
 _BASE = _HERE / "base.Dockerfile"
 _DOCKERFILE = REPOSITORY / "docker" / "Dockerfile"
+_RECIPE = (
+    "setup.cfg",
+    "pyproject.toml",
+    ".dockerignore",
+    *(f"docker/{each}" for each in ("Dockerfile", "bundle.sh", "launcher.sh", "look_over.py", "entrypoint.sh")),
+)
 #: What a build may see, as .dockerignore has it too.
-_CONTEXT = ("setup.cfg", "pyproject.toml", "README.md", ".dockerignore", "yarnserve", "templates", "docker")
+_CONTEXT = (*_RECIPE, "yarnserve", "templates")
 #: What the stand-in is made of, so that it stays while the rest of yarnserve changes.
-_STAND_IN = ("setup.cfg", ".dockerignore", "docker", "yarnserve/sandbox/model_server")
+_STAND_IN = (*_RECIPE, "yarnserve/sandbox/model_server")
 
 #: How long images of other sources are kept: somebody may go back to them, or test them at this moment.
 _KEPT = timedelta(days=1)

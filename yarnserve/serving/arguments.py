@@ -82,11 +82,12 @@ def launch_command(spec: ServiceSpec) -> str:
     value, and ``$`` stands only in expressions of ours: the spec's checks keep both out of every value.
 
     An image's own ENTRYPOINT gets the arguments as a list with commas, without a shell; of an image with an agent it
-    is ``yarnserve``.
+    runs the program that the list begins with (docker/entrypoint.sh).
     """
     if spec.has_agent:
-        agent = ["agent", config_files.path(config_files.ASSIGNMENT, spec), "--instance", "${COMPONENT_INSTANCE_NAME}"]
-        return ",".join(agent) if spec.entrypoint else " ".join(["exec", spec.agent.command, *agent])
+        told = ["--instance", "${COMPONENT_INSTANCE_NAME}"]
+        agent = [spec.agent.command, "agent", config_files.path(config_files.ASSIGNMENT, spec), *told]
+        return ",".join(agent) if spec.entrypoint else " ".join(["exec", *agent])
     if spec.entrypoint:
         return ",".join(server_arguments(spec))
     arguments = (argument if "$" in argument else shlex.quote(argument) for argument in server_arguments(spec))
