@@ -47,6 +47,8 @@ class Host:
     extra: str = QUICK
     memory: str = "2g"
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    #: Where the models' HDFS is, as the agent sees it; else as we do.
+    hdfs_url: str = ""
 
     def publish(self, version: int, directory: Path = MODEL) -> None:
         """Publish a version, whatever it is."""
@@ -70,7 +72,8 @@ agent: {self.agent}
 {self.extra}
 """
         spec = parse_spec(text, file="service.yaml", read_text=lambda name: EXAMPLE.read_text())
-        access = HdfsAccess("alice", {"digits": (self.hdfs.url,)}, secret=SECRET, secret_endpoints=(self.hdfs.url,))
+        urls = (self.hdfs_url or self.hdfs.url,)
+        access = HdfsAccess("alice", {"digits": urls}, secret=SECRET, secret_endpoints=urls)
         path = self.directory / "agent.json"
         path.write_text(Assignment(spec, access).to_text())
         return path
@@ -109,7 +112,8 @@ agent: {self.agent}
     @property
     def log(self) -> str:
         """What agent and server wrote."""
-        return (self.directory / "log").read_text(errors="replace")
+        file = self.directory / "log"
+        return file.read_text(errors="replace") if file.exists() else ""
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask the agent; 0 while nobody answers."""

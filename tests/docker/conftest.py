@@ -13,3 +13,9 @@ def built() -> Images:
     """The base and the image with yarnserve in it."""
     remove_orphans()
     return images()
+
+
+@pytest.fixture(scope="session")
+def sync_image(built: Images) -> str:
+    """The image with yarnserve in it, by its name."""
+    return built.sync
