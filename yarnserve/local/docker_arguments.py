@@ -17,8 +17,9 @@ MARK = "yarnserve.mark"
 FOREGROUND = "yarnserve.foreground"
 STATE = "yarnserve.state"
 
-#: The work directory inside the container: a path whose parents every user may pass, unlike those of a home.
-WORK = "/work"
+#: The work directory inside the container: no image has anything there, and every user may pass its parents, unlike a
+#: home's.
+WORK = "/var/lib/yarnserve"
 
 #: As on YARN (docker-on-yarn-observed.md): what works there works here, and the other way round.
 HOME = "/home/"

@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.local.specs import FACTS, spec
 from yarnserve.errors import ConfigurationError, NotFoundError, UsageError
+from yarnserve.local.docker_arguments import WORK
 from yarnserve.local.launches import launch, local_spec, require_instance, starts
 from yarnserve.local.records import Way
 from yarnserve.spec.assignment import Assignment
@@ -25,11 +26,11 @@ def test_a_container_is_confined_as_on_yarn_and_its_agent_is_pid_1() -> None:
     """The user of this host, one directory to write to, nothing of root's powers, no --init before the agent."""
     arguments = docker()
     assert arguments[-7:] == [
-        "ml/serving:2.6", "agent", "/work/agent.json", "--instance", "serve-1", "--directory", "/work",
+        "ml/serving:2.6", "agent", f"{WORK}/agent.json", "--instance", "serve-1", "--directory", WORK,
     ]  # fmt: skip
     expected = {
         "--name=yarnserve-digits-serve-1", "--label=yarnserve.service=digits", "--label=yarnserve.instance=serve-1",
-        "--user=1000:1001", "--env=HOME=/home/", "--workdir=/work", "--volume=/state/digits/serve-1:/work:rw,Z",
+        "--user=1000:1001", "--env=HOME=/home/", f"--workdir={WORK}", f"--volume=/state/digits/serve-1:{WORK}:rw,Z",
         "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--network=host", "--memory=1024m", "--memory-swap=1024m",
         "--cpus=2", "--entrypoint=yarnserve", "--stop-timeout=40", "--log-opt=max-size=20m",
     }  # fmt: skip
