@@ -7,6 +7,7 @@ import socket
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 from yarnserve import probe
 from yarnserve.local.host import Host
@@ -14,8 +15,9 @@ from yarnserve.local.launches import instances
 from yarnserve.local.records import Asked, LocalReplica, LocalSnapshot, Seen, Way
 from yarnserve.local.verdict import judge_local
 from yarnserve.records.agent import AgentReport
-from yarnserve.records.replica import Endpoint, ModelState, Observation, Replica, Target
+from yarnserve.records.replica import Contact, Endpoint, ModelState, Observation, Replica, Target
 from yarnserve.spec.endpoints import endpoint, instance_number
+from yarnserve.spec.model import Network
 
 #: Seconds that a replica has to answer status and prediction, and its agent.
 PROBE_DEADLINE = 5.0
@@ -40,7 +42,10 @@ def look(name: str, asked: Asked, hosts: Mapping[Way, Host]) -> LocalSnapshot:
     running = [instance for instance in names if instance in seen and seen[instance].is_running]
     reports = _reports({instance: places[instance] for instance in running})
     targets = [Target(instance, places[instance], asked.spec.checks) for instance in running]
-    observations = {each.instance: each for each in probe.observe(targets, deadline=PROBE_DEADLINE)}
+    observed = probe.observe(targets, deadline=PROBE_DEADLINE)
+    if asked.way is Way.DOCKER and asked.spec.network is Network.BRIDGE:
+        observed = tuple(map(_behind_bridge, observed))
+    observations = {each.instance: each for each in observed}
     replicas = []
     for instance in names:
         found, observation, report = seen.get(instance), observations.get(instance), reports.get(instance)
@@ -59,6 +64,15 @@ def look(name: str, asked: Asked, hosts: Mapping[Way, Host]) -> LocalSnapshot:
         )
         replicas.append(LocalReplica(replica, found, observation, report))
     return LocalSnapshot(name, asked, tuple(replicas))
+
+
+def _behind_bridge(observation: Observation) -> Observation:
+    """On a bridge Docker takes connections itself, and breaks them off while nobody listens inside."""
+    models = tuple(
+        replace(model, contact=Contact.REFUSED) if model.contact is Contact.BROKEN and not model.http_status else model
+        for model in observation.models
+    )
+    return replace(observation, models=models)
 
 
 def see(hosts: Mapping[Way, Host]) -> dict[str, Seen]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from yarnserve.config import Settings
 from yarnserve.errors import ConfigurationError
@@ -16,7 +17,9 @@ from yarnserve.local.processes import ProcessHost, require_linux, require_server
 from yarnserve.local.records import Asked, Start, Way
 from yarnserve.local.state import Place
 from yarnserve.spec.assignment import HdfsAccess
-from yarnserve.spec.model import ServiceSpec
+from yarnserve.spec.model import Network, ServiceSpec
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,10 @@ def prepare(
         require_linux()
         require_server()
         _require_hdfs_of_server(spec, settings, environ, narrate)
+    _require_keytab(spec, settings)
     hdfs = _access(settings, spec)
+    if way is Way.DOCKER and spec.network is Network.BRIDGE:
+        _refuse_loopback(hdfs)
     place.prepare()
     facts = HostFacts(
         hdfs,
@@ -95,6 +101,32 @@ def _access(settings: Settings, spec: ServiceSpec) -> HdfsAccess:
     models = spec.models if spec.has_agent else ()
     endpoints = {model.name: settings.namenodes_for(model.base_path) for model in models}
     return HdfsAccess(settings.user, endpoints, has_kerberos=settings.has_kerberos)
+
+
+def _require_keytab(spec: ServiceSpec, settings: Settings) -> None:
+    """Without YARN nobody hands an agent a token."""
+    if not (spec.has_agent and settings.has_kerberos):
+        return
+    keytab = urlsplit(spec.kerberos.keytab) if spec.kerberos else None
+    if keytab is None or keytab.scheme != "file" or not Path(unquote(keytab.path)).is_file():
+        raise ConfigurationError(
+            "HDFS wants Kerberos, and the agents of this host have no keytab",
+            why="on YARN they have the container's token, which is not there without it",
+            fix="name a keytab of this host in service.yaml, kerberos: {principal: ..., keytab: file:///...}; with an "
+            "image, mount it and /etc/krb5.conf too",
+        )
+
+
+def _refuse_loopback(hdfs: HdfsAccess) -> None:
+    for urls in hdfs.endpoints.values():
+        for url in urls:
+            if urlsplit(url).hostname in _LOOPBACK:
+                raise ConfigurationError(
+                    "a container with network: bridge does not reach an HDFS of this host by 127.0.0.1",
+                    where=url,
+                    why="in the container that is the container itself",
+                    fix="say network: host, or name the NameNode by an address that others reach it by",
+                )
 
 
 def _require_mounts(spec: ServiceSpec) -> None:
