@@ -59,7 +59,7 @@ def test_a_container_lives_as_the_file_says(host: Host, sync_image: str) -> None
     assert seen["Config"]["Labels"]["yarnserve.instance"] == "serve-0"
     assert "nothing to do" in host.up(image=sync_image).stderr
     assert inspected()["Id"] == seen["Id"]
-    assert "is served" in host.local("logs", "digits").stdout
+    assert "is served" in host.local("logs", "digits", "--tail", "5000").stdout
     assert host.local("down", "digits").status == 0
     assert CONTAINER not in docker("ps", "--all", "--format={{.Names}}")
 

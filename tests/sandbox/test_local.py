@@ -48,7 +48,7 @@ def test_the_life_of_a_service(host: Host) -> None:
     assert host.ids() == ids
     assert "removing serve-1" in host.up("--no-docker", image="a/b:2.6").stderr
     assert host.ids() == {"serve-0": first["id"]}
-    assert "is served" in host.local("logs", host.spec(), "--tail", "50").stdout
+    assert "is served" in host.local("logs", host.spec(), "--tail", "5000").stdout
     assert host.local("list", "-o", "json").document["services"] == [
         {"name": "digits", "runsIn": "process", "replicas": 1, "running": 1}
     ]
