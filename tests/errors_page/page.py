@@ -15,7 +15,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.errors_page import doctoring, settings, unreachable, waits
+from tests.errors_page import agents, doctoring, settings, unreachable, waits
 from tests.errors_page.runs import Bench, Sample, block
 from tests.errors_page.samples import HADOOPS, REFUSALS, SPECS
 from tests.support import REPOSITORY
@@ -106,6 +106,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Bench], Iterator[Sample]]], ...] = (
         unreachable.samples,
     ),
     ("What HDFS does not allow", "", unreachable.denied),
+    ("Agents, promotions, one host", "", agents.samples),
 )
 
 

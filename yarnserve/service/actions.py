@@ -277,6 +277,7 @@ class Actions:
             UnreachableError, AccessError: the agent does not answer, or does not take it.
         """
         with self._leased(name, f"order {order.value}") as (store, _):
+            _require_ours(store, name, self.connection)
             container = require_instance(self._running_component(name, store), name, replica)
             return give_order(self.connection, name, container.instance, self._endpoint(store, name, container), order)
 
