@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -423,3 +423,39 @@ def test_a_directory_that_cannot_be_made(storage: Storage, tmp_path: Path, publi
     (tmp_path / "host").write_text("a file")
     with pytest.raises(YarnserveError, match="cannot be changed"):
         Host(tmp_path / "host").sync(storage)
+
+
+def test_a_disk_budget_is_kept(storage: Storage, tmp_path: Path) -> None:
+    """Old versions make room first; what does not fit is refused, and what is served stays."""
+    for number in (1, 2, 3, 4):
+        publish(storage, write_model(tmp_path / f"export-{number}", data=bytes([number]) * 400_000), BASE, number)
+    with LocalStore(tmp_path / "host") as store:
+        for number in (1, 2, 3, 4):
+            engine = Sync(storage, BASE, store, SyncOptions(version=number, budget=1_400_000, keep=5, steered=True))
+            engine.run(engine.wanted())
+        assert [local.version for local in store.versions()] == [2, 3, 4]
+        tight = Sync(storage, BASE, store, SyncOptions(version=1, budget=500_000, steered=True))
+        with pytest.raises(RefusedError, match="no room"):
+            tight.run(tight.wanted())
+        assert 4 in [local.version for local in store.versions()]
+
+
+def test_what_is_served_neither_goes_nor_changes(storage: Storage, tmp_path: Path) -> None:
+    """A steered server's versions are pinned against pruning, and a number that was published anew is refused."""
+    for number in (1, 2, 3, 4):
+        publish(storage, write_model(tmp_path / f"export-{number}", data=bytes([number]) * 1000), BASE, number)
+    with LocalStore(tmp_path / "host") as store:
+        options = SyncOptions(keep=1, steered=True, pinned=lambda: (1,))
+        for number in (1, 2, 3, 4):
+            engine = Sync(storage, BASE, store, replace(options, version=number))
+            engine.run(engine.wanted())
+        assert {local.version for local in store.versions()} == {1, 3, 4}
+        storage.delete(f"{BASE}/1", recursive=True)
+        publish(storage, write_model(tmp_path / "other", data=b"other"), BASE, 1)
+        engine = Sync(storage, BASE, store, replace(options, version=1))
+        with pytest.raises(ConflictError, match="published anew"):
+            engine.run(engine.wanted())
+        # What is above the current one stays in sight: the configuration says what is served.
+        back = Sync(storage, BASE, store, replace(options, version=3))
+        back.run(back.wanted())
+        assert {local.version for local in store.versions() if local.is_visible} >= {3, 4}
