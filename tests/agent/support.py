@@ -49,11 +49,13 @@ class Host:
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
     #: Where the models' HDFS is, as the agent sees it; else as we do.
     hdfs_url: str = ""
+    #: Whether its server has a second model, which HDFS has no version of.
+    has_other: bool = False
 
-    def publish(self, version: int, directory: Path = MODEL) -> None:
+    def publish(self, version: int, directory: Path = MODEL, base: str = BASE) -> None:
         """Publish a version, whatever it is."""
         with connected(self.hdfs.url) as storage:
-            publish(storage, directory, BASE, version, Publishing(is_inspected=False))
+            publish(storage, directory, base, version, Publishing(is_inspected=False))
 
     def promote(self, version: int, *instances: str) -> None:
         """Make a version the one to serve, for *instances* or for all."""
@@ -62,9 +64,13 @@ class Host:
 
     def write_assignment(self) -> Path:
         """Write what the agent is told."""
+        names = ("digits", "other") if self.has_other else ("digits",)
+        models = [
+            f"{{base_path: {HOME}/models/{name}, delivery: sync, example: example.json{self.model}}}" for name in names
+        ]
         text = f"""
 name: digits
-model: {{base_path: {BASE}, delivery: sync, example: example.json{self.model}}}
+model: [{", ".join(models)}]
 serving: {{version: "2.6", flags: {{prefer_tflite_model: true}}}}
 resources: {{memory: {self.memory}}}
 ports: {{rest: {self.port}, grpc: {self.port + 1}, agent: {self.port + 2}}}
@@ -73,7 +79,7 @@ agent: {self.agent}
 """
         spec = parse_spec(text, file="service.yaml", read_text=lambda name: EXAMPLE.read_text())
         urls = (self.hdfs_url or self.hdfs.url,)
-        access = HdfsAccess("alice", {"digits": urls}, secret=SECRET, secret_endpoints=urls)
+        access = HdfsAccess("alice", dict.fromkeys(names, urls), secret=SECRET, secret_endpoints=urls)
         path = self.directory / "agent.json"
         path.write_text(Assignment(spec, access).to_text())
         return path
@@ -141,11 +147,11 @@ agent: {self.agent}
         except AssertionError as error:
             raise AssertionError(f"not ready with {version}: {self.status()}\n{self.log[-3000:]}") from error
 
-    def predict(self, version: int | None = None) -> int:
+    def predict(self, version: int | None = None, model: str = "digits") -> int:
         """Send the example as a caller does; return the HTTP status."""
         request = json.dumps(json.loads(EXAMPLE.read_text())["request"]).encode()
         of = "" if version is None else f"/versions/{version}"
-        return ask(f"http://127.0.0.1:{self.port}/v1/models/digits{of}:predict", request)[0]
+        return ask(f"http://127.0.0.1:{self.port}/v1/models/{model}{of}:predict", request)[0]
 
     def order(self, order: Order, secret: str | None = None) -> int:
         """Give an order, signed with the service's secret or another; return the HTTP status."""

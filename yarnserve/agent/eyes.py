@@ -12,7 +12,7 @@ from yarnserve import probe
 from yarnserve.errors import MalformedAnswerError
 from yarnserve.judge.steering import Sight
 from yarnserve.records.replica import Contact, Endpoint, ModelCheck, ModelObservation, Target
-from yarnserve.serving.metrics import PATH, RequestCounts, request_counts
+from yarnserve.serving.metrics import PATH, RequestCounts, counts_by_model
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Look:
         contact: how asking for the first model went.
         status: HTTP status of that answer, 0 without one.
         error: the reason where it failed.
-        counts: requests by the server's own count; None where it does not tell.
+        counts: requests for each model by the server's own count; None where it does not tell.
     """
 
     number: int
@@ -35,7 +35,7 @@ class Look:
     contact: Contact = Contact.REFUSED
     status: int = 0
     error: str = ""
-    counts: RequestCounts | None = None
+    counts: Mapping[str, RequestCounts] | None = None
 
 
 class Eyes:
@@ -96,10 +96,10 @@ class Eyes:
         counts = self._counts(models) if first.contact is Contact.ANSWERED else None
         return Look(number, begun, _sights(checks, seen.models), first.contact, first.http_status, first.error, counts)
 
-    def _counts(self, models: set[str]) -> RequestCounts | None:
+    def _counts(self, models: set[str]) -> Mapping[str, RequestCounts] | None:
         text = probe.read(self._endpoint.rest_url + PATH, deadline=self._deadline)
         with suppress(MalformedAnswerError):
-            return request_counts(text, models) if text is not None else None
+            return counts_by_model(text, models) if text is not None else None
         return None
 
 

@@ -16,7 +16,7 @@ from yarnserve.judge.pulse import Pulse, beat, is_wedged
 from yarnserve.records.replica import Contact, Endpoint, ModelCheck
 from yarnserve.serving import config_files
 from yarnserve.serving.arguments import steered_arguments
-from yarnserve.serving.metrics import RequestCounts
+from yarnserve.serving.metrics import RequestCounts, sum_of
 from yarnserve.spec.model import ServiceSpec
 
 #: Seconds between two looks: while something changes, and while requests are let out.
@@ -106,7 +106,9 @@ class Keeper:
     def counts(self) -> RequestCounts | None:
         """Requests by the server's own count; None where it did not tell."""
         look = self._eyes.newest
-        return look.counts if self._run is not None and look.at >= self._run.begun else None
+        if self._run is None or look.at < self._run.begun or look.counts is None:
+            return None
+        return sum_of(look.counts)
 
     def keep(self, now: float, *, draining: bool) -> None:
         """Do what is due: start a server, tell it what is new, judge what was seen of it.
@@ -196,14 +198,17 @@ class Keeper:
         self._eyes.watch(self._models.checks(run.served), interval=interval, predict=True)
 
     def _judge(self, run: _Run, look: Look, now: float) -> None:
-        self._models.judge(run.served, look.sights, now)
-        why, prediction = self._models.failure(run.served, look.sights)
+        self._models.judge(look.sights, now)
+        failure = self._models.failure(run.served, look.sights)
+        why = failure.why if failure else ""
         if look.contact is Contact.REFUSED and not run.pulse.proved:
             why = "the server loads"
         elif why and look.contact is not Contact.ANSWERED:
             why = f"{why}: {look.contact.value}, {look.error}"
         was_proved = run.pulse.proved
-        run.pulse = beat(run.pulse, why, prediction, look.counts.answered if look.counts else None)
+        # The model's own: predictions that others answer do not make it well.
+        counts = look.counts.get(failure.model) if look.counts is not None and failure else None
+        run.pulse = beat(run.pulse, why, failure.prediction if failure else None, counts.answered if counts else None)
         if run.pulse.proved and not was_proved:
             self._alarm.resolve("server", "it answers")
             self._narrate("the server answers")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from yarnserve.agent.fetching import Fetcher
 from yarnserve.agent.state import AgentDirectory
 from yarnserve.alerts import Alarm, Alert
 from yarnserve.judge.steering import (
+    Candidate,
     Sight,
     Steering,
     SteeringPolicy,
@@ -37,6 +38,15 @@ _TOLD = {"good": "is served", "trying": "is tried", "retrying": "is taken back f
 
 #: What a server has, or is to have: versions by model.
 Served = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a *model* is not well, and the *prediction* that says so; None where not even that could be asked."""
+
+    model: str
+    why: str
+    prediction: Prediction | None = None
 
 
 class Models:
@@ -94,39 +104,44 @@ class Models:
         for name, fetcher in self._fetchers.items():
             fetched = fetcher.fetched
             steering, turn = take_up(self._steering[name], fetched.candidate if fetched else None, now)
+            if turn is not None and turn.what == "trying" and not self._may_try(name):
+                continue
             self._turned(name, steering, turn)
             if turn is not None and turn.what == "trying" and (why := self._does_not_fit(name, held)):
                 self._turned(name, *refuse(self._steering[name], why))
             fetcher.pin(self._steering[name].served)
 
-    def judge(self, served: Served, sights: Mapping[str, Sight], now: float) -> None:
-        """Say how the trials go on after a look at the server that has *served*."""
-        for name in served:
-            self._turned(name, *judge_trial(self._steering[name], sights.get(name), now, self._policy))
+    def judge(self, sights: Mapping[str, Sight], now: float) -> None:
+        """Say how the trials go on after a look at the server."""
+        for name, steering in self._steering.items():
+            is_back = steering.trial is not None and steering.trial.resume_at is not None
+            if is_back and not self._may_try(name):
+                continue
+            others = self._has_others(name)
+            self._turned(name, *judge_trial(steering, sights.get(name), now, self._policy, others=others))
 
     def blame_trials(self, why: str, now: float) -> None:
         """The server has died, or does not answer: what was on trial is the likely cause."""
         for name, steering in self._steering.items():
-            self._turned(name, *failed_load(steering, why, now, self._policy))
+            self._turned(name, *failed_load(steering, why, now, self._policy, others=self._has_others(name)))
 
     def forgive(self) -> None:
         """Try again what was refused."""
         self._steering = {name: forgive(steering) for name, steering in self._steering.items()}
 
-    def failure(self, served: Served, sights: Mapping[str, Sight]) -> tuple[str, Prediction | None]:
-        """Why the good versions are not all well, and the prediction that says so; empty where they are."""
-        for name in served:
-            good, sight = self._steering[name].good, sights.get(name)
-            if sight is None:
-                return f"no status of {name}", None
-            if good is None:
-                return f"no version of {name} has answered yet", None
-            if good.version not in sight.predictions:
-                return f"version {good.version} of {name} is not AVAILABLE", None
-            prediction = sight.predictions[good.version]
-            if why := failure_of(prediction):
-                return f"version {good.version} of {name}: {why}", prediction
-        return "", None
+    def failure(self, served: Served, sights: Mapping[str, Sight]) -> Failure | None:
+        """The first of the good versions that is not well; None where all are.
+
+        A model that has no good version yet says nothing about a server that answers for another.
+        """
+        good = {name: steering.good for name in served if (steering := self._steering[name]).good is not None}
+        if not good:
+            return Failure(next(iter(served), ""), "no version has answered yet")
+        for name, candidate in good.items():
+            failure = _failure(name, candidate, sights.get(name))
+            if failure is not None:
+                return failure
+        return None
 
     @property
     def are_trying(self) -> bool:
@@ -172,10 +187,13 @@ class Models:
         ]
 
     def lacking(self, served: Served) -> str:
-        """Why a model is not among *served*; empty when all are."""
+        """Why a model of a server that has *served* is not served; empty when all are."""
         for name, fetcher in self._fetchers.items():
-            if name not in served:
+            steering = self._steering[name]
+            if name not in served and steering.trial is None:
                 return f"model {name} is not here: {fetcher.trouble or 'it is being fetched'}"
+            if steering.good is None:
+                return f"no version of {name} has answered yet"
         return ""
 
     def reports(self) -> tuple[ModelReport, ...]:
@@ -202,6 +220,18 @@ class Models:
         if steering.good is not None and not self._fetchers[name].holds(steering.good):
             return replace(steering, good=None)
         return steering
+
+    def _may_try(self, name: str) -> bool:
+        """Whether a version may be tried in place of a good one: one at a time, so that it is known whose fault it is.
+
+        A server that dies would else have two versions refused for what one of them did.
+        """
+        others = (steering.trial for other, steering in self._steering.items() if other != name)
+        return self._steering[name].good is None or not any(trial and trial.resume_at is None for trial in others)
+
+    def _has_others(self, name: str) -> bool:
+        """Whether a good version of another model than *name* can be served."""
+        return any(steering.good for other, steering in self._steering.items() if other != name)
 
     def _replaces(self, name: str) -> bool:
         return self._specs[name].swap is Swap.REPLACE
@@ -241,3 +271,13 @@ class Models:
         if turn.what in ("retrying", "refused"):
             severity = "critical" if turn.what == "refused" else "warning"
             self._alarm.fire(Alert(f"version {name}", what, severity, {"why": turn.why}))
+
+
+def _failure(name: str, good: Candidate, sight: Sight | None) -> Failure | None:
+    if sight is None:
+        return Failure(name, f"no status of {name}")
+    if good.version not in sight.predictions:
+        return Failure(name, f"version {good.version} of {name} is not AVAILABLE")
+    prediction = sight.predictions[good.version]
+    why = failure_of(prediction)
+    return Failure(name, f"version {good.version} of {name}: {why}", prediction) if why else None

@@ -118,9 +118,17 @@ def take_up(steering: Steering, wanted: Candidate | None, now: float) -> tuple[S
 
 
 def judge_trial(
-    steering: Steering, sight: Sight | None, now: float, policy: SteeringPolicy
+    steering: Steering, sight: Sight | None, now: float, policy: SteeringPolicy, *, others: bool = False
 ) -> tuple[Steering, Turn | None]:
-    """Say how the trial goes on; *sight* is None while the server says nothing."""
+    """Say how the trial goes on.
+
+    Args:
+        steering: where the model is.
+        sight: what was seen of it; None while the server says nothing.
+        now: seconds, by the clock of the trial.
+        policy: how patient it is.
+        others: whether the server has a good version of another model.
+    """
     trial = steering.trial
     if trial is None:
         return steering, None
@@ -133,25 +141,32 @@ def judge_trial(
     if seen is not None and seen.state is ModelState.END and seen.error:
         if now - trial.since < policy.settle:
             return steering, None
-        return failed_load(steering, seen.error, now, policy)
+        return failed_load(steering, seen.error, now, policy, others=others)
     if sight is None or seen is None or seen.state is not ModelState.AVAILABLE:
         if now - trial.since > policy.deadline:
-            return failed_load(steering, f"it did not become AVAILABLE within {policy.deadline:g} s", now, policy)
+            why = f"it did not become AVAILABLE within {policy.deadline:g} s"
+            return failed_load(steering, why, now, policy, others=others)
         return steering, None
     return _judge_answer(steering, trial, sight, now, policy)
 
 
-def failed_load(steering: Steering, why: str, now: float, policy: SteeringPolicy) -> tuple[Steering, Turn | None]:
-    """Say what follows when the server failed to load the version on trial, or died of it."""
+def failed_load(
+    steering: Steering, why: str, now: float, policy: SteeringPolicy, *, others: bool = False
+) -> tuple[Steering, Turn | None]:
+    """Say what follows when the server failed to load the version on trial, or died of it.
+
+    A model's first version is never given up, for there is nothing else to serve of it; where there are *others* it is
+    taken back for a while, so that it does not end them with it at each start.
+    """
     trial = steering.trial
     if trial is None or trial.resume_at is not None:
         return steering, None
     loads = trial.loads + 1
-    # With nothing else to serve there is no use in giving it up.
     if loads >= policy.loads and steering.good is not None:
         return _refuse(steering, trial, why)
     pause = policy.first_pause * 3.0 ** min(loads - 1, 3)
-    again = replace(trial, loads=loads, resume_at=now + pause if steering.good is not None else None, since=now)
+    is_left_out = steering.good is not None or others
+    again = replace(trial, loads=loads, resume_at=now + pause if is_left_out else None, since=now)
     return replace(steering, trial=again), Turn("retrying", trial.candidate.version, why)
 
 

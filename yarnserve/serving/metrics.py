@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from yarnserve.errors import MalformedAnswerError
 
@@ -34,24 +35,47 @@ class RequestCounts:
 
 
 def request_counts(text: str, models: Collection[str]) -> RequestCounts:
-    """Return how many requests for *models* were counted; what belongs to no model (status requests) is not.
+    """Return how many requests for all of *models* were counted.
 
     Raises:
         MalformedAnswerError: it is no text of Prometheus.
     """
-    total = failed = answered = 0.0
+    return sum_of(counts_by_model(text, models))
+
+
+def sum_of(counts: Mapping[str, RequestCounts]) -> RequestCounts:
+    """Return the counts of several models together."""
+    return RequestCounts(
+        sum(each.total for each in counts.values()),
+        sum(each.failed for each in counts.values()),
+        sum(each.answered for each in counts.values()),
+    )
+
+
+def counts_by_model(text: str, models: Collection[str]) -> dict[str, RequestCounts]:
+    """Return how many requests for each of *models* were counted; what belongs to no model (status requests) is not.
+
+    Raises:
+        MalformedAnswerError: it is no text of Prometheus.
+    """
+    counts = dict.fromkeys(models, RequestCounts())
     try:
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                if sample.labels.get("model_name") not in models:
-                    continue
-                # What only asks for status or metadata names no API.
-                if sample.name == _ANSWERED and sample.labels.get("API"):
-                    answered += sample.value
-                # A counter is read as name_total, whatever its server calls it.
-                elif sample.name.removesuffix("_total") == _REQUESTS:
-                    total += sample.value
-                    failed += sample.value if sample.labels.get("status") != "OK" else 0.0
+                model = sample.labels.get("model_name", "")
+                if model in counts:
+                    counts[model] = _counted(counts[model], sample)
     except (ValueError, KeyError, IndexError) as error:
         raise MalformedAnswerError("the server's counters cannot be read", why=str(error)) from error
-    return RequestCounts(total, failed, answered)
+    return counts
+
+
+def _counted(counts: RequestCounts, sample: Sample) -> RequestCounts:
+    # What only asks for status or metadata names no API.
+    if sample.name == _ANSWERED and sample.labels.get("API"):
+        return replace(counts, answered=counts.answered + sample.value)
+    # A counter is read as name_total, whatever its server calls it.
+    if sample.name.removesuffix("_total") == _REQUESTS:
+        failed = sample.value if sample.labels.get("status") != "OK" else 0.0
+        return replace(counts, total=counts.total + sample.value, failed=counts.failed + failed)
+    return counts

@@ -112,6 +112,17 @@ def test_the_first_version_is_never_refused() -> None:
         assert (turn.what, steering.served) == ("retrying", (2,))
 
 
+def test_a_first_version_that_fails_is_left_out_where_the_server_has_other_models() -> None:
+    """It would end them with it at each start; it is tried again after a pause, and never refused."""
+    steering, _ = take_up(Steering(), NEW, 100.0)
+    for now in (200.0, 300.0, 500.0, 900.0):
+        steering, turn = failed_load(steering, "255", now, POLICY, others=True)
+        assert turn is not None
+        assert (turn.what, steering.served) == ("retrying", ())
+        steering, _ = judge_trial(steering, None, now + 271.0, POLICY, others=True)
+        assert steering.served == (2,)
+
+
 def test_a_roll_back_ends_a_trial() -> None:
     """When the good one is wanted again, the other goes."""
     steering, turn = take_up(on_trial(), OLD, 101.0)

@@ -30,6 +30,7 @@ def test_requests_of_the_models_are_counted_and_nobody_elses() -> None:
     """All, those that failed, and the predictions that were answered; status requests are no predictions."""
     assert request_counts(TEXT, {"digits"}) == RequestCounts(7.0, 2.0, 3.0)
     assert request_counts("", {"digits"}) == RequestCounts()
+    assert request_counts(TEXT, {"digits", "other"}) == RequestCounts(14.0, 2.0, 3.0)
 
 
 def test_a_server_that_began_anew_counts_from_nothing() -> None:
