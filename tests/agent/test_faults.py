@@ -74,6 +74,16 @@ def test_a_server_that_does_not_become_available_in_time_is_started_anew(host: H
     wait_until(lambda: "it did not answer within 2 s" in host.log, 30)
 
 
+def test_term_waits_for_nobody_while_the_server_loads(host: Host) -> None:
+    """A server whose ports are not open yet has no callers to let out."""
+    host.agent = "{poll: 1s, quiet: 1s, drain: 100s}"
+    host.program("exec sleep 100")
+    agent = host.start()
+    wait_until(lambda: "started the server" in host.log)
+    agent.terminate()
+    assert agent.wait(10) == 0
+
+
 def test_a_version_that_answers_wrongly_is_refused_and_the_good_one_stays(host: Host, tmp_path: Path) -> None:
     """Version 2 loads, but does not answer the example as expected: it goes, and callers of version 1 see nothing."""
     host.promote(1)

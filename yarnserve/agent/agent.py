@@ -150,8 +150,9 @@ class Agent:
         """Go on with a draining, and do what it was for once all requests are out."""
         if self._drain is None:
             return
-        counts = self._keeper.counts
-        self._drain = self._drain.observe(counts.answered if counts else None, now)
+        look = self._keeper.look
+        if look is not None and look.total is not None:
+            self._drain = self._drain.observe(look.total.answered, look.at)
         if self._then is _Then.HOLD or not self._is_drained(now):
             return
         if self._keeper.pid is not None:
@@ -163,7 +164,7 @@ class Agent:
         self._drain, self._then = None, _Then.HOLD
 
     def _is_drained(self, now: float) -> bool:
-        if self._drain is None or self._keeper.pid is None:
+        if self._drain is None or not self._keeper.may_have_callers:
             return True
         agent = self._spec.agent
         return self._drain.is_settled(now, quiet=float(agent.quiet), longest=float(agent.drain))
@@ -182,7 +183,8 @@ class Agent:
         state, why = self._state(now)
         if state != self._report.state:
             self._narrate(f"{state}: {why}")
-        counts = self._keeper.counts
+        look = self._keeper.look
+        counts = look.total if look is not None else None
         self._report = replace(
             self._report,
             state=state,

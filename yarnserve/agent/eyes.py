@@ -12,7 +12,7 @@ from yarnserve import probe
 from yarnserve.errors import MalformedAnswerError
 from yarnserve.judge.steering import Sight
 from yarnserve.records.replica import Contact, Endpoint, ModelCheck, ModelObservation, Target
-from yarnserve.serving.metrics import PATH, RequestCounts, counts_by_model
+from yarnserve.serving.metrics import PATH, RequestCounts, counts_by_model, sum_of
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class Look:
     status: int = 0
     error: str = ""
     counts: Mapping[str, RequestCounts] | None = None
+
+    @property
+    def total(self) -> RequestCounts | None:
+        """Requests for all models; None where the server does not tell."""
+        return None if self.counts is None else sum_of(self.counts)
 
 
 class Eyes:

@@ -16,7 +16,6 @@ from yarnserve.judge.pulse import Pulse, beat, is_wedged
 from yarnserve.records.replica import Contact, Endpoint, ModelCheck
 from yarnserve.serving import config_files
 from yarnserve.serving.arguments import steered_arguments
-from yarnserve.serving.metrics import RequestCounts, sum_of
 from yarnserve.spec.model import ServiceSpec
 
 #: Seconds between two looks: while something changes, and while requests are let out.
@@ -41,6 +40,7 @@ class _Run:
     begun: float
     served: Served
     judged: int
+    has_answered: bool = False
     pulse: Pulse = field(default_factory=Pulse)
 
 
@@ -103,12 +103,15 @@ class Keeper:
         return self._run is not None and self._models.needs_restart(self._run.served, self._models.wanted_of_server())
 
     @property
-    def counts(self) -> RequestCounts | None:
-        """Requests by the server's own count; None where it did not tell."""
+    def look(self) -> Look | None:
+        """The newest look at the server that runs; None before there is one."""
         look = self._eyes.newest
-        if self._run is None or look.at < self._run.begun or look.counts is None:
-            return None
-        return sum_of(look.counts)
+        return look if self._run is not None and look.at >= self._run.begun else None
+
+    @property
+    def may_have_callers(self) -> bool:
+        """Whether it has answered anything: before that its ports are closed."""
+        return self._run is not None and self._run.has_answered
 
     def keep(self, now: float, *, draining: bool) -> None:
         """Do what is due: start a server, tell it what is new, judge what was seen of it.
@@ -198,6 +201,7 @@ class Keeper:
         self._eyes.watch(self._models.checks(run.served), interval=interval, predict=True)
 
     def _judge(self, run: _Run, look: Look, now: float) -> None:
+        run.has_answered |= look.contact is Contact.ANSWERED
         self._models.judge(look.sights, now)
         failure = self._models.failure(run.served, look.sights)
         why = failure.why if failure else ""

@@ -57,13 +57,22 @@ def test_pauses_double_up_to_the_longest_and_a_long_life_forgives() -> None:
 
 
 def test_a_drain_is_settled_by_quiet_or_by_its_end() -> None:
-    """Quiet counts from its beginning; without counters only the end does."""
+    """Quiet is what two looks saw, the later one that much after the earlier; without counters only the end counts."""
     drain = Drain(100.0, "why").observe(5.0, 100.1).observe(6.0, 101.0)
-    assert not drain.is_settled(102.9, quiet=2.0, longest=30.0)
-    assert drain.observe(6.0, 102.9).is_settled(103.0, quiet=2.0, longest=30.0)
+    assert not drain.observe(6.0, 102.9).is_settled(103.5, quiet=2.0, longest=30.0)
+    assert drain.observe(6.0, 103.0).is_settled(103.0, quiet=2.0, longest=30.0)
     assert not drain.observe(7.0, 103.0).is_settled(104.0, quiet=2.0, longest=30.0)
     assert not Drain(100.0, "why").is_settled(129.9, quiet=2.0, longest=30.0)
     assert Drain(100.0, "why").is_settled(130.0, quiet=2.0, longest=30.0)
+
+
+def test_a_drain_is_not_settled_by_what_was_seen_before_it() -> None:
+    """While a look waits for a server that is slow nobody knows whether callers wait for it too."""
+    drain = Drain(100.0, "why").observe(5.0, 95.0)
+    assert not drain.is_settled(110.0, quiet=2.0, longest=30.0)
+    drain = drain.observe(5.0, 106.0)
+    assert not drain.is_settled(110.0, quiet=2.0, longest=30.0)
+    assert drain.observe(5.0, 108.0).is_settled(110.0, quiet=2.0, longest=30.0)
 
 
 def test_a_canary_is_worse_when_a_larger_part_fails() -> None:
