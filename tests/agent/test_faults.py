@@ -84,6 +84,24 @@ def test_term_waits_for_nobody_while_the_server_loads(host: Host) -> None:
     assert agent.wait(10) == 0
 
 
+def test_a_disk_that_takes_nothing_ends_no_server(host: Host) -> None:
+    """What the agent would write cannot be written: version 1 stays served, and 2 comes when there is room again."""
+    host.promote(1)
+    host.start()
+    host.wait_ready(1)
+    first = host.status()["server_pid"]
+    in_the_way = [host.directory / "work" / f"{name}.new" for name in ("models.config", "steering.json")]
+    for path in in_the_way:
+        path.mkdir()
+    host.publish(2)
+    host.promote(2)
+    wait_until(lambda: "the server cannot be told what to serve" in host.log)
+    assert host.predict(1) == 200
+    in_the_way[0].rmdir()
+    host.wait_ready(2)
+    assert host.status()["server_pid"] == first
+
+
 def test_a_version_that_answers_wrongly_is_refused_and_the_good_one_stays(host: Host, tmp_path: Path) -> None:
     """Version 2 loads, but does not answer the example as expected: it goes, and callers of version 1 see nothing."""
     host.promote(1)

@@ -11,6 +11,7 @@ from yarnserve.agent.models import Models, Served
 from yarnserve.agent.server import ServerProcess
 from yarnserve.agent.state import AgentDirectory
 from yarnserve.alerts import Alarm, Alert
+from yarnserve.errors import YarnserveError
 from yarnserve.judge.backoff import Backoff
 from yarnserve.judge.pulse import Pulse, beat, is_wedged
 from yarnserve.records.replica import Contact, Endpoint, ModelCheck
@@ -77,6 +78,7 @@ class Keeper:
         self._narrate = narrate
         self._run: _Run | None = None
         self._written = ""
+        self._is_untold = False
         self._backoff = Backoff()
         self._next_start = 0.0
         self.starts = 0
@@ -128,7 +130,7 @@ class Keeper:
             self._died(self._run, code, now)
             return
         if not draining and not self.wants_restart:
-            self._run.served = self._configure()
+            self._tell(self._run)
         self._watch(self._run, draining=draining)
         look = self._eyes.newest
         if not draining and look.number > self._run.judged and look.at >= self._run.begun:
@@ -161,8 +163,12 @@ class Keeper:
             if probe.accepts("127.0.0.1", port, deadline=1.0):
                 self._count_end(now, 0.0, f"port {port} is another process's")
                 return
-        served = self._configure()
-        process = ServerProcess(self._arguments(), self._directory.path)
+        try:
+            served, arguments = self._configure(), self._arguments()
+        except YarnserveError as error:
+            self._count_end(now, 0.0, f"{error.what}: {error.why}")
+            return
+        process = ServerProcess(arguments, self._directory.path)
         self.starts += 1
         self._run = _Run(process, now, served, judged=self._eyes.newest.number)
         self._narrate(f"started the server, process {process.pid}")
@@ -181,8 +187,22 @@ class Keeper:
             batching=str(path / config_files.BATCHING),
         )
 
+    def _tell(self, run: _Run) -> None:
+        """Tell a server that runs what to serve; on a full disk it goes on with what it has."""
+        try:
+            run.served = self._configure()
+        except YarnserveError as error:
+            if not self._is_untold:
+                self._narrate(f"the server cannot be told what to serve, and goes on as it is: {error.why}")
+                self._alarm.fire(Alert.of("directory", error, severity="critical"))
+            self._is_untold = True
+        else:
+            if self._is_untold:
+                self._alarm.resolve("directory", "the server was told what to serve")
+            self._is_untold = False
+
     def _configure(self) -> Served:
-        """Tell the server what to serve, where that has changed, and return it."""
+        """Write what the server is to serve, where that has changed, and return it."""
         text = config_files.steering_config(self._models.configured())
         if text != self._written:
             self._directory.write(config_files.MODELS, text)

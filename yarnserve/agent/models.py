@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from yarnserve.agent.fetching import Fetcher
 from yarnserve.agent.state import AgentDirectory
 from yarnserve.alerts import Alarm, Alert
+from yarnserve.errors import YarnserveError
 from yarnserve.judge.steering import (
     Candidate,
     Sight,
@@ -221,6 +222,16 @@ class Models:
             return replace(steering, good=None)
         return steering
 
+    def _remember(self) -> None:
+        """Save what was decided, if the disk lets us: what is served does not depend on it."""
+        try:
+            self._directory.remember(self._steering)
+        except YarnserveError as error:
+            self._narrate(f"{error.what}: the next agent here will not know what is good: {error.why}")
+            self._alarm.fire(Alert.of("state", error, severity="warning"))
+        else:
+            self._alarm.resolve("state", "what is good was saved")
+
     def _may_try(self, name: str) -> bool:
         """Whether a version may be tried in place of a good one: one at a time, so that it is known whose fault it is.
 
@@ -265,7 +276,7 @@ class Models:
             self._steering[name] = replace(steering, since=self._now())
             self._alarm.resolve(f"version {name}", f"version {turn.version} is served")
         if turn.what in ("good", "refused"):
-            self._directory.remember(self._steering)
+            self._remember()
         what = f"version {turn.version} of {name} {_TOLD[turn.what]}"
         self._narrate(f"{what}: {turn.why}" if turn.why else what)
         if turn.what in ("retrying", "refused"):
