@@ -181,10 +181,14 @@ class Alarm(Protocol):
 
 
 class BackgroundAlerts:
-    """Sends through *alerts* in a thread of its own: whoever fires must not wait for a telephone."""
+    """Sends through *alerts* in a thread of its own: whoever fires must not wait for a telephone.
 
-    def __init__(self, alerts: Alarm) -> None:
+    *on_failure* is told in a line what could not be sent.
+    """
+
+    def __init__(self, alerts: Alarm, *, on_failure: Callable[[str], None] = lambda text: None) -> None:
         self._alerts = alerts
+        self._on_failure = on_failure
         self._waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         threading.Thread(target=self._run, daemon=True, name="alerts").start()
 
@@ -196,9 +200,19 @@ class BackgroundAlerts:
         """Tell that what *key* is about is over."""
         self._waiting.put(lambda: self._alerts.resolve(key, summary))
 
+    def finish(self, patience: float) -> None:
+        """Wait until all that was told so far is sent, for *patience* seconds at most."""
+        is_sent = threading.Event()
+        self._waiting.put(is_sent.set)
+        is_sent.wait(patience)
+
     def _run(self) -> None:
         while True:
-            self._waiting.get()()
+            send = self._waiting.get()
+            try:
+                send()
+            except Exception as error:  # noqa: BLE001  without its thread nothing would ever be told again
+                self._on_failure(f"an alert was lost: {type(error).__name__}: {error}")
 
 
 class Alerts:

@@ -94,8 +94,8 @@ agent: {self.agent}
         new.chmod(new.stat().st_mode | stat.S_IXUSR)
         new.replace(path)
 
-    def start(self, *, instance: str = "serve-0", work: str = "work") -> subprocess.Popen[bytes]:
-        """Start an agent."""
+    def start(self, *, instance: str = "serve-0", work: str = "work", log: str = "log") -> subprocess.Popen[bytes]:
+        """Start an agent, whose output goes to *log*."""
         if not (self.directory / "bin").exists():
             self.program()
         environment = {
@@ -104,12 +104,12 @@ agent: {self.agent}
             "PYTHONPATH": str(REPOSITORY),
         }
         command = [sys.executable, "-m", "yarnserve", "agent", str(self.write_assignment())]
-        with (self.directory / "log").open("ab") as log:
+        with (self.directory / log).open("ab") as output:
             process = subprocess.Popen(
                 [*command, "--instance", instance, "--directory", str(self.directory / work)],
                 env=environment,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
             )
         self.running.append(process)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -100,6 +101,45 @@ def test_a_disk_that_takes_nothing_ends_no_server(host: Host) -> None:
     in_the_way[0].rmdir()
     host.wait_ready(2)
     assert host.status()["server_pid"] == first
+
+
+def test_a_log_that_takes_nothing_ends_no_server(host: Host) -> None:
+    """Its disk is full: nobody reads what is told, callers are answered, and the end is in order."""
+    host.program("STAND_IN >/dev/null 2>&1")
+    agent = host.start(log="/dev/full")
+    host.wait_ready(1)
+    agent.terminate()
+    assert agent.wait(20) == 0
+
+
+def test_why_it_leaves_is_told_before_it_does(host: Host) -> None:
+    """The webhook is slow, and the alarm that matters most waits behind others."""
+    told, may_answer = [], threading.Event()
+
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            may_answer.wait(20)
+            self.send_response(204)
+            self.end_headers()
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        host.agent = f"{{poll: 1s, webhook: 'http://127.0.0.1:{server.server_port}/hook'}}"
+        host.extra = host.extra.replace("restarts: 4", "restarts: 1, max_backoff: 1s")
+        host.program("exit 255")
+        agent = host.start()
+        try:
+            wait_until(lambda: "leaving this container" in host.log)
+            with pytest.raises(subprocess.TimeoutExpired):
+                agent.wait(1)
+            may_answer.set()
+            assert agent.wait(20) == 143
+            assert "leaving this container" in told[-1]
+        finally:
+            server.shutdown()
+            serving.join()
 
 
 def test_a_version_that_answers_wrongly_is_refused_and_the_good_one_stays(host: Host, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from yarnserve.alerts import REPEAT_EVERY, Alert, Alerts, CommandSink, LogSink, Notice, WebhookSink
+from yarnserve.alerts import REPEAT_EVERY, Alert, Alerts, BackgroundAlerts, CommandSink, LogSink, Notice, WebhookSink
 from yarnserve.errors import UnreachableError, YarnserveError
 
 ALERT = Alert("sync /models/digits", "HDFS is away", "warning", {"why": "nobody answers"})
@@ -225,3 +225,22 @@ def test_the_state_is_nobody_elses(tmp_path: Path) -> None:
     state = tmp_path / "alerts.json"
     Alerts([], clock=Time(), state=state).fire(ALERT)
     assert not stat.S_IMODE(state.stat().st_mode) & 0o022
+
+
+def test_an_alert_that_fails_as_nobody_foresaw_ends_no_others() -> None:
+    """A log that cannot be written, say: the thread goes on, and says that one was lost."""
+    lost: list[str] = []
+    told: list[str] = []
+
+    def write(line: str) -> None:
+        if "first" in line:
+            raise OSError(28, "No space left on device")
+        told.append(line)
+
+    background = BackgroundAlerts(Alerts([LogSink(write)], clock=lambda: 0.0), on_failure=lost.append)
+    background.fire(Alert("first", "it is away"))
+    background.fire(Alert("second", "it is away"))
+    background.finish(10.0)
+    assert told == ["ALERT firing: second: it is away"]
+    assert len(lost) == 1
+    assert "No space left" in lost[0]

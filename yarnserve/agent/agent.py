@@ -7,7 +7,6 @@ a turn only reads these, decides by ``judge``, and writes the server's configura
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -69,7 +68,7 @@ class Agent:
         self._clock = clock
         self._reaper = Reaper()
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
-        self._term = threading.Event()
+        self._is_terminated = False
         self._drain: Drain | None = None
         self._then = _Then.HOLD
         self._code = 0
@@ -86,8 +85,8 @@ class Agent:
         self._orders.put(order)
 
     def terminate(self) -> None:
-        """Take SIGTERM; from a signal handler."""
-        self._term.set()
+        """Take SIGTERM; from a signal handler, which a second signal may interrupt: so no lock is taken."""
+        self._is_terminated = True
 
     def run(self) -> int:
         """Work until an order or SIGTERM ends it; return what to exit with.
@@ -122,7 +121,7 @@ class Agent:
         self._say_how_it_is(now)
 
     def _take_orders(self, now: float) -> None:
-        if self._term.is_set() and self._then is not _Then.END:
+        if self._is_terminated and self._then is not _Then.END:
             self._begin_drain(now, "SIGTERM", _Then.END)
         while not self._orders.empty():
             order = self._orders.get()

@@ -50,15 +50,23 @@ class Eyes:
         endpoint: where it is.
         instance: which replica it is.
         deadline: seconds for an answer.
+        narrate: told when a look itself fails.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, endpoint: Endpoint, instance: str, *, deadline: float, clock: Callable[[], float] = time.monotonic
+        self,
+        endpoint: Endpoint,
+        instance: str,
+        *,
+        deadline: float,
+        narrate: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoint = endpoint
         self._instance = instance
         self._deadline = deadline
+        self._narrate = narrate
         self._clock = clock
         self._wake = threading.Event()
         self._checks: tuple[ModelCheck, ...] = ()
@@ -86,7 +94,10 @@ class Eyes:
         while True:
             self._wake.clear()
             begun = self._clock()
-            self._look = self._once(begun)
+            try:
+                self._look = self._once(begun)
+            except Exception as error:  # noqa: BLE001  without its thread a hung server would stay unseen for ever
+                self._narrate(f"the server could not be looked at: {type(error).__name__}: {error}")
             self._wake.wait(max(0.05, self._interval - (self._clock() - begun)))
 
     def _once(self, begun: float) -> Look:

@@ -122,6 +122,14 @@ class Fetcher:
                 self._trouble, self._tried = str(error), True
                 if isinstance(error, YarnserveError) and not isinstance(error, ConflictError):
                     self._alarm.fire(Alert.of(self._key, error, severity="critical"))
+            except Exception as error:  # noqa: BLE001  without its thread the model would never be new again
+                unknown = YarnserveError(
+                    f"the sync of {self.model.name} failed",
+                    where=str(self.directory),
+                    why=f"{type(error).__name__}: {error}",
+                )
+                self._trouble, self._tried = str(unknown), True
+                self._alarm.fire(Alert.of(self._key, unknown, severity="critical"))
             self._stop.wait(self._interval)
 
     def _follow(self, store: LocalStore) -> None:

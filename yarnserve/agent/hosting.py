@@ -32,6 +32,9 @@ from yarnserve.storage.client import Storage
 #: Patience with HDFS for the secret: whoever gives an order waits for it.
 _SECRET_TIMEOUTS = Timeouts(connect=2.0, read=3.0)
 
+#: Seconds that the last alarms have to be sent: why an agent leaves is the one that matters most.
+LAST_WORDS = 5.0
+
 
 def run_agent(
     assignment: Assignment,
@@ -61,7 +64,8 @@ def run_agent(
     with ExitStack() as stack:
         own = stack.enter_context(AgentDirectory(directory))
         session = stack.enter_context(HadoopSession(authentication))
-        alarm = BackgroundAlerts(_alerts(assignment, own, narrate))
+        alarm = BackgroundAlerts(_alerts(assignment, own, narrate), on_failure=narrate)
+        stack.callback(alarm.finish, LAST_WORDS)
         fetchers = [
             Fetcher(
                 model,
@@ -75,7 +79,7 @@ def run_agent(
             for model in spec.models
         ]
         models = Models(spec, fetchers, own, alarm=alarm, narrate=narrate, now=time.time)
-        eyes = Eyes(place, instance, deadline=float(spec.supervise.check_timeout))
+        eyes = Eyes(place, instance, deadline=float(spec.supervise.check_timeout), narrate=narrate)
         keeper = Keeper(spec, place, models, own, eyes, alarm=alarm, narrate=narrate)
         report = AgentReport(spec.name, instance, boot=secrets.token_hex(8))
         agent = Agent(spec, models, keeper, report, alarm=alarm, narrate=narrate)

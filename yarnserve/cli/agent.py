@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +69,9 @@ def agent(file: Path, instance: str, directory: Path) -> None:
     except YarnserveError as error:
         print_error(error)
         code = error.exit_status
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     end_process(code)
 
 
@@ -89,7 +91,9 @@ def _read(file: Path) -> Assignment:
 
 
 def _say(text: str) -> None:
-    print(f"{timestamp(time.time())} agent: {text}", file=sys.stderr, flush=True)
+    # A full disk takes no log either, and must not end a server that serves.
+    with suppress(OSError):
+        print(f"{timestamp(time.time())} agent: {text}", file=sys.stderr, flush=True)
 
 
 def _tell(step: str, about: Mapping[str, Any]) -> None:
