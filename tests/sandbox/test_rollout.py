@@ -13,7 +13,7 @@ from tests.agent.support import EXAMPLE, MODEL, ask
 from tests.agent.test_faults import with_other_weights
 from tests.sandbox.yarn_support import connection_to
 from tests.support import REPOSITORY, claimed_ports, wait_until
-from yarnserve.errors import NotFoundError, UnhealthyError, UsageError, WaitTimeoutError
+from yarnserve.errors import ConflictError, NotFoundError, UnhealthyError, UsageError, WaitTimeoutError
 from yarnserve.orders import Order
 from yarnserve.repository.channels import Channels
 from yarnserve.repository.publish import publish
@@ -98,6 +98,23 @@ def test_a_canary_that_answers_wrongly_is_ended_and_nobody_else_sees_it(connecti
     assert latest is not None
     assert (latest.channel.stable, latest.channel.canary) == (before.channel.stable, None)
     assert set(served(connection).values()) == {before.channel.stable}
+
+
+def test_a_promotion_during_a_canary_stays(connection: Connection) -> None:
+    """Somebody promotes another version while the canary is compared: its end undoes nobody else's word."""
+    publish(connection.storage, MODEL, BASE, 4)
+    channels = Channels(connection.storage, BASE)
+
+    def overtake(text: str) -> None:
+        if text.startswith("comparing"):
+            channels.promote(1)
+
+    following = Rollout(connection, "digits", BASE, narrate=overtake)
+    with pytest.raises(ConflictError, match="since the canary began"):
+        promote_with_canary(following, channels, 4, ("serve-1",), bake=0.5, timeout=60.0, why="", narrate=overtake)
+    latest = channels.latest()
+    assert latest is not None
+    assert (latest.channel.stable, latest.channel.canary) == (1, None)
 
 
 def test_one_agent_is_drained_and_taken_back_by_order(connection: Connection) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from yarnserve import probe
 from yarnserve.config import hdfs_path
 from yarnserve.errors import (
+    ConflictError,
     MalformedAnswerError,
     NotFoundError,
     UnhealthyError,
@@ -23,13 +25,16 @@ from yarnserve.errors import (
 from yarnserve.judge.canary import Tally, objection
 from yarnserve.records.agent import ModelReport
 from yarnserve.records.replica import Replica
-from yarnserve.repository.channels import Channels
+from yarnserve.repository.channels import ChannelEntry, Channels
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import Snapshot, look
 from yarnserve.serving.metrics import PATH, RequestCounts, request_counts
 
 #: Seconds between two looks.
 PAUSE = 1.0
+
+#: Seconds beyond its time in which a canary is still compared while YARN does not answer, as in a fail-over.
+UNSEEN = 60.0
 
 #: Seconds that a replica has to tell its counters.
 COUNT_DEADLINE = 3.0
@@ -102,19 +107,24 @@ class Rollout:
 
         Raises:
             UnhealthyError: it is worse than the others, or not ready any more; says why.
+            WaitTimeoutError: at the end YARN does not say which replicas there are.
         """
         self._narrate(f"comparing {', '.join(instances)} with the others for {seconds:g} s")
         begun = self._clock()
-        before = self._counts()
+        comparison = Comparison(instances)
         while True:
             snapshot, why = self._glance(version, instances)
-            if snapshot is not None and why:
-                raise UnhealthyError(f"the canary of version {version} is not well", why=why)
-            after = self._counts()
-            canary, others = _tallies(before, after, instances)
-            if why := objection(canary, others):
-                raise UnhealthyError(f"the canary of version {version} is worse than the others", why=why)
-            if self._clock() - begun >= seconds:
+            if snapshot is not None:
+                if why:
+                    raise UnhealthyError(f"the canary of version {version} is not well", why=why)
+                comparison.take_in(self._counts(snapshot))
+            canary, others = comparison.tallies()
+            if objected := objection(canary, others):
+                raise UnhealthyError(f"the canary of version {version} is worse than the others", why=objected)
+            late = self._clock() - begun - seconds
+            if snapshot is None and late >= UNSEEN:
+                raise WaitTimeoutError(f"nobody can say how the canary of version {version} is", why=why)
+            if snapshot is not None and late >= 0:
                 self._narrate(
                     f"canary: {canary.failed:.0f} of {canary.requests:.0f} requests failed; "
                     f"others: {others.failed:.0f} of {others.requests:.0f}"
@@ -158,23 +168,48 @@ class Rollout:
             return f"serves {report.version or 'nothing'}" + (f" ({report.trouble})" if report.trouble else "")
         return "" if replica.agent.is_ready else f"{replica.agent.state}: {replica.agent.why}"
 
-    def _counts(self) -> dict[str, RequestCounts]:
-        """The requests that each replica has counted."""
-        snapshot = look(self._connection, self._followed.name)
+    def _counts(self, snapshot: Snapshot) -> dict[str, RequestCounts]:
+        """The requests that each replica has counted; those that do not tell are left out."""
         places = {each.instance: each.endpoint.rest_url for each in snapshot.replicas if each.endpoint}
         texts = probe.read_all([url + PATH for url in places.values()], deadline=COUNT_DEADLINE)
         counts = {}
         for instance, text in zip(places, texts, strict=True):
-            try:
-                counts[instance] = request_counts(text or "", {self._followed.model})
-            except MalformedAnswerError:
-                continue
+            with suppress(MalformedAnswerError):
+                if text is not None:
+                    counts[instance] = request_counts(text, {self._followed.model})
         return counts
 
     def _tell(self, instance: str, text: str) -> None:
         if self._told.get(instance) != text:
             self._told[instance] = text
             self._narrate(f"{instance}: {text}")
+
+
+class Comparison:
+    """What the canary on *instances* and the others were asked since each was first counted."""
+
+    def __init__(self, instances: Collection[str]) -> None:
+        self._instances = instances
+        self._first: dict[str, RequestCounts] = {}
+        self._last: dict[str, RequestCounts] = {}
+
+    def take_in(self, counts: Mapping[str, RequestCounts]) -> None:
+        """Take in what each instance has counted by now; one that does not tell keeps what it told last."""
+        for instance, count in counts.items():
+            self._first.setdefault(instance, count)
+            self._last[instance] = count
+
+    def tallies(self) -> tuple[Tally, Tally]:
+        """What came meanwhile, of the canary and of the others."""
+        canary = others = Tally()
+        for instance, count in self._last.items():
+            came = count.since(self._first[instance])
+            tally = Tally(came.total, came.failed)
+            if instance in self._instances:
+                canary = canary.plus(tally)
+            else:
+                others = others.plus(tally)
+        return canary, others
 
 
 def promote_with_canary(
@@ -192,15 +227,18 @@ def promote_with_canary(
 
     Raises:
         UnhealthyError, WaitTimeoutError: the canary failed, and was ended; says why.
+        ConflictError: somebody else has promoted or rolled back meanwhile; what they said stays.
     """
-    channels.promote(version, why=why, instances=instances)
+    begun = channels.promote(version, why=why, instances=instances)
     try:
         rollout.wait_until_served(version, timeout, instances)
         rollout.bake(version, instances, bake)
     except (UnhealthyError, WaitTimeoutError) as error:
         narrate(f"{error.what}: {error.why}; ending the canary")
+        _require_unchanged(channels, begun)
         channels.rollback(why=f"canary of {version} failed: {error.why}"[:200])
         raise
+    _require_unchanged(channels, begun)
     channels.promote(version, why=why or f"after a canary on {', '.join(instances)}")
     narrate(f"version {version} is promoted for all")
     rollout.wait_until_served(version, timeout)
@@ -225,16 +263,12 @@ def _followed(connection: Connection, name: str, base_path: str) -> Followed:
     return Followed(name, model.name, base)
 
 
-def _tallies(
-    before: Mapping[str, RequestCounts], after: Mapping[str, RequestCounts], instances: Collection[str]
-) -> tuple[Tally, Tally]:
-    """What came between two counts, of the canary and of the others."""
-    canary = others = Tally()
-    for instance, count in after.items():
-        came = count.since(before.get(instance, RequestCounts()))
-        tally = Tally(came.total, came.failed)
-        if instance in instances:
-            canary = canary.plus(tally)
-        else:
-            others = others.plus(tally)
-    return canary, others
+def _require_unchanged(channels: Channels, begun: ChannelEntry) -> None:
+    """Raise ConflictError where the canary is not the last that was said of the model: a newer word is not undone."""
+    latest = channels.latest()
+    if latest is None or latest.number != begun.number:
+        raise ConflictError(
+            "somebody else has promoted or rolled back since the canary began",
+            why=f"stable is {latest.channel.stable} now, by {latest.channel.who}" if latest else "nothing is promoted",
+            fix="look at what is to be served now, and decide again",
+        )
