@@ -65,5 +65,6 @@ class Gate:
 
 
 def _signature(secret: str, boot: str, order: Order, nonce: str) -> str:
-    text = f"{boot}\n{order.value}\n{nonce}"
-    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    # What a header holds besides UTF-8 comes as surrogates.
+    text = f"{boot}\n{order.value}\n{nonce}".encode("utf-8", "surrogatepass")
+    return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()

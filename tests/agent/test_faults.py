@@ -155,6 +155,8 @@ def test_a_version_that_answers_wrongly_is_refused_and_the_good_one_stays(host: 
     assert host.serves(1)
     assert host.predict(1) == 200
     assert "ALERT firing: version digits: version 2 of digits is refused" in host.log
+    host.promote(1)
+    wait_until(lambda: "ALERT resolved: version digits: version 1 is wanted, and served" in host.log)
 
 
 def test_what_the_server_gave_up_is_loaded_again(host: Host, tmp_path: Path) -> None:
@@ -171,6 +173,10 @@ def test_what_the_server_gave_up_is_loaded_again(host: Host, tmp_path: Path) -> 
     loading = "Loading servable version {name: digits version: 2}"
     wait_until(lambda: host.log.count(loading) == 2)
     assert host.serves(1)
+    since = host.status()["models"][0]["since"]
+    host.promote(1)
+    wait_until(lambda: host.status()["models"][0]["trial"] is None)
+    assert host.status()["models"][0]["since"] == since
 
 
 def test_orders_need_the_secret_and_are_good_once(host: Host) -> None:

@@ -84,6 +84,8 @@ class Models:
             deadline=float(spec.supervise.startup_deadline), settle=spec.agent.poll + FILE_POLL, first_pause=pause
         )
         self._steering = {name: self._remembered(name) for name in self._specs}
+        # Whose alarm may last: also from an agent that was here before.
+        self._accused = set(self._specs)
 
     def start(self) -> None:
         """Begin to fetch."""
@@ -111,6 +113,7 @@ class Models:
             if turn is not None and turn.what == "trying" and (why := self._does_not_fit(name, held)):
                 self._turned(name, *refuse(self._steering[name], why))
             fetcher.pin(self._steering[name].served)
+            self._absolve(name)
 
     def judge(self, sights: Mapping[str, Sight], now: float) -> None:
         """Say how the trials go on after a look at the server."""
@@ -222,6 +225,14 @@ class Models:
             return replace(steering, good=None)
         return steering
 
+    def _absolve(self, name: str) -> None:
+        """End the alarm of a version that failed once nobody wants it any more."""
+        steering, fetched = self._steering[name], self._fetchers[name].fetched
+        is_at_peace = steering.good is not None and steering.trial is None
+        if name in self._accused and is_at_peace and fetched is not None and fetched.candidate == steering.good:
+            self._accused.discard(name)
+            self._alarm.resolve(f"version {name}", f"version {fetched.candidate.version} is wanted, and served")
+
     def _remember(self) -> None:
         """Save what was decided, if the disk lets us: what is served does not depend on it."""
         try:
@@ -269,17 +280,20 @@ class Models:
 
     def _turned(self, name: str, steering: Steering, turn: Turn | None) -> None:
         """Take over what was decided of a model, and tell of it."""
-        self._steering[name] = steering
+        before, self._steering[name] = self._steering[name], steering
         if turn is None:
             return
         if turn.what == "good":
-            self._steering[name] = replace(steering, since=self._now())
+            if steering.good != before.good:
+                self._steering[name] = replace(steering, since=self._now())
+            self._accused.discard(name)
             self._alarm.resolve(f"version {name}", f"version {turn.version} is served")
         if turn.what in ("good", "refused"):
             self._remember()
         what = f"version {turn.version} of {name} {_TOLD[turn.what]}"
         self._narrate(f"{what}: {turn.why}" if turn.why else what)
         if turn.what in ("retrying", "refused"):
+            self._accused.add(name)
             severity = "critical" if turn.what == "refused" else "warning"
             self._alarm.fire(Alert(f"version {name}", what, severity, {"why": turn.why}))
 
