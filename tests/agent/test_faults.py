@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.server
+import resource
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -236,3 +239,18 @@ def with_other_weights(directory: Path) -> Path:
     content[56_000:118_000] = bytes(62_000)
     model.write_bytes(content)
     return directory
+
+
+def test_callers_who_keep_connections_open_do_not_blind_it(host: Host) -> None:
+    """With more of them than it may have files it still answers others, and sees how its server is."""
+    agent = host.start()
+    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (300, 300))
+    host.wait_ready(1)
+    with ExitStack() as idle:
+        for _ in range(600):
+            idle.enter_context(socket.create_connection(("127.0.0.1", host.port + 2), 5)).send(b"GET /he")
+        assert host.get("/healthz")[0] == 200
+        first = host.status()["server_pid"]
+        host.signal_server(signal.SIGKILL)
+        wait_until(lambda: host.status()["server_pid"] not in (first, None), 20)
+        host.wait_ready(1)

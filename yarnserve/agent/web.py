@@ -27,6 +27,9 @@ STUCK = 15.0
 #: Bytes of a request's body that are read: orders have none.
 _BODY = 64 * 1024
 
+#: Connections that are kept, idle or slow: of more the oldest go, so that there are always files for the work itself.
+MOST_CONNECTIONS = 200
+
 
 class AgentServer:
     """Serves *report* on *port*, in a daemon thread.
@@ -95,7 +98,16 @@ class AgentServer:
         application.router.add_post("/orders/{order}", self._order)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
-        await web.TCPSite(runner, None, self._port, reuse_address=True).start()
+
+        def admit() -> asyncio.Protocol:
+            server = runner.server
+            assert server is not None
+            for oldest in server.connections[: max(0, len(server.connections) - MOST_CONNECTIONS + 1)]:
+                if oldest.transport is not None:
+                    oldest.transport.abort()
+            return server()
+
+        await asyncio.get_running_loop().create_server(admit, None, self._port, reuse_address=True)
 
     async def _healthz(self, request: web.Request) -> web.Response:
         silent = self._clock() - self._report().at
