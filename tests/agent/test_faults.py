@@ -254,3 +254,15 @@ def test_callers_who_keep_connections_open_do_not_blind_it(host: Host) -> None:
         host.signal_server(signal.SIGKILL)
         wait_until(lambda: host.status()["server_pid"] not in (first, None), 20)
         host.wait_ready(1)
+
+
+def test_a_work_directory_that_is_removed_is_made_anew(host: Host) -> None:
+    """Whoever cleans up ends no server that serves, and one that starts later has its files again."""
+    agent = host.start()
+    host.wait_ready(1)
+    first = host.status()["server_pid"]
+    shutil.rmtree(host.directory / "work")
+    host.signal_server(signal.SIGKILL)
+    wait_until(lambda: host.status()["server_pid"] not in (first, None), 20)
+    host.wait_ready(1)
+    assert agent.poll() is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -459,3 +460,17 @@ def test_what_is_served_neither_goes_nor_changes(storage: Storage, tmp_path: Pat
         back = Sync(storage, BASE, store, replace(options, version=3))
         back.run(back.wanted())
         assert {local.version for local in store.versions() if local.is_visible} >= {3, 4}
+
+
+def test_a_directory_that_is_removed_under_it_is_filled_anew(
+    storage: Storage, host: Host, published: Published
+) -> None:
+    """Whoever cleans up takes what is fetched, the lock, and where things are fetched to; the next round brings all."""
+    with LocalStore(host.directory) as store:
+        sync = Sync(storage, BASE, store, SyncOptions())
+        sync.run(sync.wanted())
+        shutil.rmtree(host.directory)
+        assert sync.run(sync.wanted()).fetched > 0
+        with pytest.raises(ConflictError), LocalStore(host.directory):
+            pass
+    assert host.versions() == ["1"]

@@ -159,6 +159,8 @@ class Keeper:
         return ("failing", lacking) if lacking else ("ready", "every model has answered")
 
     def _start(self, now: float) -> None:
+        # Somebody may have removed the file, without which no server starts.
+        self._written = ""
         for port in (self._endpoint.rest_port, self._endpoint.grpc_port):
             if probe.accepts("127.0.0.1", port, deadline=1.0):
                 self._count_end(now, 0.0, f"port {port} is another process's")

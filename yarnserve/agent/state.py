@@ -60,6 +60,8 @@ class AgentDirectory:
         """Write a file, whole or not at all, and return its path."""
         target = self.path / name
         with translated(self.path):
+            # Somebody may have removed what lay here; what is served and what was good is in memory.
+            self.path.mkdir(parents=True, exist_ok=True)
             new = target.with_name(f"{name}.new")
             new.write_text(text, encoding="utf-8")
             new.replace(target)

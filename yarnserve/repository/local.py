@@ -66,9 +66,26 @@ class LocalStore:
         self._lock = -1
 
     def __enter__(self) -> LocalStore:
+        self._take()
+        return self
+
+    def restore(self) -> None:
+        """Make anew what somebody has removed: our own directory, and the lock in it.
+
+        Raises:
+            ConflictError: another process was quicker.
+        """
+        if self._lock != -1 and os.fstat(self._lock).st_nlink == 0:
+            os.close(self._lock)
+            self._lock = -1
+        self._take()
+
+    def _take(self) -> None:
         with translated(self.directory):
             for name in ("incoming", "backup"):
                 (self._state_directory / name).mkdir(parents=True, exist_ok=True)
+            if self._lock != -1:
+                return
             lock = os.open(self._state_directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,19 +98,19 @@ class LocalStore:
                 fix="let it, or end it: one process for each directory",
             ) from error
         self._lock = lock
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._lock)
+        if self._lock != -1:
+            os.close(self._lock)
 
     @property
     def state(self) -> LocalState:
         """What is remembered; nothing when it cannot be read: then the disk itself says what is there."""
         try:
             return from_document(LocalState, json.loads((self._state_directory / "state.json").read_bytes()))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return LocalState()
 
     def remember(self, state: LocalState) -> None:

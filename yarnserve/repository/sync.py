@@ -17,7 +17,7 @@ from yarnserve.records.repository import Manifest
 from yarnserve.repository import layout
 from yarnserve.repository.catalog import read_manifest
 from yarnserve.repository.channels import Channels
-from yarnserve.repository.local import LocalStore, LocalVersion, is_whole
+from yarnserve.repository.local import LocalStore, LocalVersion, is_whole, translated
 from yarnserve.repository.pace import Outlook, Pace
 from yarnserve.repository.transfer import Transfer, TransferPlan, damaged, plan_transfer
 from yarnserve.repository.versions import versions
@@ -136,8 +136,9 @@ class Sync:
 
     def plan(self, wanted: Wanted) -> tuple[TransferPlan, Outlook]:
         """Say what would be moved, and whether the limits allow it in time; nothing is changed."""
-        is_here = self._store.find(wanted.version, wanted.manifest.id) is not None
-        plan = plan_transfer(wanted.manifest, self._store.known_files())
+        with translated(self._store.directory):
+            is_here = self._store.find(wanted.version, wanted.manifest.id) is not None
+            plan = plan_transfer(wanted.manifest, self._store.known_files())
         size = 0 if is_here else plan.bytes
         return plan, Outlook(wanted.manifest.bytes, size, self._options.pace, self._options.deadline)
 
@@ -149,6 +150,12 @@ class Sync:
             RefusedError: there is no room for it.
             YarnserveError: what HDFS or the disk say; whatever is served stays served.
         """
+        # Others may remove, while we look, what we looked at.
+        with translated(self._store.directory):
+            self._store.restore()
+            return self._run(wanted)
+
+    def _run(self, wanted: Wanted) -> Synced:
         begun = self._options.clock()
         here = self._usable(wanted)
         if here is not None:
