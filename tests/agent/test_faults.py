@@ -266,3 +266,16 @@ def test_a_work_directory_that_is_removed_is_made_anew(host: Host) -> None:
     wait_until(lambda: host.status()["server_pid"] not in (first, None), 20)
     host.wait_ready(1)
     assert agent.poll() is None
+
+
+def test_a_script_in_the_server_s_place_takes_its_server_along(host: Host) -> None:
+    """It has no exec in it: the server behind it ends too, so that the next one finds its ports free."""
+    host.program()
+    script = host.directory / "bin" / "tensorflow_model_server"
+    script.write_text(script.read_text().replace("exec ", "") + "exit $?\n")
+    host.start()
+    host.wait_ready(1)
+    first = host.status()["server_pid"]
+    host.signal_server(signal.SIGKILL)
+    wait_until(lambda: host.status()["server_pid"] not in (first, None), 10)
+    host.wait_ready(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from pathlib import Path
@@ -69,11 +70,11 @@ def test_only_the_named_instance_takes_the_canary(host: Host) -> None:
 
 
 def test_term_lets_requests_out_and_ends_with_0(host: Host) -> None:
-    """After SIGTERM it is not ready at once, the server answers for the quiet period, then all is gone."""
+    """SIGTERM to all, as from YARN: not ready at once, the server answers for the quiet period, then all is gone."""
     agent = host.start()
     host.wait_ready()
     server = host.status()["server_pid"]
-    agent.send_signal(signal.SIGTERM)
+    os.killpg(agent.pid, signal.SIGTERM)
     wait_until(lambda: host.get("/readyz")[0] == 503)
     assert host.predict() == 200
     assert agent.wait(15) == 0

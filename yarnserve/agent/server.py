@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from yarnserve.errors import ConfigurationError
@@ -30,10 +31,10 @@ class ServerProcess:
 
     def __init__(self, arguments: Sequence[str], directory: Path) -> None:
         try:
-            # The server keeps our output, which YARN and Docker collect. Nothing but one system call is done in the
+            # The server keeps our output, which YARN and Docker collect. Nothing but two system calls are done in the
             # child before the program takes it over.
             self._process = subprocess.Popen(
-                [PROGRAM, *arguments], cwd=directory, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent
+                [PROGRAM, *arguments], cwd=directory, stdin=subprocess.DEVNULL, preexec_fn=_begin
             )
         except OSError as error:
             raise ConfigurationError(
@@ -49,7 +50,10 @@ class ServerProcess:
 
     def exit_code(self) -> int | None:
         """How it ended, 128 + signal where one ended it; None while it runs."""
+        is_news = self._process.returncode is None
         code = self._process.poll()
+        if code is not None and is_news:
+            self._kill_group()
         return code if code is None or code >= 0 else 128 - code
 
     def memory_bytes(self) -> int:
@@ -68,7 +72,13 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._kill_group()
         return self.exit_code() or 0
+
+    def _kill_group(self) -> None:
+        """End what it has left: where the program is a script that does not exec, the server with the ports."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 def adopt_orphans() -> None:
@@ -96,6 +106,8 @@ class Reaper:
         self._seen = dead
 
 
-def _die_with_parent() -> None:
+def _begin() -> None:
+    # SIGTERM of YARN and Ctrl-C of a terminal go to a whole process group: the server answers until it is drained.
+    os.setpgid(0, 0)
     if _prctl is not None:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
