@@ -58,7 +58,7 @@ def pair(host: Host) -> Host:
 def test_a_first_version_that_cannot_be_loaded_keeps_no_other_model_down(pair: Host, tmp_path: Path) -> None:
     """A server that starts with it would exit (tf-serving.md 5.3): it is left out while the other can be served."""
     pair.start()
-    wait_until(lambda: pair.status().get("models", [{}])[0].get("version") == 1)
+    wait_until(lambda: (pair.status().get("models") or [{}])[0].get("version") == 1)
     broken = shutil.copytree(MODEL, tmp_path / "broken")
     (broken / "model.tflite").write_bytes(b"not a model")
     pair.publish(1, broken, OTHER)
