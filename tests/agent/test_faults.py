@@ -279,3 +279,10 @@ def test_a_script_in_the_server_s_place_takes_its_server_along(host: Host) -> No
     host.signal_server(signal.SIGKILL)
     wait_until(lambda: host.status()["server_pid"] not in (first, None), 10)
     host.wait_ready(1)
+
+
+@pytest.mark.parametrize(("instance", "what"), [("serve-x", "not the name"), ("serve-99999", "has no ports")])
+def test_an_instance_that_cannot_be_is_a_mistake_of_the_caller(host: Host, instance: str, what: str) -> None:
+    """No cluster that cannot be reached, and no port beyond the highest, which would wrap around to another's."""
+    assert host.start(instance=instance).wait(20) == 2
+    assert what in host.log

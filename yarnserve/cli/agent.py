@@ -57,6 +57,7 @@ def agent(file: Path, instance: str, directory: Path) -> None:
     from yarnserve.errors import YarnserveError
 
     assignment = _read(file)
+    _require_ports(assignment, instance)
     try:
         code = run_agent(
             assignment,
@@ -73,6 +74,22 @@ def agent(file: Path, instance: str, directory: Path) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     end_process(code)
+
+
+def _require_ports(assignment: Assignment, instance: str) -> None:
+    from yarnserve.errors import MalformedAnswerError, UsageError
+    from yarnserve.spec.endpoints import instance_number, most_replicas, used_ports
+
+    fix = "give the name of a replica, such as serve-0"
+    try:
+        number = instance_number(instance)
+    except MalformedAnswerError as error:
+        raise UsageError(f"{instance!r} is not the name of a replica", fix=fix) from error
+    spec = assignment.spec
+    most = most_replicas(*used_ports(spec)) if spec.ports.per_replica else number + 1
+    if number >= most:
+        why = f"at most {most} replicas find ports below 65536"
+        raise UsageError(f"{instance} has no ports", why=why, fix=f"{fix}, or take lower ports")
 
 
 def _read(file: Path) -> Assignment:
