@@ -272,7 +272,7 @@ class Actions:
         """Give the agent of *replica* of the running service *name* an *order*; return what it said of itself before.
 
         Raises:
-            NotFoundError: it has no such replica.
+            NotFoundError: there is no such service, or it has no such replica.
             RefusedError: it has no agent.
             UnreachableError, AccessError: the agent does not answer, or does not take it.
         """

@@ -21,6 +21,7 @@ from yarnserve.errors import (
     UnreachableError,
     UsageError,
     WaitTimeoutError,
+    YarnserveError,
 )
 from yarnserve.judge.canary import Tally, objection
 from yarnserve.records.agent import ModelReport
@@ -81,6 +82,21 @@ class Rollout:
         self._clock = clock
         self._pause = pause
         self._told: dict[str, str] = {}
+
+    def require(self, instances: Collection[str]) -> None:
+        """Refuse *instances* that the service does not run.
+
+        Raises:
+            NotFoundError: there is one.
+        """
+        running = [replica.instance for replica in look(self._connection, self._followed.name).replicas]
+        for instance in instances:
+            if instance not in running:
+                raise NotFoundError(
+                    f"{self._followed.name} runs no replica {instance!r}",
+                    why=f"running: {', '.join(running) or 'none'}",
+                    next=f"yarnserve status {self._followed.name}",
+                )
 
     def wait_until_served(self, version: int, timeout: float, instances: Collection[str] = ()) -> Snapshot:
         """Wait until every replica, or each of *instances*, serves *version* and is ready.
@@ -226,9 +242,11 @@ def promote_with_canary(
     """Let *instances* serve *version* first; after *bake* good seconds all do, else none does.
 
     Raises:
+        NotFoundError: the service does not run one of *instances*; nothing was done.
         UnhealthyError, WaitTimeoutError: the canary failed, and was ended; says why.
         ConflictError: somebody else has promoted or rolled back meanwhile; what they said stays.
     """
+    rollout.require(instances)
     begun = channels.promote(version, why=why, instances=instances)
     try:
         rollout.wait_until_served(version, timeout, instances)
@@ -237,6 +255,12 @@ def promote_with_canary(
         narrate(f"{error.what}: {error.why}; ending the canary")
         _require_unchanged(channels, begun)
         channels.rollback(why=f"canary of {version} failed: {error.why}"[:200])
+        raise
+    except (YarnserveError, KeyboardInterrupt):
+        narrate(
+            f"version {version} stays a canary on {', '.join(instances)}: promote it without --canary for all, or end "
+            "it with yarnserve models rollback"
+        )
         raise
     _require_unchanged(channels, begun)
     channels.promote(version, why=why or f"after a canary on {', '.join(instances)}")
