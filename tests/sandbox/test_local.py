@@ -150,7 +150,7 @@ def test_a_unit_runs_what_is_said_now(host: Host) -> None:
     assert start.endswith("--replicas=2 --replica %i")
 
 
-@pytest.mark.parametrize("name", ["no-such", "../digits"])
+@pytest.mark.parametrize("name", ["no-such", "../digits", "n" * 300])
 def test_who_is_not_there_is_not_found(host: Host, name: str) -> None:
     """A name that no service can have is a mistake of another kind."""
     for command in ("status", "logs", "down"):

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -360,8 +361,9 @@ def _place(name: str, state: Path | None) -> Place:
     from yarnserve.local.state import Place
     from yarnserve.spec.values import service_name
 
-    if Path(name).is_file():
-        name = load_spec(Path(name), force=True).name
+    with suppress(OSError):  # too long for a file's name: no file
+        if Path(name).is_file():
+            name = load_spec(Path(name), force=True).name
     try:
         return Place(_state(state), service_name(name))
     except ValueError as error:

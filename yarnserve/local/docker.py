@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from yarnserve.errors import ConflictError, UnreachableError
+from yarnserve.errors import ConflictError, MalformedAnswerError, UnreachableError
 from yarnserve.local.docker_arguments import FOREGROUND, INSTANCE, MARK, SERVICE, STATE, container_name
 from yarnserve.local.docker_errors import explain, no_program
 from yarnserve.local.records import Seen, Start, Way
@@ -60,7 +60,14 @@ class DockerHost:
             return {}
         # A container may go between the two calls; Docker still tells of the others.
         inspected = _run("look at containers", "container", "inspect", *ids, may_fail=True)
-        found = [self._see(document) for document in json.loads(inspected.stdout or "[]")]
+        try:
+            found = [self._see(document) for document in json.loads(inspected.stdout or "[]")]
+        except (ValueError, LookupError, TypeError) as error:
+            raise MalformedAnswerError(
+                "what Docker says of containers cannot be read",
+                why=f"{type(error).__name__}: {error}",
+                fix=f"see whether the program {PROGRAM} on the PATH is Docker's",
+            ) from error
         return {each.instance: each for each in found}
 
     def start(self, start: Start) -> None:

@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,8 +121,10 @@ class Place:
             ) from error
 
     def asked_before(self) -> Asked | None:
-        """Return what was asked for last; None for a service that is new."""
-        return self.asked() if (self.directory / _ASKED).exists() else None
+        """Return what was asked for last; None where nothing of it can be read: then it is asked for anew."""
+        with suppress(YarnserveError):
+            return self.asked()
+        return None
 
     def _unknown(self) -> NotFoundError:
         others = services(self.state)

@@ -51,8 +51,9 @@ def test_what_was_asked_for_is_remembered_until_it_is_forgotten(place: Place) ->
 
 
 def test_what_cannot_be_read_is_said(place: Place) -> None:
-    """With the file and what is wrong in it."""
+    """With the file and what is wrong in it; whoever brings the service up, as is advised, may."""
     place.write(place.directory / "service.json", "{}")
+    assert place.asked_before() is None
     with pytest.raises(YarnserveError, match="cannot be read") as caught:
         place.asked()
     assert "service.json" in caught.value.where
