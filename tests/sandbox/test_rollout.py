@@ -151,6 +151,16 @@ def test_what_cannot_be_followed_is_refused(connection: Connection) -> None:
         Rollout(connection, "nobody", BASE, narrate=lambda text: None)
 
 
+def test_a_stopped_service_is_not_followed(connection: Connection) -> None:
+    """It is refused before anything is promoted; whoever promotes without it finds the version served at its start."""
+    actions = Actions(connection)
+    actions.stop("digits")
+    with pytest.raises(ConflictError, match="not running"):
+        rollout(connection, []).require()
+    actions.start("digits")
+    wait_until_live(connection, "digits", timeout=60)
+
+
 def test_the_secret_is_its_owner_s_alone(connection: Connection) -> None:
     """Mode 600 on HDFS, and nowhere in what YARN was told."""
     path = "/user/alice/.yarnserve/digits/orders.secret"

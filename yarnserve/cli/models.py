@@ -304,6 +304,7 @@ def promote(
     if instances:
         promote_with_canary(rollout, channels, version, instances, bake=bake, timeout=timeout, why=why, narrate=narrate)
     else:
+        rollout.require()
         channels.promote(version, why=why)
         rollout.wait_until_served(version, timeout)
     _tell_channels(channels.latest())
@@ -327,6 +328,7 @@ def rollback(
     from yarnserve.service.rollout import Rollout
 
     rollout = Rollout(connection, service, base_path, narrate=narrate)
+    rollout.require()
     entry = channels.rollback(version, why=why)
     rollout.wait_until_served(entry.channel.stable, timeout)
     _tell_channels(entry)

@@ -83,13 +83,21 @@ class Rollout:
         self._pause = pause
         self._told: dict[str, str] = {}
 
-    def require(self, instances: Collection[str]) -> None:
-        """Refuse *instances* that the service does not run.
+    def require(self, instances: Collection[str] = ()) -> None:
+        """Refuse a service that does not run, and *instances* that it does not have.
 
         Raises:
-            NotFoundError: there is one.
+            ConflictError: it does not run.
+            NotFoundError: there is such an instance.
         """
         running = [replica.instance for replica in look(self._connection, self._followed.name).replicas]
+        if not running:
+            name = self._followed.name
+            raise ConflictError(
+                f"{name} is not running, so that nobody can be followed",
+                fix="promote without --service: it serves the version when it is started",
+                next=f"yarnserve start {name}",
+            )
         for instance in instances:
             if instance not in running:
                 raise NotFoundError(
