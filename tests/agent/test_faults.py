@@ -162,6 +162,23 @@ def test_a_version_that_answers_wrongly_is_refused_and_the_good_one_stays(host: 
     wait_until(lambda: "ALERT resolved: version digits: version 1 is wanted, and served" in host.log)
 
 
+def test_bad_versions_use_up_no_starts_of_the_good_one(host: Host, tmp_path: Path) -> None:
+    """Two of them end the server, which may end once: version 1 is served again, and the agent stays."""
+    host.model = ", swap: replace"
+    host.extra = host.extra.replace("restarts: 4", "restarts: 1")
+    host.promote(1)
+    agent = host.start()
+    host.wait_ready(1)
+    broken = shutil.copytree(MODEL, tmp_path / "broken")
+    (broken / "model.tflite").write_bytes(b"not a model")
+    for version in (2, 3):
+        host.publish(version, broken)
+        host.promote(version)
+        wait_until(lambda version=version: f"version {version} of digits is taken back for now" in host.log)
+    host.wait_ready(1)
+    assert agent.poll() is None
+
+
 def test_what_the_server_gave_up_is_loaded_again(host: Host, tmp_path: Path) -> None:
     """TF Serving never tries a failed version again (tf-serving.md 5.2): the agent takes it back and has it tried."""
     host.promote(1)

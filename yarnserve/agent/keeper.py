@@ -12,7 +12,7 @@ from yarnserve.agent.server import ServerProcess
 from yarnserve.agent.state import AgentDirectory
 from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import YarnserveError
-from yarnserve.judge.backoff import Backoff
+from yarnserve.judge.backoff import FIRST, Backoff
 from yarnserve.judge.pulse import Pulse, beat, is_wedged
 from yarnserve.records.replica import Contact, Endpoint, ModelCheck
 from yarnserve.serving import config_files
@@ -258,19 +258,26 @@ class Keeper:
     def _give_up(self, run: _Run, now: float, why: str) -> None:
         self.last_exit = run.process.stop()
         self._run = None
-        self._models.blame_trials(why, now)
-        self._count_end(now, now - run.begun, why)
+        self._ended(run, now, why)
 
     def _died(self, run: _Run, code: int, now: float) -> None:
         self._run, self.last_exit = None, code
         why = f"the server ended with {code}"
-        self._models.blame_trials(why, now)
-        self._count_end(now, now - run.begun, why)
+        self._ended(run, now, why)
+
+    def _ended(self, run: _Run, now: float, why: str) -> None:
+        if self._models.blame_trials(why, now):
+            # A bad version is tried a few times and then refused; its ends must not use up those of the good one.
+            self._start_again(now, FIRST, why)
+        else:
+            self._count_end(now, now - run.begun, why)
 
     def _count_end(self, now: float, lived: float, why: str) -> None:
         policy = self._spec.supervise
         self._backoff = self._backoff.ended(now, lived, float(policy.restart_window))
-        pause = self._backoff.pause(float(policy.max_backoff))
+        self._start_again(now, self._backoff.pause(float(policy.max_backoff)), why)
+
+    def _start_again(self, now: float, pause: float, why: str) -> None:
         self._next_start = now + pause
         self._narrate(f"{why}; starting it again in {pause:g} s")
         self._alarm.fire(Alert("server", "the model server had to be started again", "warning", {"why": why}))

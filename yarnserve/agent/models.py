@@ -124,10 +124,15 @@ class Models:
             others = self._has_others(name)
             self._turned(name, *judge_trial(steering, sights.get(name), now, self._policy, others=others))
 
-    def blame_trials(self, why: str, now: float) -> None:
-        """The server has died, or does not answer: what was on trial is the likely cause."""
+    def blame_trials(self, why: str, now: float) -> bool:
+        """The server has died, or does not answer: what was on trial is the likely cause.
+
+        Returns whether anything was that a good version takes the place of again.
+        """
+        is_excused = any(steering.can_go_back for steering in self._steering.values())
         for name, steering in self._steering.items():
             self._turned(name, *failed_load(steering, why, now, self._policy, others=self._has_others(name)))
+        return is_excused
 
     def forgive(self) -> None:
         """Try again what was refused."""

@@ -60,9 +60,9 @@ class Steering:
         return tuple(sorted({each.version for each in (self.good, trial) if each is not None}))
 
     @property
-    def identities(self) -> frozenset[str]:
-        """Whose files must stay on the disk."""
-        return frozenset(each.identity for each in (self.good, self.trial and self.trial.candidate) if each)
+    def can_go_back(self) -> bool:
+        """Whether a version is tried now in place of one that is good."""
+        return self.good is not None and self.trial is not None and self.trial.resume_at is None
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class SteeringPolicy:
     Attributes:
         loads: failed loads after which a version is refused. What a full disk or a lack of memory caused passes.
         first_pause: before the second load; three times as long before each further one.
-        wrong: failed predictions in a row after which it is refused.
+        wrong: failed predictions in a row after which it is refused, or taken back where they were not answered.
         deadline: for a load to end.
         settle: how long the server may still tell of the load before: it never forgets one (tf-serving.md 4.2).
     """
@@ -207,11 +207,15 @@ def _judge_answer(
     version = trial.candidate.version
     if version not in sight.predictions:
         return steering, None
-    why = failure_of(sight.predictions[version])
+    prediction = sight.predictions[version]
+    why = failure_of(prediction)
     if not why:
         return replace(steering, good=trial.candidate, since=now, trial=None), Turn("good", version)
     wrong = trial.wrong + 1
     if wrong >= policy.wrong and steering.good is not None:
+        # No answer may be the server's fault: it hangs, or has more to do than it can.
+        if prediction is not None and prediction.contact is not Contact.ANSWERED:
+            return failed_load(steering, why, now, policy)
         return _refuse(steering, trial, why)
     return replace(steering, trial=replace(trial, wrong=wrong)), None
 

@@ -95,6 +95,18 @@ def test_three_wrong_answers_refuse_it_and_a_right_one_between_does_not_count_be
     assert "expected 1, got 2" in turn.why
 
 
+def test_one_that_does_not_answer_is_tried_again() -> None:
+    """The server may be slow for other reasons: it is taken back, and refused when that does not help."""
+    late = Prediction(Proof.EXAMPLE, Contact.TIMED_OUT)
+    steering, now, turns = on_trial(), 102.0, []
+    while not steering.refused:
+        steering, turn = judge_trial(steering, sight(ModelState.AVAILABLE, late), now, POLICY)
+        now += 5.0
+        turns += [turn.what] if turn else []
+    assert turns == ["retrying", "trying", "retrying", "trying", "refused"]
+    assert steering.served == (1,)
+
+
 def test_one_that_never_becomes_available_is_a_load_that_failed() -> None:
     """After the deadline, also when the server says nothing at all."""
     _, turn = judge_trial(on_trial(), None, 700.1, POLICY)
