@@ -22,6 +22,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from yarnserve.errors import MalformedAnswerError, RequestTimeoutError, UnreachableError, first_line
+from yarnserve.records.agent import AgentReport
 from yarnserve.records.replica import (
     Contact,
     Endpoint,
@@ -104,16 +105,36 @@ def read(url: str, *, deadline: float) -> str | None:
 
 
 def read_all(urls: Sequence[str], *, deadline: float) -> tuple[str | None, ...]:
-    """The same for many addresses at once, in their order."""
+    """The same for many addresses, in their order, :data:`AT_ONCE` of them at a time."""
 
     async def read_them() -> list[_Answer]:
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def read_one(url: str) -> _Answer:
+            async with turns:
+                return await _exchange(session, url, b"", deadline)
+
         async with _session() as session:
-            return await asyncio.gather(*(_exchange(session, url, b"", deadline) for url in urls))
+            return await asyncio.gather(*map(read_one, urls))
 
     answers = asyncio.run(read_them()) if urls else []
     return tuple(
         answer.text if answer.contact is Contact.ANSWERED and answer.status == 200 else None for answer in answers
     )
+
+
+def agent_reports(places: Mapping[str, Endpoint], service: str, *, deadline: float) -> Mapping[str, AgentReport]:
+    """Return what the agents of *service* at *places* say, by instance; those that say nothing usable are left out."""
+    asked = {instance: place.agent_url for instance, place in places.items() if place.agent_url}
+    texts = read_all([f"{url}/status" for url in asked.values()], deadline=deadline)
+    reports: dict[str, AgentReport] = {}
+    for instance, text in zip(asked, texts, strict=True):
+        with suppress(ValueError, RecursionError):
+            report = AgentReport.from_document(json.loads(text or ""))
+            # Whoever else listens on that port is not the replica's agent.
+            if (report.service, report.instance) == (service, instance):
+                reports[instance] = report
+    return reports
 
 
 def post(url: str, headers: Mapping[str, str], *, deadline: float) -> tuple[int, str]:

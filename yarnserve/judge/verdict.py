@@ -69,10 +69,10 @@ def judge_replica(
     if observation is None:
         return Verdict(Health.UNKNOWN, unobserved)
     worst = judge_answers(observation, exit_of(process))
-    return _told_by_agent(worst, agent) if agent is not None else worst
+    return told_by_agent(worst, agent) if agent is not None else worst
 
 
-def _told_by_agent(verdict: Verdict, agent: AgentReport) -> Verdict:
+def told_by_agent(verdict: Verdict, agent: AgentReport) -> Verdict:
     """The agent knows what nobody sees from outside: why the server is not up, and that callers are let out."""
     if agent.state in ("draining", "drained", "ending") and verdict.health.serving:
         return Verdict(Health.DRAINING, f"its agent sends callers elsewhere ({agent.state}): {agent.why}")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 
 from yarnserve import probe
@@ -14,8 +11,7 @@ from yarnserve.local.host import Host
 from yarnserve.local.launches import instances
 from yarnserve.local.records import Asked, LocalReplica, LocalSnapshot, Seen, Way
 from yarnserve.local.verdict import judge_local
-from yarnserve.records.agent import AgentReport
-from yarnserve.records.replica import Contact, Endpoint, ModelState, Observation, Replica, Target
+from yarnserve.records.replica import Contact, ModelState, Observation, Replica, Target
 from yarnserve.spec.endpoints import endpoint, instance_number
 from yarnserve.spec.model import Network
 
@@ -40,7 +36,8 @@ def look(name: str, asked: Asked, hosts: Mapping[Way, Host]) -> LocalSnapshot:
     names = sorted({*instances(asked.spec), *seen}, key=instance_number)
     places = {instance: endpoint(asked.spec, instance=instance, bare_host=HERE) for instance in names}
     running = [instance for instance in names if instance in seen and seen[instance].is_running]
-    reports = _reports({instance: places[instance] for instance in running})
+    asked_agents = {instance: places[instance] for instance in running}
+    reports = probe.agent_reports(asked_agents, asked.spec.name, deadline=AGENT_DEADLINE)
     targets = [Target(instance, places[instance], asked.spec.checks) for instance in running]
     observed = probe.observe(targets, deadline=PROBE_DEADLINE)
     if asked.way is Way.DOCKER and asked.spec.network is Network.BRIDGE:
@@ -83,20 +80,6 @@ def see(hosts: Mapping[Way, Host]) -> dict[str, Seen]:
             if instance not in found or seen.is_running:
                 found[instance] = seen
     return found
-
-
-def _reports(places: Mapping[str, Endpoint]) -> dict[str, AgentReport]:
-    urls = {instance: f"{place.agent_url}/status" for instance, place in places.items() if place.agent_url}
-    if not urls:
-        return {}
-    with ThreadPoolExecutor(min(len(urls), 16)) as pool:
-        texts = pool.map(lambda url: probe.read(url, deadline=AGENT_DEADLINE), urls.values())
-    reports = {}
-    for instance, text in zip(urls, texts, strict=True):
-        with suppress(ValueError, RecursionError):
-            if text is not None:
-                reports[instance] = AgentReport.from_document(json.loads(text))
-    return reports
 
 
 def _available(observation: Observation | None) -> dict[str, tuple[int, ...]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from yarnserve.errors import first_line
 from yarnserve.judge.explain import explain_exit, explain_text
-from yarnserve.judge.verdict import judge_answers
+from yarnserve.judge.verdict import judge_answers, told_by_agent
 from yarnserve.local.records import Seen
 from yarnserve.records.agent import AgentReport
 from yarnserve.records.replica import Health, Observation, Verdict
@@ -35,8 +35,10 @@ def judge_local(
     if observation is None:
         return Verdict(Health.UNKNOWN, "it was not asked")
     verdict = judge_answers(observation)
-    if verdict.health.serving or report is None or report.is_ready:
+    if report is None:
         return verdict
+    if verdict.health.serving or report.is_ready:
+        return told_by_agent(verdict, report)
     return _as_agent_says(verdict, report)
 
 

@@ -119,7 +119,7 @@ def look(
         raise no_service(connection, name)
     containers = _by_instance(service.component(COMPONENT) if service else None)
     agent_places = _agent_endpoints(containers, revision)
-    agents_read = in_background(lambda: agents.reports(agent_places))
+    agents_read = in_background(lambda: probe.agent_reports(agent_places, name, deadline=agents.PATIENCE))
     observations = _observe(containers, revision, deadline)
     processes = notes.value(processes_read, "NodeManagers") or {}
     sightings = _sightings(store, application, service, processes, notes)

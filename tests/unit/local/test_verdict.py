@@ -5,7 +5,17 @@ from __future__ import annotations
 from yarnserve.local.records import Seen, Way
 from yarnserve.local.verdict import judge_local, last_words
 from yarnserve.records.agent import AgentReport, ModelReport
-from yarnserve.records.replica import Contact, Endpoint, Health, ModelObservation, Observation
+from yarnserve.records.replica import (
+    Contact,
+    Endpoint,
+    Health,
+    ModelObservation,
+    ModelState,
+    ModelVersion,
+    Observation,
+    Prediction,
+    Proof,
+)
 
 RUNS = Seen("serve-0", Way.PROCESS, "1", "m", is_running=True)
 SILENT = Observation("serve-0", Endpoint("h", 1, 2), (ModelObservation("digits", Contact.REFUSED, error="refused"),))
@@ -67,3 +77,20 @@ def test_last_words_are_what_tells_most() -> None:
     assert last_words("Failed to start server. Error: e\nbye") == "Failed to start server. Error: e"
     assert last_words("one\ntwo\n") == "two"
     assert last_words("") == ""
+
+
+def test_an_agent_that_lets_callers_out_is_told_as_on_yarn() -> None:
+    """Its server still answers, and new callers go elsewhere; a refused version is told beside what is served."""
+    prediction = Prediction(Proof.EXAMPLE, Contact.ANSWERED, 200)
+    version = ModelVersion(1, ModelState.AVAILABLE)
+    model = ModelObservation("digits", Contact.ANSWERED, 200, (version,), prediction)
+    answers = Observation("serve-0", Endpoint("h", 1, 2), (model,))
+    report = AgentReport("digits", "serve-0", "b", state="draining", why="SIGTERM")
+    told = judge_local(RUNS, answers, report, "", has_agent=True)
+    assert told.health is Health.DRAINING
+    assert "SIGTERM" in told.reason
+    refused = ModelReport("digits", 1, wanted=2, refused="it answers wrongly")
+    report = AgentReport("digits", "serve-0", "b", state="ready", models=(refused,))
+    told = judge_local(RUNS, answers, report, "", has_agent=True)
+    assert told.health.serving
+    assert "its agent refuses version 2 of digits: it answers wrongly" in told.reason
