@@ -39,6 +39,10 @@ def _has(module: str) -> Callable[[], bool]:
     return lambda: importlib.util.find_spec(module) is not None
 
 
+def _load_generator() -> bool:
+    return shutil.which("wrk") is not None
+
+
 def _krb5kdc() -> str | None:
     return shutil.which("krb5kdc", path=f"/usr/sbin:/sbin:{os.environ.get('PATH', '')}")
 
@@ -56,6 +60,7 @@ TIERS = {
         "apt-get install openjdk-17-jdk-headless maven krb5-kdc krb5-admin-server krb5-user faketime libkrb5-dev gcc "
         "python3-dev; pip install '.[kerberos]'",
     ),
+    "load": Tier("asks without a pause, by a program that is not ours", _load_generator, "apt-get install wrk"),
     "docker": Tier(
         "builds images and runs them; needs a docker daemon, root, a Debian mirror and a package index",
         daemon.ready,

@@ -1,6 +1,6 @@
 """The table of what was seen to work with which Hadoop, out of a run of the tests.
 
-    python -m pytest --require-tier hadoop,kerberos -m "hadoop or kerberos" --junitxml results.xml
+    python -m pytest --require-tier hadoop,kerberos,load -m "hadoop or kerberos" --junitxml results.xml
     python -m tests.hadoop.compatibility results.xml
 
 Prints Markdown for README: for each feature and version, how many of its tests passed.
@@ -27,6 +27,7 @@ FEATURES = {
     "every verb of the command line": r"hadoop\.test_life::",
     "two users of one name": r"hadoop\.test_end_to_end::test_two_users",
     "hung server and crash loop told": r"hadoop\.test_end_to_end::(test_a_server_that_hangs|test_a_crash_loop)",
+    "hot update, orders, under load": r"contract\.test_agents::",
     "bad input explained, nothing left": r"contract\.test_bad_input::",
     "ResourceManager started anew, no NodeManager": r"hadoop\.test_failures::test_(a_resource|no_node)",
     "fail-over of two ResourceManagers in a launch": r"hadoop\.test_failures::test_a_fail_over",

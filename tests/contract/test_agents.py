@@ -1,0 +1,188 @@
+"""Replicas with agents, on the sandbox and on real YARN: models change while callers ask, replicas leave and die."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import DIGITS, Shell, SpecWriter
+from tests.contract.clusters import DEADLINE, Cluster, containers
+from tests.hadoop.versions import real_versions
+from tests.load import callers
+from tests.sandbox.cluster_support import send
+from tests.support import claimed_ports, wait_until
+from yarnserve.spec.endpoints import PORT_STRIDE
+
+#: One sandbox is enough: what agents do there does not depend on the version.
+pytestmark = pytest.mark.parametrize("cluster", ["sandbox-3.1.4", *real_versions("hadoop-")], indirect=True)
+
+NAME = "hot"
+BASE_PATH = f"/user/alice/{NAME}"
+
+#: Seconds in which YARN makes another container and its agent brings the model: 4 to 7 were seen.
+REPLACED = 30.0
+
+
+@dataclass(frozen=True)
+class Hot:
+    """Service ``hot`` of two replicas with agents; *base* is the first port, *body* a request of its callers."""
+
+    cluster: Cluster
+    yarnserve: Shell
+    base: int
+    body: Path
+
+    def ran(self, *arguments: str) -> str:
+        """Run a command that has to succeed."""
+        run = self.yarnserve(*arguments)
+        assert run.status == 0, f"{arguments}: {run.stdout}{run.stderr}"
+        return run.stdout
+
+    def status(self) -> dict[str, Any]:
+        """What ``status`` shows."""
+        return dict(json.loads(self.ran("status", NAME, "-o", "json")))
+
+    def container(self, instance: str) -> str:
+        """The id of the READY container of *instance*, as YARN shows it; empty while there is none."""
+        shown = containers(self.cluster.service(NAME))
+        ready = [each for each in shown if each["component_instance_name"] == instance and each["state"] == "READY"]
+        return str(ready[0]["id"]) if ready else ""
+
+    def wait_replaced(self, instance: str, container: str) -> None:
+        """Wait until another container than *container* is READY for *instance*."""
+        wait_until(
+            lambda: self.container(instance) not in ("", container), REPLACED, f"another container of {instance}"
+        )
+
+    def predict_url(self, replica: int) -> str:
+        """Where callers of a replica post."""
+        return f"http://localhost:{self.base + 1 + PORT_STRIDE * replica}/v1/models/digits:predict"
+
+    def agent(self, replica: int) -> dict[str, Any]:
+        """What the agent of a replica says of itself; nothing while there is none."""
+        with suppress(OSError):
+            return dict(send("GET", f"http://localhost:{self.base + 2 + PORT_STRIDE * replica}/status").document())
+        return {}
+
+    def processes(self, replica: int) -> tuple[int, int]:
+        """The agent of a live replica, and its server."""
+        server = int(self.agent(replica)["server_pid"])
+        return parent_of(server), server
+
+
+def parent_of(process: int) -> int:
+    """The process that started *process*."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def is_gone(process: int) -> bool:
+    """Whether *process* has ended: buried, or not yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def exit_code(cluster: Cluster, container: str) -> int | None:
+    """How *container* has ended for good, as its node tells for a second or so; None before."""
+    answer = send("GET", f"{cluster.node_url}/ws/v1/node/containers/{container}")
+    told = answer.document()["container"] if answer.status == 200 else {}
+    return int(told["exitCode"]) if told.get("state") == "DONE" else None
+
+
+@pytest.fixture(scope="module")
+def launched(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hot]:
+    """The service, launched with version 1."""
+    directory = tmp_path_factory.mktemp(NAME)
+    body = directory / "request.json"
+    body.write_text(json.dumps(json.loads((DIGITS / "example.json").read_text())["request"]))
+    with claimed_ports() as base:
+        hot = Hot(cluster, Shell(dict(cluster.environment)), base, body)
+        hot.ran("models", "publish", str(DIGITS / "model" / "1"), BASE_PATH, "--version", "1")
+        hot.ran("models", "promote", BASE_PATH, "1")
+        spec = SpecWriter(directory, base, f"hdfs://{BASE_PATH}")(
+            NAME,
+            model={"base_path": f"hdfs://{BASE_PATH}", "name": "digits", "example": "example.json", "delivery": "sync"},
+            ports={"grpc": base, "rest": base + 1, "agent": base + 2},
+            replicas=2,
+            agent={"poll": "1s", "quiet": "1s"},
+        )
+        hot.ran("launch", str(spec), "--wait", "--timeout", "80")
+        yield hot
+        hot.ran("destroy", NAME, "--yes")
+
+
+@pytest.fixture
+def hot(launched: Hot) -> Hot:
+    """The service with both of its replicas live, whatever the test before has left of it."""
+    launched.ran("start", NAME, "--wait", "--timeout", "80")
+    return launched
+
+
+@pytest.mark.load
+def test_models_change_and_no_caller_notices(hot: Hot, tmp_path: Path) -> None:
+    """Published, promoted, rolled back, promoted by way of a canary: wrk counts no error on any replica meanwhile."""
+    other = shutil.copytree(DIGITS / "model" / "1", tmp_path / "other")
+    with callers([hot.predict_url(0), hot.predict_url(1)], hot.body) as both:
+        hot.ran("models", "publish", str(other), BASE_PATH, "--version", "2")
+        hot.ran("models", "promote", BASE_PATH, "2", "--service", NAME)
+        hot.ran("models", "rollback", BASE_PATH, "--service", NAME)
+        hot.ran("models", "promote", BASE_PATH, "2", "--service", NAME, "--canary", "serve-1", "--bake", "3")
+        counts = [each.end() for each in both]
+    assert [each.errors for each in counts] == [{}, {}], counts
+    # The pause alone would allow 400 in a second; 20 say that there was a load, on a busy machine as well.
+    assert all(each.requests > 20 * each.seconds for each in counts), counts
+    shown = hot.status()
+    served = [each["agent"]["models"][0] for each in shown["replicas"]]
+    assert [(each["version"], each["wanted"], each["trial"]) for each in served] == [(2, 2, None)] * 2
+    # The canary served it first, and for the three seconds of its trial at least.
+    assert served[0]["since"] > served[1]["since"]
+    assert not [note for note in shown["notes"] if "skew" in note]
+
+
+def test_whoever_leaves_is_replaced_and_not_started_again_in_place(hot: Hot) -> None:
+    """By ``order leave`` and by ``restart``: 143, and another container within seconds, on every version of Hadoop."""
+    before = [hot.container("serve-0"), hot.container("serve-1")]
+    hot.ran("order", NAME, "leave", "--replica", "0")
+    restarting = hot.yarnserve.start("restart", NAME, "--replica", "1")
+    codes: dict[str, int | None] = {}
+
+    def are_done() -> bool:
+        # What is seen once is kept: the node forgets it soon.
+        codes.update({each: codes.get(each) or exit_code(hot.cluster, each) for each in before})
+        return None not in codes.values()
+
+    wait_until(are_done, REPLACED, "both to leave")
+    assert list(codes.values()) == [143, 143]
+    hot.wait_replaced("serve-0", before[0])
+    told, errors = restarting.communicate(timeout=REPLACED)
+    assert restarting.returncode == 0, told + errors
+    assert "its agent lets requests out" in errors
+    hot.wait_replaced("serve-1", before[1])
+    assert hot.cluster.service(NAME)["state"] == "STABLE"
+
+
+def test_an_agent_that_is_killed_takes_its_server_along_and_comes_back(hot: Hot) -> None:
+    """Kill -9 of the agent leaves no server behind, and YARN brings the replica back in another container."""
+    before = hot.container("serve-0")
+    agent, server = hot.processes(0)
+    os.kill(agent, signal.SIGKILL)
+    wait_until(lambda: is_gone(server), what="the end of the server")
+    hot.wait_replaced("serve-0", before)
+    wait_until(lambda: hot.agent(0).get("state") == "ready", REPLACED, "the next agent")
+
+
+def test_a_stop_leaves_no_process_behind(hot: Hot) -> None:
+    """The SIGTERM, and soon after the SIGKILL, of the NodeManagers end agents and servers alike."""
+    processes = [*hot.processes(0), *hot.processes(1)]
+    hot.ran("stop", NAME)
+    wait_until(lambda: all(map(is_gone, processes)), DEADLINE, f"the end of {processes}")
