@@ -81,6 +81,18 @@ def test_term_lets_requests_out_and_ends_with_0(host: Host) -> None:
     assert not Path(f"/proc/{server}").exists()
 
 
+def test_term_to_the_whole_process_group_lets_requests_out_as_well(host: Host) -> None:
+    """A NodeManager signals the process group of a container without Docker: the server is not in it."""
+    agent = host.start()
+    host.wait_ready()
+    server = host.status()["server_pid"]
+    os.killpg(agent.pid, signal.SIGTERM)
+    wait_until(lambda: host.get("/readyz")[0] == 503)
+    assert host.predict() == 200
+    assert agent.wait(15) == 0
+    assert not Path(f"/proc/{server}").exists()
+
+
 def test_a_drain_waits_for_callers_and_no_longer_than_told(host: Host) -> None:
     """Somebody who goes on asking does not keep the agent from ending: agent.drain is the most."""
     agent = host.start()
