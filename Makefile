@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-all soak hadoop check bench bench-hadoop bundle clean
+.PHONY: help demo test test-all soak hadoop check bench bench-hadoop bench-update bundle clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -15,6 +15,7 @@ help:
 	@echo "make check: lint, types, imports"
 	@echo "make bench: the benchmarks, each beside its peer"
 	@echo "make bench-hadoop: status and sync beside Hadoop's own command line, on a real cluster (needs Java, Maven, curl)"
+	@echo "make bench-update: a new version to eight replicas, and what callers notice (needs Java, Maven, wrk; five minutes)"
 	@echo "make bundle: an archive with a Python of its own, for hosts without a recent one (docker/README.md)"
 	@echo "make clean: remove the virtual environment and all caches"
 
@@ -65,6 +66,9 @@ bench: $(VENV)/.sandbox
 bench-hadoop: $(VENV)/.test
 	PYTHONPATH=. $(BIN)/python benchmarks/yarn_cli.py
 	PYTHONPATH=. $(BIN)/python benchmarks/sync.py $(SYNC)
+
+bench-update: $(VENV)/.test
+	PYTHONPATH=. $(BIN)/python benchmarks/hot_update.py $(UPDATE)
 
 # Named when it is made: the name holds the version, and the machine's kind.
 bundle:

@@ -20,7 +20,7 @@ from tests.hadoop.versions import real_versions
 from tests.load import callers
 from tests.sandbox.cluster_support import send
 from tests.support import claimed_ports, wait_until
-from yarnserve.spec.endpoints import PORT_STRIDE
+from yarnserve.spec.model import PORT_STRIDE
 
 #: One sandbox is enough: what agents do there does not depend on the version.
 pytestmark = pytest.mark.parametrize("cluster", ["sandbox-3.1.4", *real_versions("hadoop-")], indirect=True)
