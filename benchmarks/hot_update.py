@@ -52,6 +52,9 @@ BASE_PATH = f"/user/{USERS[0]}/{NAME}"
 #: Seconds for everything that is waited for.
 DEADLINE = 600.0
 
+#: Milliseconds between an answer and the next request of a caller, of which there are two.
+PAUSE = 5
+
 #: A line in a container's log for each step; the last one is the agent's word that the version has answered.
 STEPS = {
     "noticed": r"version 2: .* to fetch",
@@ -230,7 +233,7 @@ def swaps(bench: Bench, rounds: int, window: int) -> None:
 
 def asked(url: str, body: Path, window: int, updating: tuple[Bench, int] | None = None) -> Counts:
     """Ask for *window* seconds; a third after the beginning of it the version changes."""
-    with callers([url], body) as (caller,):
+    with callers([url], body, pause=PAUSE) as (caller,):
         ends = time.monotonic() + window
         time.sleep(window / 3)
         if updating is not None:

@@ -82,7 +82,7 @@ class Wrk:
 
 
 @contextmanager
-def callers(urls: Sequence[str], body: Path, *, pause: int = 5) -> Iterator[list[Wrk]]:
+def callers(urls: Sequence[str], body: Path, *, pause: int) -> Iterator[list[Wrk]]:
     """Somebody who asks each of *urls* without an end, until the block ends or :meth:`Wrk.end` is called."""
     running: list[Wrk] = []
     try:
