@@ -145,13 +145,18 @@ def test_swap_replace_never_holds_two_versions(host: Host) -> None:
 
 
 def test_a_hot_swap_without_the_memory_for_it_is_refused(host: Host) -> None:
-    """A version that does not fit beside the one that is served is not loaded; status says what to change."""
+    """A version that does not fit beside the one that is served is not loaded; with more memory the next agent does."""
     host.memory = "16m"
     host.promote(1)
-    host.start()
+    agent = host.start()
     host.wait_ready(1)
     host.publish(2)
     host.promote(2)
     refused = wait_until(lambda: host.status()["models"][0]["refused"])
     assert "swap: replace" in refused
     assert host.serves(1)
+    agent.kill()
+    agent.wait()
+    host.memory = "2g"
+    host.start()
+    host.wait_ready(2)

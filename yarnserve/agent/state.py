@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -11,10 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-from yarnserve.errors import ConflictError
 from yarnserve.judge.steering import Steering
 from yarnserve.records.document import from_document, to_document
-from yarnserve.repository.local import translated
+from yarnserve.repository.local import take_lock, translated
 
 
 @dataclass(frozen=True)
@@ -37,18 +35,7 @@ class AgentDirectory:
     def __enter__(self) -> AgentDirectory:
         with translated(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.path / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
-            raise ConflictError(
-                "another agent works in this directory",
-                where=str(self.path),
-                why="it holds the lock",
-                fix="let it, or end it: one agent for each directory",
-            ) from error
-        self._lock = lock
+            self._lock = take_lock(self.path / "agent.lock", who="agent", where=self.path)
         return self
 
     def __exit__(

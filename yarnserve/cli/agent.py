@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -52,6 +53,8 @@ def agent(file: Path, instance: str, directory: Path) -> None:
       /metrics   the same for Prometheus
     and takes orders from `yarnserve order`. SIGTERM lets requests out before the server ends.
     """  # noqa: D301  click's mark for lines that stay as they are
+    # PID 1 without a handler does not even notice SIGTERM; until the agent has its own, there is nobody to let out.
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
     from yarnserve.agent.credentials import agent_authentication
     from yarnserve.agent.hosting import end_process, run_agent
     from yarnserve.errors import YarnserveError

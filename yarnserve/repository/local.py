@@ -86,18 +86,7 @@ class LocalStore:
                 (self._state_directory / name).mkdir(parents=True, exist_ok=True)
             if self._lock != -1:
                 return
-            lock = os.open(self._state_directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
-            raise ConflictError(
-                "another yarnserve works in this directory",
-                where=str(self.directory),
-                why="it holds the lock",
-                fix="let it, or end it: one process for each directory",
-            ) from error
-        self._lock = lock
+            self._lock = take_lock(self._state_directory / "lock", who="yarnserve", where=self.directory)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -257,6 +246,27 @@ class LocalStore:
             syncfs(descriptor)
         finally:
             os.close(descriptor)
+
+
+def take_lock(file: Path, *, who: str, where: Path) -> int:
+    """Take the lock of a directory and return the descriptor that holds it; it goes with the process.
+
+    Raises:
+        ConflictError: another process holds it; *who* and *where* say what of.
+        OSError: the disk refuses.
+    """
+    lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise ConflictError(
+            f"another {who} works in this directory",
+            where=str(where),
+            why="it holds the lock",
+            fix="let it, or end it: one process for each directory",
+        ) from error
+    return lock
 
 
 def syncfs(descriptor: int) -> None:
