@@ -249,22 +249,29 @@ def down(name: str, purge: bool, state: Path | None) -> None:
 @_STATE
 def list_services(output: str, state: Path | None) -> None:
     """List the services of this host."""
+    from yarnserve.errors import YarnserveError
     from yarnserve.local.look import see
     from yarnserve.local.preparing import hosts_of
     from yarnserve.local.state import Place, services
 
     found = []
-    for name in services(_state(state)):
+    names = services(_state(state))
+    for name in names:
         place = Place(_state(state), name)
-        asked = place.asked()
-        running = sum(each.is_running for each in see(hosts_of(place, asked.way)).values())
+        try:
+            asked = place.asked()
+            running = sum(each.is_running for each in see(hosts_of(place, asked.way)).values())
+        except YarnserveError as error:
+            # One that cannot be read hides no other.
+            narrate(f"note: {name}: {error.what}" + (f" ({error.why})" if error.why else ""))
+            continue
         found.append({"name": name, "runsIn": asked.way.value, "replicas": asked.spec.replicas, "running": running})
     if output in DOCUMENTS:
         print_document(output, "LocalServiceList", {"services": found})
     elif found:
         rows = [tuple(str(value) for value in each.values()) for each in found]
         print_table(("name", "runs in", "wanted", "running"), rows)
-    else:
+    elif not names:
         narrate("there are no services on this host; next: yarnserve local up FILE")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.errors_page.runs import run
 from tests.unit.local.specs import spec
 from yarnserve.errors import ConfigurationError, ConflictError, NotFoundError, YarnserveError
 from yarnserve.local.files import follow_files, tail_of
@@ -103,3 +104,13 @@ def test_the_end_of_a_log_and_what_comes_to_it(tmp_path: Path) -> None:
     acts = iter([append, begin_anew, begin_late])
     news = follow_files({"a": log, "b": late}, 1, pause=lambda seconds: next(acts)())
     assert [next(news) for _ in range(4)] == [("a", "three\n"), ("a", "four\n"), ("a", "five\n"), ("b", "six\n")]
+
+
+def test_one_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    """The list tells of it in a note, and does not claim that there are none."""
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "service.json").write_text("{")
+    ran = run("local", "list", "--state", str(tmp_path), environment={}, directory=tmp_path)
+    assert ran.status == 0
+    assert ran.stderr.startswith("note: torn: what is saved of the service cannot be read")
+    assert "there are no services" not in ran.stderr
