@@ -39,10 +39,10 @@ demo: $(VENV)/.sandbox
 	@$(BIN)/yarnserve sandbox -- $(BIN)/python examples/digits/demo.py
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-all: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --all-tiers
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --all-tiers
 
 HADOOP ?= 3.3.6
 

@@ -71,6 +71,19 @@ TIERS = {
 }
 
 
+#: Files whose tests take a minute or more together.
+LONGEST = (
+    "tests/cli/test_readme.py",
+    "tests/agent/",
+    "tests/errors_page/",
+    "tests/sandbox/test_local.py",
+    "tests/cli/test_models.py",
+    "tests/cli/test_views.py",
+    "tests/cli/test_life.py",
+    "tests/cli/test_full_disk.py",
+)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that choose tiers."""
     parser.addoption("--all-tiers", action="store_true", help="run every tier whose needs are met")
@@ -91,7 +104,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted = set(TIERS) if config.getoption("--all-tiers") else _required(config)
     left_out = [item for item in items if not _tiers_of(item) <= wanted]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if _tiers_of(item) <= wanted]
+    kept = [item for item in items if _tiers_of(item) <= wanted]
+    # The longest files first: begun last, each would keep one worker busy while the others have nothing left to do.
+    items[:] = sorted(kept, key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
