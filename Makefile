@@ -64,7 +64,7 @@ bench: $(VENV)/.sandbox
 	$(BIN)/python benchmarks/status.py
 
 bench-hadoop: $(VENV)/.test
-	PYTHONPATH=. $(BIN)/python benchmarks/yarn_cli.py
+	PYTHONPATH=. $(BIN)/python benchmarks/yarn_cli.py $(STATUS)
 	PYTHONPATH=. $(BIN)/python benchmarks/sync.py $(SYNC)
 
 bench-update: $(VENV)/.test

@@ -196,19 +196,19 @@ def large(bench: Bench, size: int, runs: int) -> list[str]:
     return memory_rows(bench, done, what)
 
 
-def small(bench: Bench, runs: int) -> list[str]:
-    """Print the table of many small files; return rows of memory."""
+def small(bench: Bench, files: int, runs: int) -> list[str]:
+    """Print the table of many small *files*; return rows of memory."""
     base = f"{HOME}/small"
-    model(bench.scratch / "model", SMALL_FILES, SMALL_SIZE)
+    model(bench.scratch / "model", files, SMALL_SIZE)
     seconds = publish(bench.scratch / "model", base)
     shutil.rmtree(bench.scratch / "model")
-    size = SMALL_FILES * SMALL_SIZE
+    size = files * SMALL_SIZE
     ours = {f"sync {place}": sync(url, base) for place, url in bench.places.items()}
     others = {f"hdfscli {place}": hdfscli(url, f"{base}/1") for place, url in bench.places.items()}
     raced(ours, bench.scratch, size, 1)
     done = raced({**ours, **others, "get": get(bench.get, f"{base}/1")}, bench.scratch, size, runs)
     peers = {"get": ("`hdfs dfs -get`", SMALL_GET), "hdfscli": ("HdfsCLI, `n_threads=8`", SMALL_HDFSCLI)}
-    what = f"{SMALL_FILES:,} files of {SMALL_SIZE // 1024} KiB"
+    what = f"{files:,} files of {SMALL_SIZE // 1024} KiB"
     print_race(f"One version of {what}; publishing it took {seconds:.1f} s", bench, done, peers, runs)
     return memory_rows(bench, done, what)
 
@@ -321,6 +321,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--verify-size", type=size_in_bytes, default="2GiB", help="of what is compared (default: 2GiB)")
     parser.add_argument("--runs", type=int, default=3, help="measured runs of each (default: 3)")
     parser.add_argument("--small-runs", type=int, default=1, help="the same for small files (default: 1)")
+    parser.add_argument(
+        "--small-files", type=int, default=SMALL_FILES, help=f"how many of them (default: {SMALL_FILES})"
+    )
     parser.add_argument("--version", default="3.3.6", help="Hadoop's (default: 3.3.6)")
     return parser.parse_args()
 
@@ -357,7 +360,10 @@ def main() -> None:
             shell = ["java", "-cp", jars, "org.apache.hadoop.fs.FsShell", "-get"]
             places = {"WebHDFS": cluster.namenode_url, "HttpFS": cluster.httpfs_url}
             bench = Bench(cluster, places, shell, directory)
-            rows = [*large(bench, arguments.size, arguments.runs), *small(bench, arguments.small_runs)]
+            rows = [
+                *large(bench, arguments.size, arguments.runs),
+                *small(bench, arguments.small_files, arguments.small_runs),
+            ]
             print_memory(rows)
             changed(bench, arguments.size)
         verifying(directory, arguments.verify_size, arguments.runs)
