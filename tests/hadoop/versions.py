@@ -12,8 +12,12 @@ VERSIONS = ("3.1.4", "3.3.6", "3.4.2")
 
 
 def real_versions(prefix: str = "", only: Sequence[str] = VERSIONS) -> list[Any]:
-    """Return ``PREFIXversion`` of each, in the tier hadoop; one worker boots a version and runs all its tests."""
+    """Return ``PREFIXversion`` of each, in the tier hadoop; one worker boots a version and runs all its tests.
+
+    What runs on one version alone has a cluster of its own, so that this version does not take longest of all.
+    """
+    group = "{}" if len(only) > 1 else "{} alone"
     return [
-        pytest.param(f"{prefix}{version}", marks=[pytest.mark.hadoop, pytest.mark.xdist_group(version)])
+        pytest.param(f"{prefix}{version}", marks=[pytest.mark.hadoop, pytest.mark.xdist_group(group.format(version))])
         for version in only
     ]
