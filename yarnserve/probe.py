@@ -100,8 +100,7 @@ def predict(endpoint: Endpoint, model: str, body: Mapping[str, Any], *, deadline
 
 def read(url: str, *, deadline: float) -> str | None:
     """Return what a GET of *url* answers with 200 within *deadline* seconds; None for everything else."""
-    answer = asyncio.run(_exchange_once(url, b"", deadline))
-    return answer.text if answer.contact is Contact.ANSWERED and answer.status == 200 else None
+    return read_all([url], deadline=deadline)[0]
 
 
 def read_all(urls: Sequence[str], *, deadline: float) -> tuple[str | None, ...]:

@@ -52,6 +52,7 @@ def test_a_server_that_opens_only_grpc_is_told_and_ended(host: Host) -> None:
     wait_until(lambda: "it opened gRPC and not REST" in host.log, 30)
     host.program()
     host.wait_ready(1)
+    assert host.predict() == 200
 
 
 def test_another_server_on_the_port_is_not_taken_for_ours(host: Host) -> None:
@@ -76,6 +77,8 @@ def test_a_server_that_does_not_become_available_in_time_is_started_anew(host: H
     host.program("exec sleep 100")
     host.start()
     wait_until(lambda: "it did not answer within 2 s" in host.log, 30)
+    wait_until(lambda: host.log.count("started the server") == 2)
+    assert not host.is_ready()
 
 
 def test_term_waits_for_nobody_while_the_server_loads(host: Host) -> None:

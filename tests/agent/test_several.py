@@ -67,6 +67,8 @@ def test_a_first_version_that_cannot_be_loaded_keeps_no_other_model_down(pair: H
     wait_until(lambda: pair.predict() == 0)
     wait_until(lambda: pair.predict() == 200, 10)
     wait_until(lambda: pair.status()["why"] == "no version of other has answered yet")
+    assert [model["version"] for model in pair.status()["models"]] == [1, None]
+    assert not pair.is_ready()
 
 
 def test_a_model_that_hangs_is_seen_beside_one_that_answers(pair: Host, tmp_path: Path) -> None:
@@ -79,3 +81,4 @@ def test_a_model_that_hangs_is_seen_beside_one_that_answers(pair: Host, tmp_path
     pair.wait_ready(1)
     flag.touch()
     wait_until(lambda: "it does not recover: version 1 of other" in pair.log, 20)
+    assert not pair.is_ready()

@@ -182,6 +182,7 @@ def test_an_agent_that_is_killed_takes_its_server_along_and_comes_back(hot: Hot)
     wait_until(lambda: is_gone(server), what="the end of the server")
     hot.wait_replaced("serve-0", before)
     wait_until(lambda: hot.agent(0).get("state") == "ready", REPLACED, "the next agent")
+    assert hot.container("serve-0") != before
 
 
 def test_a_stop_leaves_no_process_behind(hot: Hot) -> None:
@@ -189,3 +190,4 @@ def test_a_stop_leaves_no_process_behind(hot: Hot) -> None:
     processes = [*hot.processes(0), *hot.processes(1)]
     hot.ran("stop", NAME)
     wait_until(lambda: all(map(is_gone, processes)), DEADLINE, f"the end of {processes}")
+    assert hot.agent(0) == hot.agent(1) == {}

@@ -88,6 +88,7 @@ def test_a_dead_server_comes_back_and_nobody_is_left_unburied(host: Host, sync_i
         host.wait_ready(1)
         state = "for stat in /proc/[0-9]*/stat; do read -r line < $stat; line=${line##*) }; echo ${line%% *}; done"
         wait_until(lambda: "Z" not in container.execute("/bin/bash", "-c", state).split())
+        assert host.predict() == 200
 
 
 def test_an_order_to_leave_is_143_by_the_image_s_own_entry_point(host: Host, sync_image: str) -> None:

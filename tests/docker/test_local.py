@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.docker.daemon import docker
 from tests.sandbox.local_support import Host, a_host, hdfs_with_digits
 from tests.support import wait_until
 from yarnserve import probe
@@ -35,11 +36,6 @@ def host(cluster: Sandbox, tmp_path: Path) -> Iterator[Host]:
     """A host on which nothing runs."""
     with a_host(cluster, tmp_path) as made:
         yield made
-
-
-def docker(*arguments: str) -> str:
-    """What a docker command prints."""
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def inspected() -> Any:

@@ -118,19 +118,20 @@ class Fetcher:
             try:
                 with LocalStore(self.directory) as store:
                     self._follow(store)
-            except (YarnserveError, KeyboardInterrupt) as error:
-                self._trouble, self._tried = str(error), True
-                if isinstance(error, YarnserveError) and not isinstance(error, ConflictError):
-                    self._alarm.fire(Alert.of(self._key, error, severity="critical"))
+            except KeyboardInterrupt:
+                return
+            except YarnserveError as error:
+                self._failed(error)
             except Exception as error:  # noqa: BLE001  without its thread the model would never be new again
-                unknown = YarnserveError(
-                    f"the sync of {self.model.name} failed",
-                    where=str(self.directory),
-                    why=f"{type(error).__name__}: {error}",
-                )
-                self._trouble, self._tried = str(unknown), True
-                self._alarm.fire(Alert.of(self._key, unknown, severity="critical"))
+                what, why = f"the sync of {self.model.name} failed", f"{type(error).__name__}: {error}"
+                self._failed(YarnserveError(what, where=str(self.directory), why=why))
             self._stop.wait(self._interval)
+
+    def _failed(self, error: YarnserveError) -> None:
+        self._trouble, self._tried = str(error), True
+        # Another replica of this host may work there for a moment: that is no trouble yet.
+        if not isinstance(error, ConflictError):
+            self._alarm.fire(Alert.of(self._key, error, severity="critical"))
 
     def _follow(self, store: LocalStore) -> None:
         base = hdfs_path(self.model.base_path)

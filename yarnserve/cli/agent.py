@@ -19,22 +19,9 @@ if TYPE_CHECKING:
     from yarnserve.spec.assignment import Assignment
 
 
-def _instance(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    from yarnserve.errors import MalformedAnswerError
-    from yarnserve.spec.endpoints import instance_number
-
-    try:
-        instance_number(value)
-    except MalformedAnswerError as error:
-        raise click.BadParameter(f"{error.what}; write it as serve-0") from error
-    return value
-
-
 @click.command()
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option(
-    "--instance", required=True, metavar="NAME", callback=_instance, help="Which replica this is, such as serve-0."
-)
+@click.option("--instance", required=True, metavar="NAME", help="Which replica this is, such as serve-0.")
 @click.option("--directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), default=Path(),
               help="For models and state; else the working directory.")  # fmt: skip
 def agent(file: Path, instance: str, directory: Path) -> None:

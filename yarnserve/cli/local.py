@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from yarnserve.cli.options import DOCUMENTS, OUTPUT, TIMEOUT, WIDE_OUTPUT, with_hdfs_settings
-from yarnserve.cli.output import ProgressLines, age, narrate, print_document, print_table, timestamp
+from yarnserve.cli.output import ProgressLines, age, narrate, print_document, print_table
+from yarnserve.cli.replicas import replica_document, versions_in_words
 
 if TYPE_CHECKING:
     from yarnserve.config import Settings
@@ -156,11 +157,8 @@ def _print(snapshot: LocalSnapshot, *, wide: bool) -> None:
 
 def _row(each: LocalReplica, *, wide: bool) -> tuple[str, ...]:
     replica = each.replica
-    versions = ", ".join(
-        f"{model}:{'+'.join(map(str, numbers))}" for model, numbers in (replica.versions or {}).items() if numbers
-    )
     start = (replica.instance, replica.verdict.health.value, str(replica.restarts), age(replica.started_at))
-    told = (versions or "-", each.report.state if each.report else "-")
+    told = (versions_in_words(replica) or "-", replica.agent.state if replica.agent else "-")
     endpoint = f"{replica.endpoint.host}:{replica.endpoint.rest_port}" if replica.endpoint else "-"
     where = (endpoint, replica.container_id or "-") if wide else ()
     return (*start, *told, *where, replica.verdict.reason)
@@ -179,22 +177,10 @@ def status_document(snapshot: LocalSnapshot, place: Place) -> dict[str, Any]:
 
 
 def _replica_document(each: LocalReplica) -> dict[str, Any]:
-    replica, seen, endpoint = each.replica, each.seen, each.replica.endpoint
-    ports = {"rest": endpoint.rest_port, "grpc": endpoint.grpc_port, "agent": endpoint.agent_port} if endpoint else {}
-    return {
-        "instance": replica.instance,
-        "health": replica.verdict.health.value,
-        "reason": replica.verdict.reason,
-        "fix": replica.verdict.fix or None,
-        "restarts": replica.restarts,
-        "lastExit": {"code": seen.exit_code} if seen and seen.exit_code is not None else None,
-        "id": replica.container_id or None,
-        "node": replica.node or None,
-        "endpoint": {"host": endpoint.host, **ports} if endpoint else None,
-        "versions": {model: list(versions) for model, versions in (replica.versions or {}).items()},
-        "startedAt": timestamp(replica.started_at),
-        "agent": each.report.to_document() if each.report else None,
-    }
+    """As of a replica on YARN, with what this host tells of its end, and its id in place of a container's."""
+    seen, document = each.seen, replica_document(each.replica)
+    ended = {"code": seen.exit_code} if seen and seen.exit_code is not None else None
+    return {**document, "lastExit": ended, "id": document.pop("container")}
 
 
 @local.command()

@@ -18,12 +18,11 @@ from yarnserve.cli.output import (
     table_lines,
     timestamp,
 )
+from yarnserve.cli.replicas import replica_document
 from yarnserve.cli.table import COLUMNS, WIDE_COLUMNS, row
 from yarnserve.errors import first_line
 
 if TYPE_CHECKING:
-    from yarnserve.records.agent import AgentReport
-    from yarnserve.records.replica import Replica
     from yarnserve.records.yarn import Application
     from yarnserve.service.catalogue import Entry
     from yarnserve.service.connection import Connection
@@ -140,7 +139,7 @@ def status_document(snapshot: Snapshot) -> dict[str, Any]:
         "live": sum(replica.verdict.health.value == "live" for replica in snapshot.replicas),
         "revision": revision.number if revision else None,
         "application": _application_document(application),
-        "replicas": [_replica_document(replica) for replica in snapshot.replicas],
+        "replicas": [replica_document(replica) for replica in snapshot.replicas],
         "notes": list(snapshot.notes),
     }
 
@@ -158,45 +157,6 @@ def _application_document(application: Application | None) -> dict[str, Any] | N
         "finishedAt": timestamp(application.finished_at),
         "diagnostics": application.diagnostics,
     }
-
-
-def _replica_document(replica: Replica) -> dict[str, Any]:
-    endpoint, exit = replica.endpoint, replica.last_exit
-    return {
-        "instance": replica.instance,
-        "health": replica.verdict.health.value,
-        "reason": replica.verdict.reason,
-        "fix": replica.verdict.fix or None,
-        "restarts": replica.restarts,
-        "lastExit": {"code": exit.code, "cause": exit.cause} if exit else None,
-        "container": replica.container_id or None,
-        "node": replica.node or None,
-        "endpoint": {"host": endpoint.host, "rest": endpoint.rest_port, "grpc": endpoint.grpc_port}
-        if endpoint
-        else None,
-        "versions": {model: list(versions) for model, versions in (replica.versions or {}).items()},
-        "startedAt": timestamp(replica.started_at),
-        "agent": _agent_document(replica.agent),
-    }
-
-
-def _agent_document(agent: AgentReport | None) -> dict[str, Any] | None:
-    if agent is None:
-        return None
-    models = [
-        {
-            "name": model.name,
-            "version": model.version,
-            "since": timestamp(model.since),
-            "wanted": model.wanted,
-            "canary": model.is_canary,
-            "trial": model.trial,
-            "refused": model.refused or None,
-            "trouble": model.trouble or None,
-        }
-        for model in agent.models
-    ]
-    return {"state": agent.state, "why": agent.why, "serverStarts": agent.server_starts, "models": models}
 
 
 def _print_snapshot(snapshot: Snapshot, output: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from yarnserve.cli.output import age
+from yarnserve.cli.replicas import versions_in_words
 
 if TYPE_CHECKING:
     from yarnserve.records.replica import Replica
@@ -25,11 +26,5 @@ def row(group: tuple[Replica, ...], *, wide: bool) -> tuple[str, ...]:
 
 
 def _wide_cells(replica: Replica) -> tuple[str, ...]:
-    since = {model.name: model.since for model in replica.agent.models} if replica.agent else {}
-    versions = ", ".join(
-        f"{model}:{'+'.join(map(str, numbers))}" + (f" ({age(since[model])})" if since.get(model) else "")
-        for model, numbers in (replica.versions or {}).items()
-        if numbers
-    )
     endpoint = f"{replica.endpoint.host}:{replica.endpoint.rest_port}" if replica.endpoint else ""
-    return tuple(cell or "-" for cell in (versions, endpoint, replica.node, replica.container_id))
+    return tuple(cell or "-" for cell in (versions_in_words(replica), endpoint, replica.node, replica.container_id))

@@ -11,7 +11,7 @@ from yarnserve.local.host import Host
 from yarnserve.local.launches import instances
 from yarnserve.local.records import Asked, LocalReplica, LocalSnapshot, Seen, Way
 from yarnserve.local.verdict import judge_local
-from yarnserve.records.replica import Contact, ModelState, Observation, Replica, Target
+from yarnserve.records.replica import Contact, Observation, Replica, Target
 from yarnserve.spec.endpoints import endpoint, instance_number
 from yarnserve.spec.model import Network
 
@@ -55,11 +55,12 @@ def look(name: str, asked: Asked, hosts: Mapping[Way, Host]) -> LocalSnapshot:
             container_id=found.id if found else "",
             node=socket.gethostname() if found else "",
             endpoint=places[instance] if found and found.is_running else None,
-            versions=_available(observation),
+            versions=observation.available if observation else {},
             restarts=found.restarts if found else 0,
             started_at=found.started_at if found else None,
+            agent=report,
         )
-        replicas.append(LocalReplica(replica, found, observation, report))
+        replicas.append(LocalReplica(replica, found, observation))
     return LocalSnapshot(name, asked, tuple(replicas))
 
 
@@ -80,11 +81,3 @@ def see(hosts: Mapping[Way, Host]) -> dict[str, Seen]:
             if instance not in found or seen.is_running:
                 found[instance] = seen
     return found
-
-
-def _available(observation: Observation | None) -> dict[str, tuple[int, ...]]:
-    models = observation.models if observation is not None else ()
-    return {
-        model.name: tuple(each.version for each in model.versions if each.state is ModelState.AVAILABLE)
-        for model in models
-    }

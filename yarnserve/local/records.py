@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from yarnserve.records.agent import AgentReport
 from yarnserve.records.document import to_document
 from yarnserve.records.replica import Health, Observation, Replica
 from yarnserve.spec.model import ServiceSpec
@@ -95,13 +94,12 @@ class LocalReplica:
     replica: Replica
     seen: Seen | None
     observation: Observation | None
-    report: AgentReport | None
 
     @property
     def is_well(self) -> bool:
         """Whether it serves, and its agent, where it has one, sends callers there."""
-        ready = self.report is None or self.report.is_ready
-        return self.replica.verdict.health.serving and ready
+        agent = self.replica.agent
+        return self.replica.verdict.health.serving and (agent is None or agent.is_ready)
 
 
 @dataclass(frozen=True)

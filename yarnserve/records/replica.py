@@ -145,6 +145,14 @@ class Observation:
     endpoint: Endpoint
     models: tuple[ModelObservation, ...]
 
+    @property
+    def available(self) -> Mapping[str, tuple[int, ...]]:
+        """The versions that TF Serving calls AVAILABLE, by model."""
+        return {
+            model.name: tuple(each.version for each in model.versions if each.state is ModelState.AVAILABLE)
+            for model in self.models
+        }
+
 
 class Health(str, Enum):
     """The judge's word for a replica, best first."""

@@ -18,7 +18,7 @@ from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.judge.explain import Explanation
 from yarnserve.judge.verdict import judge_missing, judge_replica, judge_silence
 from yarnserve.records.agent import AgentReport
-from yarnserve.records.replica import Endpoint, ModelState, Observation, Replica, Target, Verdict
+from yarnserve.records.replica import Endpoint, Observation, Replica, Target, Verdict
 from yarnserve.records.yarn import NOT_ENDED, Application, Component, Container, NodeContainer, Service
 from yarnserve.service import agents
 from yarnserve.service.background import in_background
@@ -318,7 +318,7 @@ class _Seen:
             container_id=container.id,
             node=container.bare_host,
             endpoint=endpoint_of(container, self.revision),
-            versions=_available_versions(observation),
+            versions=observation.available if observation else {},
             restarts=self.sightings.restarts(container.instance),
             last_exit=self.sightings.last_exit(container.instance),
             started_at=container.launched_at,
@@ -332,12 +332,3 @@ class _Seen:
             restarts=self.sightings.restarts(instance),
             last_exit=self.sightings.last_exit(instance),
         )
-
-
-def _available_versions(observation: Observation | None) -> dict[str, tuple[int, ...]]:
-    if observation is None:
-        return {}
-    return {
-        model.name: tuple(version.version for version in model.versions if version.state is ModelState.AVAILABLE)
-        for model in observation.models
-    }
