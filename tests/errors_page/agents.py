@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tests.errors_page.runs import Bench, Sample
 from tests.support import REPOSITORY, claimed_ports
+from yarnserve.spec.assignment import Assignment, HdfsAccess
+from yarnserve.spec.loader import parse_spec
 
 _DIGITS = REPOSITORY / "examples" / "digits"
 
@@ -24,14 +26,16 @@ def samples(bench: Bench) -> Iterator[Sample]:
     """Yield what is said of agents and of one host."""
     (bench.directory / "agent.json").write_text("{}\n")
     yield bench.sample("an assignment that is none", "agent", "agent.json", "--instance", "serve-0")
-    yield bench.sample("an instance without a number", "agent", "agent.json", "--instance", "serve")
     with claimed_ports() as port:
+        _write(bench, port)
+        spec = parse_spec((bench.directory / "service.yaml").read_text(), file="service.yaml", read_text=str)
+        (bench.directory / "agent.json").write_text(Assignment(spec, HdfsAccess("alice", {})).to_text())
+        yield bench.sample("an instance without a number", "agent", "agent.json", "--instance", "serve")
         yield from _of_services(bench, port)
         yield from _of_one_host(bench, port)
 
 
 def _of_services(bench: Bench, port: int) -> Iterator[Sample]:
-    _write(bench, port)
     yield bench.sample("a model without a complete version", "launch", "service.yaml")
     yield bench.sample("a service that nobody launched", "order", "digits-hot", "drain", "--replica", "0")
     promote = ("models", "promote", "/models/mine", "1")
