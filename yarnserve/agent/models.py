@@ -30,7 +30,8 @@ from yarnserve.spec.model import ServiceSpec, Swap
 #: Seconds after it has read its configuration in which the server looks at the disk, twice (tf-serving.md 1.2).
 FILE_POLL = 3.0
 
-#: Seconds after which a version that did not fit into the memory is measured again.
+#: Seconds after which a version that did not fit into the memory is measured again: other versions go meanwhile, and
+#: the server gives back some of what it holds.
 UNFIT = 300.0
 
 #: TF Serving's own estimate of a model's memory, from its size on the disk (tf-serving.md 7.1).
@@ -87,7 +88,6 @@ class Models:
             deadline=float(spec.supervise.startup_deadline), settle=spec.agent.poll + FILE_POLL, first_pause=pause
         )
         self._steering = {name: self._remembered(name) for name in self._specs}
-        self._unfit: dict[str, float] = {}
         # Whose alarm may last: also from an agent that was here before.
         self._accused = set(self._specs)
 
@@ -110,30 +110,14 @@ class Models:
         """
         for name, fetcher in self._fetchers.items():
             fetched = fetcher.fetched
-            self._give_another_chance(name, now)
             steering, turn = take_up(self._steering[name], fetched.candidate if fetched else None, now)
             if turn is not None and turn.what == "trying" and not self._may_try(name):
                 continue
             self._turned(name, steering, turn)
             if turn is not None and turn.what == "trying" and (why := self._does_not_fit(name, held)):
-                self._refuse_for_now(name, why, now)
+                self._turned(name, *refuse(self._steering[name], why, until=now + UNFIT))
             fetcher.pin(self._steering[name].served)
             self._absolve(name)
-
-    def _refuse_for_now(self, name: str, why: str, now: float) -> None:
-        trial = self._steering[name].trial
-        if trial is not None:
-            self._unfit[trial.candidate.identity] = now + UNFIT
-            self._turned(name, *refuse(self._steering[name], why))
-
-    def _give_another_chance(self, name: str, now: float) -> None:
-        """What did not fit into the memory may fit later: other versions go, and the server gives back some of it."""
-        due = {identity for identity, until in self._unfit.items() if now >= until}
-        steering = self._steering[name]
-        if due & steering.refused.keys():
-            refused = {identity: why for identity, why in steering.refused.items() if identity not in due}
-            self._steering[name] = replace(steering, refused=refused)
-            self._unfit = {identity: until for identity, until in self._unfit.items() if identity not in due}
 
     def judge(self, sights: Mapping[str, Sight], now: float) -> None:
         """Say how the trials go on after a look at the server."""
@@ -232,6 +216,7 @@ class Models:
     def _report(self, name: str) -> ModelReport:
         steering, fetcher = self._steering[name], self._fetchers[name]
         fetched = fetcher.fetched
+        refusal = steering.refused.get(fetched.candidate.identity) if fetched else None
         return ModelReport(
             name,
             version=steering.good.version if steering.good else None,
@@ -239,7 +224,7 @@ class Models:
             wanted=fetched.candidate.version if fetched else None,
             is_canary=fetched is not None and fetched.is_canary,
             trial=steering.trial.candidate.version if steering.trial else None,
-            refused=steering.refused.get(fetched.candidate.identity, "") if fetched else "",
+            refused=refusal.why if refusal else "",
             trouble=fetcher.trouble,
         )
 
@@ -258,15 +243,10 @@ class Models:
             self._accused.discard(name)
             self._alarm.resolve(f"version {name}", f"version {fetched.candidate.version} is wanted, and served")
 
-    def _lasting(self, steering: Steering) -> Steering:
-        """What the next agent here has to know: it measures by itself what did not fit."""
-        refused = {identity: why for identity, why in steering.refused.items() if identity not in self._unfit}
-        return replace(steering, refused=refused)
-
     def _remember(self) -> None:
         """Save what was decided, if the disk lets us: what is served does not depend on it."""
         try:
-            self._directory.remember({name: self._lasting(steering) for name, steering in self._steering.items()})
+            self._directory.remember(self._steering)
         except YarnserveError as error:
             self._narrate(f"{error.what}: the next agent here will not know what is good: {error.why}")
             self._alarm.fire(Alert.of("state", error, severity="warning"))

@@ -6,11 +6,11 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from yarnserve.judge.steering import Steering
+from yarnserve.judge.steering import Steering, lasting
 from yarnserve.records.document import from_document, to_document
 from yarnserve.repository.local import take_lock, translated
 
@@ -56,8 +56,8 @@ class AgentDirectory:
 
     def remember(self, models: Mapping[str, Steering]) -> None:
         """Save what is good and what was refused; a trial begins anew."""
-        lasting = {name: replace(steering, trial=None) for name, steering in models.items()}
-        self.write("steering.json", json.dumps(to_document(_Remembered(lasting))) + "\n")
+        remembered = _Remembered({name: lasting(steering) for name, steering in models.items()})
+        self.write("steering.json", json.dumps(to_document(remembered)) + "\n")
 
     def remembered(self) -> Mapping[str, Steering]:
         """What was saved; nothing where it cannot be read: then everything is tried anew."""

@@ -42,16 +42,28 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why a version was given up: for good, or *until* then, where the reason passes by itself."""
+
+    why: str
+    until: float | None = None
+
+    def holds(self, now: float) -> bool:
+        """Whether it still counts."""
+        return self.until is None or now < self.until
+
+
+@dataclass(frozen=True)
 class Steering:
     """Where one model is: the *good* version, served since *since* (epoch), and the one on *trial*.
 
-    *refused* says why, by the identity of what was given up.
+    *refused* is what was given up, by identity.
     """
 
     good: Candidate | None = None
     since: float = 0.0
     trial: Trial | None = None
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
 
     @property
     def served(self) -> tuple[int, ...]:
@@ -105,16 +117,23 @@ class Turn:
 
 
 def take_up(steering: Steering, wanted: Candidate | None, now: float) -> tuple[Steering, Turn | None]:
-    """Begin a trial of *wanted*, unless it is good, tried or refused already."""
-    if wanted is None or wanted.identity in steering.refused:
+    """Begin a trial of *wanted*, unless it is good, tried or refused already.
+
+    While what is wanted is refused nothing else is tried in its place.
+    """
+    if wanted is None:
         return steering, None
+    refusal = steering.refused.get(wanted.identity)
+    if refusal is not None and refusal.holds(now):
+        return (replace(steering, trial=None) if steering.good is not None else steering), None
     if steering.good == wanted:
         if steering.trial is None:
             return steering, None
         return replace(steering, trial=None), Turn("good", wanted.version, "it is wanted again")
     if steering.trial is not None and steering.trial.candidate == wanted:
         return steering, None
-    return replace(steering, trial=Trial(wanted, now)), Turn("trying", wanted.version)
+    refused = {identity: each for identity, each in steering.refused.items() if identity != wanted.identity}
+    return replace(steering, trial=Trial(wanted, now), refused=refused), Turn("trying", wanted.version)
 
 
 def judge_trial(
@@ -170,9 +189,15 @@ def failed_load(
     return replace(steering, trial=again), Turn("retrying", trial.candidate.version, why)
 
 
-def refuse(steering: Steering, why: str) -> tuple[Steering, Turn | None]:
-    """Give up the version on trial, for a reason that no trial can mend."""
-    return _refuse(steering, steering.trial, why) if steering.trial is not None else (steering, None)
+def refuse(steering: Steering, why: str, *, until: float | None = None) -> tuple[Steering, Turn | None]:
+    """Give up the version on trial, for a reason that no trial can mend; for good, or *until* then."""
+    return _refuse(steering, steering.trial, why, until) if steering.trial is not None else (steering, None)
+
+
+def lasting(steering: Steering) -> Steering:
+    """Return what the next agent in the directory has to know: what is on trial, or refused for a time, begins anew."""
+    refused = {identity: refusal for identity, refusal in steering.refused.items() if refusal.until is None}
+    return replace(steering, trial=None, refused=refused)
 
 
 def forgive(steering: Steering) -> Steering:
@@ -220,6 +245,6 @@ def _judge_answer(
     return replace(steering, trial=replace(trial, wrong=wrong)), None
 
 
-def _refuse(steering: Steering, trial: Trial, why: str) -> tuple[Steering, Turn]:
-    refused = {**steering.refused, trial.candidate.identity: why}
+def _refuse(steering: Steering, trial: Trial, why: str, until: float | None = None) -> tuple[Steering, Turn]:
+    refused = {**steering.refused, trial.candidate.identity: Refusal(why, until)}
     return replace(steering, trial=None, refused=refused), Turn("refused", trial.candidate.version, why)

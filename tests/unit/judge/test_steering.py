@@ -8,6 +8,7 @@ from hypothesis import given
 
 from yarnserve.judge.steering import (
     Candidate,
+    Refusal,
     Sight,
     Steering,
     SteeringPolicy,
@@ -15,6 +16,7 @@ from yarnserve.judge.steering import (
     failure_of,
     forgive,
     judge_trial,
+    lasting,
     refuse,
     take_up,
 )
@@ -77,7 +79,7 @@ def test_a_load_that_fails_is_taken_back_tried_again_and_refused_at_the_third() 
         now += 4.0
     steering, turn = judge_trial(steering, sight(ModelState.END, error="no memory"), now, POLICY)
     assert turn is not None
-    assert (turn.what, steering.served, steering.refused) == ("refused", (1,), {"new": "no memory"})
+    assert (turn.what, steering.served, steering.refused) == ("refused", (1,), {"new": Refusal("no memory")})
     assert take_up(steering, NEW, now) == (steering, None)
     assert take_up(forgive(steering), NEW, now)[1] is not None
 
@@ -146,6 +148,25 @@ def test_the_same_number_with_another_identity_is_another_candidate() -> None:
     """What was refused may be published anew."""
     steering, _ = refuse(on_trial(), "wrong")
     assert take_up(steering, Candidate(2, "newer", 10), 1.0)[1] is not None
+
+
+def test_a_refusal_for_a_time_passes_and_is_not_remembered() -> None:
+    """What did not fit into the memory may fit later, and for the next agent."""
+    steering, _ = refuse(on_trial(), "no memory", until=200.0)
+    assert take_up(steering, NEW, 199.0) == (steering, None)
+    again, _ = take_up(steering, NEW, 200.0)
+    assert (again.served, again.refused) == ((1, 2), {})
+    assert lasting(steering) == Steering(good=OLD)
+    for_good, _ = refuse(on_trial(), "wrong")
+    assert lasting(for_good) == for_good
+
+
+def test_while_what_is_wanted_is_refused_nothing_else_is_tried() -> None:
+    """A trial that nobody wants any more ends; the good version stays."""
+    steering, _ = refuse(on_trial(), "wrong")
+    other, _ = take_up(steering, Candidate(3, "other", 10), 101.0)
+    assert other.served == (1, 3)
+    assert take_up(other, NEW, 102.0)[0].served == (1,)
 
 
 @pytest.mark.parametrize(
