@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import pytest
 
 from tests.cli.conftest import DIGITS
 from tests.sandbox.local_support import BASE, Host, a_host, hdfs_with_digits
-from tests.support import wait_until
+from tests.support import REPOSITORY, wait_until
 from yarnserve import probe
 from yarnserve.sandbox import Sandbox
 
@@ -102,6 +105,19 @@ def test_a_keepers_replica_is_shown_and_left_alone(host: Host) -> None:
         _, told = keeper.communicate(timeout=20)
     assert keeper.returncode == 0
     assert "ending: SIGTERM" in told
+
+
+def test_a_keeper_whose_streams_are_closed(host: Host, tmp_path: Path) -> None:
+    """What it and its server write goes nowhere, not into a file that it has opened since; its end is in order."""
+    command = shlex.join([sys.executable, "-m", "yarnserve", "local", "run", host.spec()])
+    environment = {**os.environ, **host.shell.environment}
+    keeper = subprocess.Popen(["/bin/sh", "-c", f"exec {command} <&- >&- 2>&-"], env=environment, cwd=REPOSITORY)
+    try:
+        wait_until(lambda: probe.read(f"http://127.0.0.1:{host.port + 2}/readyz", deadline=1.0), what="readiness")
+    finally:
+        keeper.terminate()
+        assert keeper.wait(20) == 0
+    assert (tmp_path / "state/yarnserve/local/digits/serve-0/agent.lock").read_bytes() == b""
 
 
 def test_a_taken_port_is_named_before_anything_is_started(host: Host, cluster: Sandbox) -> None:

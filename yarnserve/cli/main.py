@@ -125,7 +125,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit with its status; what nobody expected keeps its traceback and exits with 1."""
-    _open_stdin()
+    _open_streams()
     status = 0
     try:
         try:
@@ -151,10 +151,16 @@ def main() -> None:
     sys.exit(status)
 
 
-def _open_stdin() -> None:
-    if sys.stdin is None:
-        # Closed by the caller: nothing to read, and no terminal.
-        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115  as long as the process lives
+def _open_streams() -> None:
+    """Put /dev/null where the caller has closed a stream.
+
+    Else the next file that is opened gets its number, and what a child process, such as a model server, writes to it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115  as long as the process lives
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
 
 
 def _discard_output() -> None:
