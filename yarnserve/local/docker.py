@@ -93,8 +93,8 @@ class DockerHost:
         arguments = [PROGRAM, "run", *kept, *_told(start), *start.launch.arguments]
         try:
             os.execvp(PROGRAM, arguments)
-        except FileNotFoundError:
-            raise no_program() from None
+        except OSError as error:
+            raise no_program(error) from None
 
     def stop(self, instances: Sequence[str], patience: float) -> None:
         """End containers, all at a time, each within its own time to stop, and remove them."""
@@ -151,8 +151,8 @@ class DockerHost:
                 text=True,
                 errors="replace",
             )
-        except FileNotFoundError:
-            raise no_program() from None
+        except OSError as error:
+            raise no_program(error) from None
         _, words = pull.communicate()
         if pull.returncode != 0:
             raise explain(f"pull {image}", words)
@@ -206,8 +206,8 @@ def _run(
             timeout=patience,
             check=False,
         )
-    except FileNotFoundError:
-        raise no_program() from None
+    except OSError as error:
+        raise no_program(error) from None
     except subprocess.TimeoutExpired:
         raise UnreachableError(
             f"cannot {doing}: Docker does not answer within {patience:g} s", fix="look at its daemon"

@@ -108,15 +108,25 @@ def explain(doing: str, words: str) -> YarnserveError:
     for rule in RULES:
         if re.search(rule.pattern, words, re.IGNORECASE):
             return rule.kind(f"cannot {doing}: {rule.what}", why=why, fix=rule.fix)
-    return YarnserveError(f"cannot {doing}: Docker failed", why=why or "it says nothing")
+    return YarnserveError(
+        f"cannot {doing}: Docker failed",
+        why=why or "it says nothing: perhaps it was killed",
+        fix="see what docker info says, and the log of its daemon (journalctl -u docker)",
+    )
 
 
-def no_program() -> ConfigurationError:
-    """Return the error for a host without the docker program."""
+def no_program(error: OSError) -> ConfigurationError:
+    """Return the error for a host on which starting the docker program ended in *error*."""
+    if isinstance(error, FileNotFoundError):
+        return ConfigurationError(
+            "there is no docker program on this host",
+            why="service.yaml names an image, which Docker runs",
+            fix=f"install Docker, {_NO_DOCKER_FIX}",
+        )
     return ConfigurationError(
-        "there is no docker program on this host",
-        why="service.yaml names an image, which Docker runs",
-        fix=f"install Docker, {_NO_DOCKER_FIX}",
+        "the docker program of this host cannot be started",
+        why=error.strerror or str(error),
+        fix=f"see what docker on the PATH is and who may run it, {_NO_DOCKER_FIX}",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from yarnserve.errors import (
@@ -12,7 +14,9 @@ from yarnserve.errors import (
     UnreachableError,
     YarnserveError,
 )
+from yarnserve.local.docker import DockerHost
 from yarnserve.local.docker_errors import explain
+from yarnserve.local.state import Place
 
 DAEMON = "docker: Error response from daemon: "
 
@@ -63,3 +67,31 @@ def test_words_that_nobody_knows_are_told_as_they_are() -> None:
     error = explain("start serve-0", "docker: something new failed")
     assert type(error) is YarnserveError
     assert error.why == "docker: something new failed"
+
+
+def test_a_docker_that_was_killed_has_a_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It leaves no words, and the error says so and where to look."""
+    with pytest.raises(YarnserveError) as raised:
+        docker_of(tmp_path, monkeypatch, "kill -9 $$").image_id("a/b")
+    assert "it says nothing" in raised.value.why
+    assert "docker info" in raised.value.fix
+
+
+def test_a_docker_that_may_not_be_run_is_a_matter_of_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is no program, or not this user's: an error with a way out, and no traceback."""
+    host = docker_of(tmp_path, monkeypatch, "", mode=0o644)
+    with pytest.raises(ConfigurationError, match="cannot be started") as raised:
+        host.image_id("a/b")
+    assert raised.value.why == "Permission denied"
+    assert "--no-docker" in raised.value.fix
+
+
+def docker_of(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str, *, mode: int = 0o755) -> DockerHost:
+    """A host whose docker program is *script* (of the shell)."""
+    program = directory / "docker"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(mode)
+    monkeypatch.setenv("PATH", str(directory))
+    return DockerHost(Place(directory, "digits"))
