@@ -13,12 +13,21 @@ from tests.agent.support import EXAMPLE, MODEL, ask
 from tests.agent.test_faults import with_other_weights
 from tests.sandbox.yarn_support import connection_to
 from tests.support import REPOSITORY, claimed_ports, wait_until
-from yarnserve.errors import ConflictError, NotFoundError, UnhealthyError, UsageError, WaitTimeoutError
+from yarnserve.errors import (
+    ConflictError,
+    NotFoundError,
+    UnhealthyError,
+    UnreachableError,
+    UsageError,
+    WaitTimeoutError,
+)
 from yarnserve.orders import Order
+from yarnserve.records.replica import Endpoint
 from yarnserve.repository.channels import Channels
 from yarnserve.repository.publish import publish
 from yarnserve.sandbox import Sandbox
 from yarnserve.service.actions import Actions
+from yarnserve.service.agents import give_order
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import look
 from yarnserve.service.rollout import Rollout, promote_with_canary
@@ -141,6 +150,28 @@ def test_a_version_that_does_not_come_is_a_time_out_with_who_lacks_it(connection
     with pytest.raises(WaitTimeoutError, match="version 9 is not served everywhere") as caught:
         rollout(connection, []).wait_until_served(9, 0.5)
     assert "serve-0: serves " in caught.value.why
+
+
+def test_who_stops_watching_hears_that_the_promotion_stays(connection: Connection) -> None:
+    """Ctrl-C ends the watching alone, and how to undo the rest is told."""
+    said: list[str] = []
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    following = Rollout(connection, "digits", BASE, narrate=said.append, pause=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        following.see_served(9, 60.0)
+    assert "version 9 stays promoted" in said[-1]
+    assert f"yarnserve models rollback {BASE}" in said[-1]
+
+
+def test_an_agent_that_does_not_answer_an_order_has_a_way_out(connection: Connection) -> None:
+    """It may come back by itself, and a restart brings another where it does not."""
+    nobody = Endpoint("127.0.0.1", 1, 2, 3)
+    with pytest.raises(UnreachableError, match="agent of serve-0 does not answer") as caught:
+        give_order(connection, "digits", "serve-0", nobody, Order.DRAIN)
+    assert "yarnserve restart digits --replica serve-0" in caught.value.fix
 
 
 def test_what_cannot_be_followed_is_refused(connection: Connection) -> None:

@@ -306,7 +306,7 @@ def promote(
     else:
         rollout.require()
         channels.promote(version, why=why)
-        rollout.wait_until_served(version, timeout)
+        rollout.see_served(version, timeout)
     _tell_channels(channels.latest())
 
 
@@ -330,7 +330,7 @@ def rollback(
     rollout = Rollout(connection, service, base_path, narrate=narrate)
     rollout.require()
     entry = channels.rollback(version, why=why)
-    rollout.wait_until_served(entry.channel.stable, timeout)
+    rollout.see_served(entry.channel.stable, timeout)
     _tell_channels(entry)
 
 

@@ -284,7 +284,10 @@ class Actions:
     def _endpoint(self, store: ServiceStore, name: str, container: Container) -> Endpoint:
         if not container.bare_host:
             raise UnreachableError(
-                f"{container.instance} of {name} has no address yet", next=f"yarnserve status {name}"
+                f"{container.instance} of {name} has no address yet",
+                why="YARN has only begun to start its container",
+                fix="wait until it is live, and try again",
+                next=f"yarnserve status {name}",
             )
         spec = _require_ours(store, name, self.connection).spec
         return endpoint(spec, instance=container.instance, bare_host=container.bare_host)

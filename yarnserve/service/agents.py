@@ -33,7 +33,13 @@ def give_order(connection: Connection, name: str, instance: str, endpoint: Endpo
         )
     before = probe.agent_reports({instance: endpoint}, name, deadline=PATIENCE).get(instance)
     if before is None:
-        raise UnreachableError(f"the agent of {instance} does not answer", where=f"{url}/status")
+        raise UnreachableError(
+            f"the agent of {instance} does not answer",
+            where=f"{url}/status",
+            why="it hangs, has ended and is started anew now, or its node cannot be reached",
+            fix=f"give the order again; where it stays so, yarnserve restart {name} --replica {instance}",
+            next=f"yarnserve status {name}",
+        )
     place = f"{url}/orders/{order.value}"
     headers = sign(read_secret(connection, name), before.boot, order)
     status, text = probe.post(place, headers, deadline=ORDER_PATIENCE)

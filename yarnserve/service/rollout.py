@@ -126,6 +126,17 @@ class Rollout:
                 )
             self._pause(min(PAUSE, max(0.05, ends - self._clock())))
 
+    def see_served(self, version: int, timeout: float) -> Snapshot:
+        """Wait like :meth:`wait_until_served`; whoever does not wait any longer hears that *version* stays promoted."""
+        try:
+            return self.wait_until_served(version, timeout)
+        except KeyboardInterrupt:
+            self._narrate(
+                f"no longer watching; version {version} stays promoted, and replicas go on to take it up. Look again: "
+                f"yarnserve status {self._followed.name}; end it: yarnserve models rollback {self._followed.base_path}"
+            )
+            raise
+
     def bake(self, version: int, instances: Collection[str], seconds: float) -> None:
         """Watch the canary for *seconds*; nothing is said against it when this returns.
 
@@ -273,7 +284,7 @@ def promote_with_canary(
     _require_unchanged(channels, begun)
     channels.promote(version, why=why or f"after a canary on {', '.join(instances)}")
     narrate(f"version {version} is promoted for all")
-    rollout.wait_until_served(version, timeout)
+    rollout.see_served(version, timeout)
 
 
 def _followed(connection: Connection, name: str, base_path: str) -> Followed:
