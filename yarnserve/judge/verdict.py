@@ -28,6 +28,9 @@ from yarnserve.records.yarn import Application, Container, Node, NodeContainer, 
 #: NodeManager states of a container whose process does not run yet (yarn-services.md 6).
 _NOT_STARTED = ("NEW", "LOCALIZING", "LOCALIZED", "SCHEDULED", "REINITIALIZING", "REINITIALIZING_AWAITING_KILL")
 
+#: What to do with a replica that does not answer.
+HUNG = "if it stays so, it hangs, and YARN does not see that: yarnserve restart NAME --replica R replaces it"
+
 #: From best to worst: a replica is as well as the worst of its models.
 _ORDER = list(Health)
 
@@ -84,9 +87,12 @@ def told_by_agent(verdict: Verdict, agent: AgentReport) -> Verdict:
     return verdict
 
 
-def judge_answers(observation: Observation, died: Explanation | None = None) -> Verdict:
-    """Return the verdict on a replica whose process runs, by what it answered; *died* says how it ended before."""
-    verdicts = [_judge_model(model, observation, died) for model in observation.models]
+def judge_answers(observation: Observation, died: Explanation | None = None, *, hung_fix: str = HUNG) -> Verdict:
+    """Return the verdict on a replica whose process runs, by what it answered.
+
+    *died* says how it ended before, *hung_fix* what to do with one that hangs.
+    """
+    verdicts = [_judge_model(model, observation, died, hung_fix) for model in observation.models]
     return max(verdicts, key=lambda verdict: _ORDER.index(verdict.health))
 
 
@@ -155,7 +161,7 @@ def impossible_request(application: Application) -> str:
     return first_line(application.diagnostics[start:]) if start >= 0 else ""
 
 
-def _judge_model(model: ModelObservation, observation: Observation, died: Explanation | None) -> Verdict:
+def _judge_model(model: ModelObservation, observation: Observation, died: Explanation | None, hung_fix: str) -> Verdict:
     address = f"{observation.endpoint.host}:{observation.endpoint.rest_port}"
     if model.contact is Contact.REFUSED:
         if died is not None:
@@ -164,8 +170,7 @@ def _judge_model(model: ModelObservation, observation: Observation, died: Explan
     if model.contact is Contact.UNREACHABLE:
         return Verdict(Health.FAILING, f"{address} cannot be reached: {model.error}")
     if model.contact is Contact.TIMED_OUT:
-        fix = "if it stays so, it hangs, and YARN does not see that: yarnserve restart NAME --replica R replaces it"
-        return Verdict(Health.FAILING, f"{address} accepts and does not answer: {model.error}", fix)
+        return Verdict(Health.FAILING, f"{address} accepts and does not answer: {model.error}", hung_fix)
     if model.contact is Contact.BROKEN:
         return Verdict(Health.FAILING, f"{address} gives no usable answer: {model.error}")
     if model.http_status != 200:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from yarnserve.errors import first_line
 from yarnserve.judge.explain import explain_exit, explain_text
 from yarnserve.judge.verdict import judge_answers, told_by_agent
+from yarnserve.judge.words import last_words
 from yarnserve.local.records import Seen
 from yarnserve.records.agent import AgentReport
 from yarnserve.records.replica import Health, Observation, Verdict
 
-#: How TF Serving begins its reason (tf-serving.md 1.1), and how yarnserve does.
-_SERVER_FAILED = "Failed to start server."
-_ERROR = "error: "
+#: What to do with a replica that does not answer.
+_HUNG = "if it stays so, it hangs: yarnserve local down NAME, and up again, begins anew"
 
 
 def judge_local(
@@ -34,24 +33,12 @@ def judge_local(
         return _ended(seen, words, has_agent=has_agent)
     if observation is None:
         return Verdict(Health.UNKNOWN, "it was not asked")
-    verdict = judge_answers(observation)
+    verdict = judge_answers(observation, hung_fix=_HUNG)
     if report is None:
         return verdict
     if verdict.health.serving or report.is_ready:
         return told_by_agent(verdict, report)
     return _as_agent_says(verdict, report)
-
-
-def last_words(log: str) -> str:
-    """Return why a replica ended, by the end of its log: an error in full, else the server's reason, else a line."""
-    lines = log.splitlines()
-    errors = [index for index, line in enumerate(lines) if line.startswith(_ERROR)]
-    if errors:
-        first, *details = lines[errors[-1] :]
-        told = [first.removeprefix(_ERROR), *(line.strip() for line in details if line.startswith("  "))]
-        return first_line("; ".join(told))
-    reasons = [line for line in lines if line.startswith(_SERVER_FAILED)]
-    return first_line(reasons[-1] if reasons else "\n".join(reversed(lines)))
 
 
 def _ended(seen: Seen, words: str, *, has_agent: bool) -> Verdict:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Mapping
 from yarnserve.errors import WaitTimeoutError, YarnserveError
 from yarnserve.judge.explain import explain_text
 from yarnserve.judge.progress import is_done, refused_example
+from yarnserve.judge.words import last_words
 from yarnserve.local.host import Host
 from yarnserve.local.look import LAST_LINES
 from yarnserve.local.records import LocalReplica, LocalSnapshot, Way
-from yarnserve.local.verdict import last_words
 
 #: Seconds between two looks; grows to the maximum while nothing changes.
 FIRST_PAUSE = 0.25

@@ -10,11 +10,11 @@ from yarnserve.errors import (
     UnreachableError,
     WaitTimeoutError,
     YarnserveError,
-    first_line,
 )
 from yarnserve.judge.explain import Kind, explain_exit, explain_text
 from yarnserve.judge.listening import listens
 from yarnserve.judge.progress import Phase, Progress, judge_progress
+from yarnserve.judge.words import last_words
 from yarnserve.records.replica import Contact, Health, LastExit, Replica
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import Snapshot, look, newest_application, require_known
@@ -23,9 +23,6 @@ from yarnserve.service.reading import Reader
 #: Seconds between two looks; grows to the maximum while nothing changes, so that a long model load costs YARN little.
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
-
-#: How TF Serving begins its reason, on stdout (tf-serving.md 1.1).
-_CANNOT_START = "Failed to start server."
 
 #: Bytes of a failing replica's stderr that are read for its last words.
 LAST_WORDS_BYTES = 8192
@@ -234,7 +231,7 @@ class _Watch:
 
 def _with_last_words(connection: Connection, snapshot: Snapshot | None, reason: str) -> str:
     lagging = _first_lagging(snapshot)
-    words = last_words(connection, snapshot, lagging) if snapshot and lagging else ""
+    words = last_words(*log_tails(connection, snapshot, lagging)) if snapshot and lagging else ""
     return f"{reason}; {lagging.instance}'s last words: {words}" if words and lagging else reason
 
 
@@ -242,15 +239,6 @@ def _first_lagging(snapshot: Snapshot | None) -> Replica | None:
     replicas = snapshot.replicas if snapshot else ()
     lagging = (replica for replica in replicas if replica.container_id and not replica.verdict.health.serving)
     return next(lagging, None)
-
-
-def last_words(connection: Connection, snapshot: Snapshot, replica: Replica) -> str:
-    """Return why *replica*'s server ended at its start, else the last line of its stderr, of its stdout, or nothing."""
-    tails = log_tails(connection, snapshot, replica)
-    reasons = [line for text in tails for line in text.splitlines() if line.startswith(_CANNOT_START)]
-    if reasons:
-        return first_line(reasons[-1])
-    return first_line("\n".join(reversed(next(iter(tails), "").splitlines())))
 
 
 def _fix_in_logs(connection: Connection, snapshot: Snapshot | None) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from yarnserve.judge.words import last_words
 from yarnserve.local.records import Seen, Way
-from yarnserve.local.verdict import judge_local, last_words
+from yarnserve.local.verdict import judge_local
 from yarnserve.records.agent import AgentReport, ModelReport
 from yarnserve.records.replica import (
     Contact,
@@ -59,6 +60,14 @@ def test_while_nobody_answers_the_agent_tells() -> None:
     assert "nothing listens" in judge_local(RUNS, SILENT, None, "", has_agent=True).reason
 
 
+def test_one_that_hangs_is_begun_anew_on_this_host() -> None:
+    """There is no YARN whose command would replace it."""
+    hangs = Observation("serve-0", Endpoint("h", 1, 2), (ModelObservation("digits", Contact.TIMED_OUT),))
+    verdict = judge_local(RUNS, hangs, None, "", has_agent=True)
+    assert "yarnserve local down" in verdict.fix
+    assert "YARN" not in verdict.fix
+
+
 def test_a_refused_version_without_another_is_certain_not_to_serve() -> None:
     """Waiting for it would be in vain; with another one that is served it is not."""
     refused = ModelReport("digits", wanted=3, refused="it answers the example wrongly")
@@ -77,6 +86,15 @@ def test_last_words_are_what_tells_most() -> None:
     assert last_words("Failed to start server. Error: e\nbye") == "Failed to start server. Error: e"
     assert last_words("one\ntwo\n") == "two"
     assert last_words("") == ""
+
+
+def test_of_two_logs_the_one_that_tells_counts() -> None:
+    """An agent's error is not cut to its last line, and a server's reason stands on stdout."""
+    assert last_words("agent: x\nerror: port 3 is taken\n  fix  : end who has it\n", "y") == (
+        "port 3 is taken; fix  : end who has it"
+    )
+    assert last_words("bye", "Failed to start server. Error: e") == "Failed to start server. Error: e"
+    assert last_words("stderr", "stdout") == "stderr"
 
 
 def test_an_agent_that_lets_callers_out_is_told_as_on_yarn() -> None:
