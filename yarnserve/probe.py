@@ -124,15 +124,19 @@ def read_all(urls: Sequence[str], *, deadline: float) -> tuple[str | None, ...]:
 
 def agent_reports(places: Mapping[str, Endpoint], service: str, *, deadline: float) -> Mapping[str, AgentReport]:
     """Return what the agents of *service* at *places* say, by instance; those that say nothing usable are left out."""
+    found = agents_at(places, deadline=deadline)
+    # Whoever else listens on that port is not the replica's agent.
+    return {instance: report for instance, report in found.items() if report.is_of(service, instance)}
+
+
+def agents_at(places: Mapping[str, Endpoint], *, deadline: float) -> Mapping[str, AgentReport]:
+    """Return what the agents at *places* say, whosever they are; those that say nothing usable are left out."""
     asked = {instance: place.agent_url for instance, place in places.items() if place.agent_url}
     texts = read_all([f"{url}/status" for url in asked.values()], deadline=deadline)
     reports: dict[str, AgentReport] = {}
     for instance, text in zip(asked, texts, strict=True):
         with suppress(ValueError, RecursionError):
-            report = AgentReport.from_document(json.loads(text or ""))
-            # Whoever else listens on that port is not the replica's agent.
-            if (report.service, report.instance) == (service, instance):
-                reports[instance] = report
+            reports[instance] = AgentReport.from_document(json.loads(text or ""))
     return reports
 
 

@@ -43,6 +43,7 @@ def judge_replica(
     unobserved: str = "",
     silence: Explanation | None = None,
     agent: AgentReport | None = None,
+    stranger: AgentReport | None = None,
 ) -> Verdict:
     """Return the verdict on a component instance that YARN has placed.
 
@@ -55,6 +56,7 @@ def judge_replica(
         unobserved: why there is no observation, for a container that has an address.
         silence: why YARN may replace nothing, by :func:`judge_silence`.
         agent: what the replica's agent says, None where it has none or that does not answer.
+        stranger: what the agent of another replica says at this one's address: then so is the server there.
     """
     if container.state.ended and silence is not None and silence.certain:
         return _because(Health.GONE, f"its container has ended ({container.state.value})", silence)
@@ -69,6 +71,12 @@ def judge_replica(
     if process is not None and process.state != "RUNNING":
         code = f" with exit code {process.exit_code}" if process.has_exited else ""
         return _because(Health.FAILING, f"its process has ended{code} (NodeManager: {process.state})", exit_of(process))
+    if stranger is not None:
+        return Verdict(
+            Health.FAILING,
+            f"its ports on {container.bare_host} are those of {stranger.instance} of {stranger.service}",
+            "choose other ports in service.yaml: two services on one node cannot have the same",
+        )
     if observation is None:
         return Verdict(Health.UNKNOWN, unobserved)
     worst = judge_answers(observation, exit_of(process))

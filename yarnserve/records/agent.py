@@ -72,6 +72,10 @@ class AgentReport:
         """Whether callers may be sent here."""
         return self.state == "ready"
 
+    def is_of(self, service: str, instance: str) -> bool:
+        """Whether it is *instance* of *service* that says so."""
+        return (self.service, self.instance) == (service, instance)
+
     def to_document(self) -> dict[str, Any]:
         """What stands at /status."""
         return {"apiVersion": API_VERSION, "kind": "AgentStatus", **to_document(self)}

@@ -119,7 +119,7 @@ def look(
         raise no_service(connection, name)
     containers = _by_instance(service.component(COMPONENT) if service else None)
     agent_places = _agent_endpoints(containers, revision)
-    agents_read = in_background(lambda: probe.agent_reports(agent_places, name, deadline=agents.PATIENCE))
+    agents_read = in_background(lambda: probe.agents_at(agent_places, deadline=agents.PATIENCE))
     observations = _observe(containers, revision, deadline)
     processes = notes.value(processes_read, "NodeManagers") or {}
     sightings = _sightings(store, application, service, processes, notes)
@@ -128,6 +128,7 @@ def look(
     # Asked only when something is not there: almost always this costs nothing.
     lacking = unplaced or any(container.state.ended for container in containers.values())
     silence = _silence(connection, application) if lacking else None
+    told = notes.value(agents_read, "agents") or {}
     seen = _Seen(
         {observation.instance: observation for observation in observations},
         processes,
@@ -137,7 +138,8 @@ def look(
         if not complete
         else "not launched by yarnserve: nothing is known of its ports and models",
         silence,
-        notes.value(agents_read, "agents") or {},
+        {instance: report for instance, report in told.items() if report.is_of(name, instance)},
+        {instance: report for instance, report in told.items() if not report.is_of(name, instance)},
     )
     replicas = [seen.replica(container) for container in containers.values()]
     missing = judge_missing(service, application, silence=silence)
@@ -301,6 +303,8 @@ class _Seen:
     unobserved: str
     silence: Explanation | None
     agents: Mapping[str, AgentReport]
+    #: Agents of others, at the addresses of our replicas.
+    strangers: Mapping[str, AgentReport]
 
     def replica(self, container: Container) -> Replica:
         observation = self.observations.get(container.instance)
@@ -314,6 +318,7 @@ class _Seen:
                 unobserved=self.unobserved,
                 silence=self.silence,
                 agent=self.agents.get(container.instance),
+                stranger=self.strangers.get(container.instance),
             ),
             container_id=container.id,
             node=container.bare_host,

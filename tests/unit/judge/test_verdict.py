@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yarnserve.judge.verdict import judge_missing, judge_replica, judge_silence
+from yarnserve.records.agent import AgentReport
 from yarnserve.records.replica import (
     Contact,
     Endpoint,
@@ -80,6 +81,15 @@ def test_what_the_replica_says_decides(observed: ModelObservation, health: Healt
     verdict = judge_replica(READY, seen(observed), None)
     assert verdict.health is health
     assert reason in verdict.reason
+
+
+def test_a_server_beside_a_strangers_agent_is_no_proof() -> None:
+    """Another service has the replica's ports: its agent and its answers, however good, are not the replica's."""
+    verdict = judge_replica(
+        READY, seen(predicted(status=200)), None, stranger=AgentReport("other", "serve-4", "b", "ready")
+    )
+    assert verdict.health is Health.FAILING
+    assert "those of serve-4 of other" in verdict.reason
 
 
 def test_the_worst_model_decides() -> None:
