@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -37,6 +38,20 @@ DIFFERENCES: list[tuple[Any, Any, list[str]]] = [
 def test_every_difference_is_told_by_its_path(old: Any, new: Any, told: list[str]) -> None:
     """Changed, added and removed values are named in the order of the canonical text."""
     assert [str(change) for change in changes(old, new)] == told
+
+
+def test_of_a_long_value_only_what_differs_is_told() -> None:
+    """A whole file is one value of a definition, and nobody reads it twice in an error."""
+    old = json.dumps({"filler": ["x" * 9] * 500, "memory_mb": 512, "tail": ["y" * 9] * 500})
+    (change,) = changes({"content": old}, {"content": old.replace("512", "600")})
+    told = str(change)
+    before, after = told.split(" -> ")
+    assert "512" in before
+    assert "600" in after
+    assert "memory_mb" in after
+    assert len(told) < 300
+    (longer,) = changes({"content": old}, {"content": "z" * 5000})
+    assert len(str(longer)) < 400
 
 
 _documents = st.dictionaries(

@@ -6,7 +6,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import takewhile
 from typing import Any
+
+#: Characters that a value may have to be told as a whole, that are told of what differs in a longer one, and that
+#: stand around that.
+WHOLE = 200
+LONGEST = 120
+AROUND = 40
 
 
 class Absent(Enum):
@@ -37,7 +44,7 @@ class Change:
             return f"{self.path}: {_text(self.new)} added"
         if self.new is ABSENT:
             return f"{self.path}: {_text(self.old)} removed"
-        return f"{self.path}: {_text(self.old)} -> {_text(self.new)}"
+        return "{}: {} -> {}".format(self.path, *_where_they_differ(_text(self.old), _text(self.new)))
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...]:
@@ -61,6 +68,25 @@ def _changes(path: str, old: Any, new: Any) -> Iterator[Change]:
 
 def _item(values: list[Any], index: int) -> Any:
     return values[index] if index < len(values) else ABSENT
+
+
+def _where_they_differ(old: str, new: str) -> tuple[str, str]:
+    """Two texts, of long ones only the part that differs: whole files are values, too."""
+    if max(len(old), len(new)) <= WHOLE:
+        return old, new
+    begin = _same(old, new)
+    same_end = min(_same(old[::-1], new[::-1]), len(old) - begin, len(new) - begin)
+    return _part(old, begin, len(old) - same_end), _part(new, begin, len(new) - same_end)
+
+
+def _same(one: str, other: str) -> int:
+    """How many characters two texts begin with in common."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _part(text: str, begin: int, end: int) -> str:
+    first, last = max(0, begin - AROUND), min(len(text), end + AROUND, begin + LONGEST)
+    return ("..." if first else "") + text[first:last] + ("..." if last < len(text) else "")
 
 
 def _text(value: Any) -> str:
