@@ -70,6 +70,22 @@ def test_a_changed_file_makes_another_container(host: Host, sync_image: str) -> 
     assert after["HostConfig"]["Memory"] == 600 << 20
 
 
+def test_containers_that_a_change_to_processes_has_left_are_still_ours(host: Host, sync_image: str) -> None:
+    """The first process never becomes live; the container that was not replaced is shown, and ended by down."""
+    left = "yarnserve-digits-serve-1"
+    host.up("--replicas", "2", image=sync_image)
+    failing = {"version": "2.6", "flags": {"enable_batching": True, "batching_parameters_file": "/nonexistent"}}
+    changed = host.spec(image=sync_image, serving=failing)
+    ran = host.local("up", changed, "--no-docker", "--replicas", "2", "--timeout", "5")
+    assert ran.status == 8, ran.stderr
+    assert left in docker("ps", "--format={{.Names}}")
+    assert host.replicas()[1]["health"] == "live"
+    again = host.local("up", host.spec(image=sync_image), "--no-docker", "--replicas", "2", "--timeout", "30")
+    assert "2 to replace" in again.stderr
+    assert again.status == 0, again.stderr
+    assert left not in docker("ps", "--all", "--format={{.Names}}")
+
+
 def test_docker_starts_it_again_when_its_agent_dies(host: Host, sync_image: str) -> None:
     """Status counts that."""
     host.up(image=sync_image)

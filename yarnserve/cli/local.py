@@ -136,7 +136,7 @@ def status(name: str, output: str, exit_status: bool, state: Path | None) -> Non
 
     place = _place(name, state)
     asked = place.asked()
-    snapshot = look(place.name, asked, hosts_of(place, asked.way))
+    snapshot = look(place.name, asked, hosts_of(place, asked))
     if output in DOCUMENTS:
         print_document(output, "LocalServiceStatus", status_document(snapshot, place))
     else:
@@ -198,7 +198,7 @@ def logs(name: str, replica: str | None, tail: int, follow: bool, state: Path | 
     place = _place(name, state)
     asked = place.asked()
     names = instances(asked.spec) if replica is None else (require_instance(asked.spec, replica),)
-    host = hosts_of(place, asked.way)[asked.way]
+    host = hosts_of(place, asked)[asked.way]
     pieces = host.follow(names, tail) if follow else ((each, host.tail(each, tail)) for each in names)
     current = ""
     for instance, text in pieces:
@@ -221,7 +221,7 @@ def down(name: str, purge: bool, state: Path | None) -> None:
     place = _place(name, state)
     with place.locked():
         asked = place.asked()
-        ended = Acts(place, hosts_of(place, asked.way), narrate=narrate).down(patience=patience_with(asked))
+        ended = Acts(place, hosts_of(place, asked), narrate=narrate).down(patience=patience_with(asked))
         narrate(f"{place.name} is down" if ended else f"nothing of {place.name} ran")
         if purge:
             place.forget()
@@ -246,7 +246,7 @@ def list_services(output: str, state: Path | None) -> None:
         place = Place(_state(state), name)
         try:
             asked = place.asked()
-            running = sum(each.is_running for each in see(hosts_of(place, asked.way)).values())
+            running = sum(each.is_running for each in see(hosts_of(place, asked)).values())
         except YarnserveError as error:
             # One that cannot be read hides no other.
             narrate(f"note: {name}: {error.what}" + (f" ({error.why})" if error.why else ""))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from yarnserve import probe
 from yarnserve.errors import ConflictError
@@ -79,6 +80,8 @@ class Acts:
         for name in plan.start:
             self._narrate(f"starting {name}")
             self._start(by_name[name], asked)
+        # Nothing of an earlier one is left now.
+        self._place.remember(replace(asked, may_have_containers=False))
         return plan
 
     def down(self, *, patience: float) -> tuple[str, ...]:

@@ -57,8 +57,9 @@ def prepare(
         YarnserveError: something is missing here; says what.
     """
     spec, way = local_spec(spec, replicas=replicas, is_docker=is_docker)
-    asked = Asked(spec, way)
     place = Place(state.absolute(), spec.name)
+    before = place.asked_before()
+    asked = Asked(spec, way, may_have_containers=before is not None and before.needs_docker)
     docker = DockerHost(place)
     if way is Way.DOCKER:
         _require_mounts(spec)
@@ -80,20 +81,15 @@ def prepare(
         hdfs_client=settings.hdfs_client,
         hadoop_conf=str(settings.conf_dir or ""),
     )
-    return Job(place, asked, starts(spec, way, facts), hosts_of(place, way, _way_before(place)))
+    return Job(place, asked, starts(spec, way, facts), hosts_of(place, asked))
 
 
-def hosts_of(place: Place, *ways: Way | None) -> dict[Way, Host]:
+def hosts_of(place: Place, asked: Asked) -> dict[Way, Host]:
     """Who shows and ends the replicas of *place*; Docker is asked only where it was used, or is to be."""
     hosts: dict[Way, Host] = {Way.PROCESS: ProcessHost(place)}
-    if Way.DOCKER in ways:
+    if asked.needs_docker:
         hosts[Way.DOCKER] = DockerHost(place)
     return hosts
-
-
-def _way_before(place: Place) -> Way | None:
-    before = place.asked_before()
-    return before.way if before is not None else None
 
 
 def _access(settings: Settings, spec: ServiceSpec) -> HdfsAccess:

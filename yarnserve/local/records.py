@@ -22,10 +22,19 @@ class Way(str, Enum):
 
 @dataclass(frozen=True)
 class Asked:
-    """What ``up`` was last asked for; saved beside the replicas."""
+    """What ``up`` was last asked for; saved beside the replicas.
+
+    *may_have_containers* when some of an earlier ``up`` may still run although plain processes are asked for now.
+    """
 
     spec: ServiceSpec
     way: Way
+    may_have_containers: bool = False
+
+    @property
+    def needs_docker(self) -> bool:
+        """Whether Docker has to be asked for all that runs."""
+        return self.way is Way.DOCKER or self.may_have_containers
 
 
 @dataclass(frozen=True)
