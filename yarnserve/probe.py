@@ -146,12 +146,7 @@ def post(url: str, headers: Mapping[str, str], *, deadline: float) -> tuple[int,
     Raises:
         UnreachableError: nothing answers, or not within *deadline* seconds.
     """
-
-    async def send() -> _Answer:
-        async with _session() as session:
-            return await _exchange(session, url, b"", deadline, method="POST", headers=headers)
-
-    answer = asyncio.run(send())
+    answer = asyncio.run(_exchange_once(url, b"", deadline, method="POST", headers=headers))
     if answer.contact is not Contact.ANSWERED:
         raise UnreachableError("nobody takes the order", where=url, why=answer.text)
     return answer.status, answer.text
@@ -166,9 +161,11 @@ def accepts(host: str, port: int, *, deadline: float) -> bool:
     return True
 
 
-async def _exchange_once(url: str, body: bytes, deadline: float) -> _Answer:
+async def _exchange_once(
+    url: str, body: bytes, deadline: float, *, method: str = "", headers: Mapping[str, str] | None = None
+) -> _Answer:
     async with _session() as session:
-        return await _exchange(session, url, body, deadline)
+        return await _exchange(session, url, body, deadline, method=method, headers=headers)
 
 
 async def _observe_all(

@@ -11,8 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from yarnserve.errors import ConfigurationError
-
-PROGRAM = "tensorflow_model_server"
+from yarnserve.serving.arguments import PROGRAM
 
 #: Seconds that the server has after SIGTERM. As a child it dies of it at once (tf-serving.md 7.4).
 TERM_SECONDS = 3.0

@@ -22,9 +22,7 @@ from yarnserve.local.files import follow_files, tail_of
 from yarnserve.local.records import Seen, Start, Way
 from yarnserve.local.state import Place, translated
 from yarnserve.records.document import from_document, to_document
-
-#: The model server, as agents and launch commands call it.
-SERVER = "tensorflow_model_server"
+from yarnserve.serving.arguments import PROGRAM
 
 #: Seconds between two looks at whether a process has ended.
 PAUSE = 0.1
@@ -188,9 +186,9 @@ def require_linux() -> None:
 
 def require_server() -> None:
     """Raise ConfigurationError where there is no model server."""
-    if shutil.which(SERVER) is None:
+    if shutil.which(PROGRAM) is None:
         raise ConfigurationError(
-            f"there is no {SERVER} on this host",
+            f"there is no {PROGRAM} on this host",
             why="a replica without an image is a plain process, and its server has to be on the PATH",
             fix="install it (tensorflow-model-server of TensorFlow's apt repository), or name an image in service.yaml",
         )

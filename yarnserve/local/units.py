@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from yarnserve.config import Settings
-from yarnserve.local.docker_arguments import STOP_MARGIN, stop_seconds
+from yarnserve.local.docker_arguments import STOP_MARGIN, container_name, stop_seconds
 from yarnserve.local.records import Asked, Way
+from yarnserve.spec.model import COMPONENT
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def unit(asked: Asked, facts: UnitFacts) -> str:
     needs = "network-online.target" + (" docker.service" if asked.way is Way.DOCKER else "")
     variables = [f"Environment={_word(f'{name}={value}')}" for name, value in sorted(facts.environment.items())]
     # What docker run could not take along when it was killed itself.
-    swept = [f"ExecStopPost=-{facts.docker} rm --force yarnserve-{service}-serve-%i"] if facts.docker else []
+    container = container_name(service, f"{COMPONENT}-%i")
+    swept = [f"ExecStopPost=-{facts.docker} rm --force {container}"] if facts.docker else []
     lines = [
         f"# {unit_name(service)}: systemctl enable --now yarnserve-{service}@0",
         "[Unit]",

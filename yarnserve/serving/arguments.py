@@ -12,6 +12,9 @@ from yarnserve.spec.endpoints import port_expression
 from yarnserve.spec.flags import FLAGS
 from yarnserve.spec.model import Flag, ServiceSpec
 
+#: The model server, as agents and launch commands call it.
+PROGRAM = "tensorflow_model_server"
+
 #: Without it gRPC shares its port: two servers on one host both seem to work, and each gets some of the other's
 #: requests (tf-serving.md 7.6).
 _EXCLUSIVE_GRPC_PORT = "grpc.so_reuseport=0"
@@ -92,7 +95,7 @@ def launch_command(spec: ServiceSpec) -> str:
         return ",".join(server_arguments(spec))
     arguments = (argument if "$" in argument else shlex.quote(argument) for argument in server_arguments(spec))
     before = [_HADOOP_IN_IMAGE] if reads_hdfs_in_docker(spec) else []
-    return " ".join([*before, "exec tensorflow_model_server", *arguments])
+    return " ".join([*before, f"exec {PROGRAM}", *arguments])
 
 
 def reads_hdfs_in_docker(spec: ServiceSpec) -> bool:
