@@ -18,7 +18,7 @@ T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def wait_until(condition: Callable[[], T], deadline: float = 20.0, what: str = "") -> T:
+def wait_until(condition: Callable[[], T], deadline: float = 60.0, what: str = "") -> T:
     """Ask *condition* again and again until it is true, for at most *deadline* seconds; return its value.
 
     Raises:
