@@ -1,0 +1,228 @@
+"""What a supervisor remembers after a look: sights of the replicas -> the ledger, and what is news in it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from yarnserve.judge.limits import DAY, JUMP, LONG_LIVE, LOOKS, SERVICE_WINDOW
+from yarnserve.records.journal import What
+from yarnserve.records.ledger import Action, Death, Ledger, ReplicaRecord
+from yarnserve.records.replica import Health
+
+#: Healths in which YARN, or an agent, is at work already.
+UNDER_WAY = (Health.PENDING, Health.GONE, Health.STARTING, Health.LOADING, Health.DRAINING)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one look says of one replica.
+
+    Attributes:
+        instance: the replica.
+        container: its container's id; empty while it has none.
+        node: where it runs.
+        health: how it is, and *reason* why.
+        evidence: a prediction was tried, and failed or was not answered.
+        busy: it answers others meanwhile: its request counters move.
+        agent_works: its agent is at it, and knows more than is seen from outside.
+        progress: words that change while its start makes progress.
+        ends: how many ends of its process were ever seen, in place or with its container.
+        death: the newest of them; its time is ignored.
+    """
+
+    instance: str
+    container: str
+    node: str
+    health: Health
+    reason: str
+    evidence: bool = False
+    busy: bool = False
+    agent_works: bool = False
+    progress: str = ""
+    ends: int = 0
+    death: Death | None = None
+
+
+@dataclass(frozen=True)
+class News:
+    """Something that is worth a line in the journal."""
+
+    what: What
+    instance: str
+    text: str
+
+
+def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger, tuple[News, ...]]:
+    """Return *ledger* after a look at *now*, and what is new.
+
+    What is known of a replica that is gone goes to the one that took its place by our own action, else with it.
+    """
+    before = _after_jump(ledger, now)
+    known = _inherited(before, sights)
+    news: list[News] = []
+    replicas = {}
+    for sight in sights:
+        record, told = _seen(known.get(sight.instance, ReplicaRecord()), sight, before.action, now)
+        replicas[sight.instance] = record
+        news += told
+    action = before.action
+    if action is not None and (ended := _ended(action, replicas, sights, now)):
+        news.append(ended)
+        if ended.instance in replicas and ended.what is What.FAILED:
+            failed = replicas[ended.instance]
+            replicas[ended.instance] = replace(failed, rung=failed.rung + 1)
+        action = None
+    if action is not None and action.instance in known and action.instance not in replicas:
+        # Its successor has not appeared yet.
+        replicas[action.instance] = known[action.instance]
+    turned = {name: before.turned.get(name, now) for name, record in replicas.items() if _is_bad(record, now)}
+    actions = tuple(at for at in before.actions if 0 <= now - at < SERVICE_WINDOW.value)
+    after = replace(before, replicas=replicas, turned=turned, action=action, actions=actions, looked_at=now)
+    return after, tuple(news)
+
+
+def in_window(record: ReplicaRecord, now: float, window: float) -> tuple[Death, ...]:
+    """The deaths of the last *window* seconds."""
+    return tuple(death for death in record.deaths if now - death.at < window)
+
+
+def _after_jump(ledger: Ledger, now: float) -> Ledger:
+    """What stays when the clock jumped: budgets, moved along with it, and nothing about the present."""
+    if ledger.looked_at is None or 0 <= now - ledger.looked_at <= JUMP.value:
+        return ledger
+    shift = min(0.0, now - ledger.looked_at)
+    replicas = {instance: _shifted(record, shift, now) for instance, record in ledger.replicas.items()}
+    return replace(
+        ledger,
+        replicas=replicas,
+        turned={},
+        actions=tuple(at + shift for at in ledger.actions),
+        action=None if ledger.action is None else replace(ledger.action, at=now, deadline=now + _length(ledger.action)),
+        taken_out=tuple(replace(each, at=each.at + shift, until=each.until + shift) for each in ledger.taken_out),
+        hold_until=None,
+        odd_size_since=None,
+    )
+
+
+def _length(action: Action) -> float:
+    return max(0.0, action.deadline - action.at)
+
+
+def _shifted(record: ReplicaRecord, shift: float, now: float) -> ReplicaRecord:
+    return replace(
+        record,
+        seen_since=now,
+        progress_at=now,
+        answers=(),
+        failing_since=None,
+        live_since=None,
+        deaths=tuple(replace(death, at=death.at + shift) for death in record.deaths),
+        restarts=tuple(at + shift for at in record.restarts),
+        not_before=record.not_before + shift,
+        open_until=None if record.open_until is None else record.open_until + shift,
+    )
+
+
+def _inherited(ledger: Ledger, sights: Sequence[Sight]) -> Mapping[str, ReplicaRecord]:
+    """What is known, with what was known of a replica whose number is not given again under that of its successor."""
+    action = ledger.action
+    present = {sight.instance for sight in sights}
+    if action is None or action.instance in present or action.instance not in ledger.replicas:
+        return ledger.replicas
+    new = [each.instance for each in sights if each.container and each.instance not in ledger.replicas]
+    if not new:
+        return ledger.replicas
+    heritage = replace(ledger.replicas[action.instance], container="", ends_seen=0)
+    others = {name: record for name, record in ledger.replicas.items() if name != action.instance}
+    return {**others, _lowest(new): heritage}
+
+
+def _lowest(names: Sequence[str]) -> str:
+    return min(names, key=lambda name: (len(name), name))
+
+
+def _seen(record: ReplicaRecord, sight: Sight, action: Action | None, now: float) -> tuple[ReplicaRecord, list[News]]:
+    news: list[News] = []
+    is_first = not record.seen_since
+    ours = action is not None and action.container == record.container and action.instance == sight.instance
+    if is_first or sight.container != record.container:
+        record = _in_new_container(record, sight, now)
+    if sight.ends > record.ends_seen:
+        if not is_first and sight.death is not None and not ours:
+            death = replace(sight.death, at=now)
+            record = replace(record, deaths=(*(each for each in record.deaths if now - each.at < DAY), death))
+            news.append(News(What.DIED, sight.instance, f"its process ended ({death.kind}): {death.cause}"))
+        record = replace(record, ends_seen=sight.ends, answers=(), failing_since=None, live_since=None, proved=False)
+    elif sight.ends < record.ends_seen:
+        record = replace(record, ends_seen=sight.ends)
+    if sight.progress != record.progress:
+        record = replace(record, progress=sight.progress, progress_at=now)
+    return _answered(record, sight, now, news), news
+
+
+def _in_new_container(record: ReplicaRecord, sight: Sight, now: float) -> ReplicaRecord:
+    return replace(
+        record,
+        container=sight.container,
+        seen_since=now,
+        progress_at=now,
+        proved=False,
+        answers=(),
+        failing_since=None,
+        live_since=None,
+    )
+
+
+def _answered(record: ReplicaRecord, sight: Sight, now: float, news: list[News]) -> ReplicaRecord:
+    answers = record.answers[-(int(LOOKS.value) - 1) :]
+    if sight.health.serving:
+        if record.live_since is None:
+            news.append(News(What.SEEN, sight.instance, f"{sight.health.value}: {sight.reason}"))
+        live_since = record.live_since if record.live_since is not None else now
+        proved = record.proved or sight.health is Health.LIVE
+        record = replace(record, proved=proved, answers=(*answers, True), failing_since=None, live_since=live_since)
+        return _after_long_live(record) if now - live_since >= LONG_LIVE.value else record
+    if not sight.evidence or sight.busy:
+        return replace(record, live_since=None)
+    if record.failing_since is None:
+        news.append(News(What.SEEN, sight.instance, f"fails: {sight.reason}"))
+    since = record.failing_since if record.failing_since is not None else now
+    return replace(record, answers=(*answers, False), failing_since=since, live_since=None)
+
+
+def _after_long_live(record: ReplicaRecord) -> ReplicaRecord:
+    """Nothing counts any more but the restarts of the day."""
+    return replace(record, deaths=(), last_wait=0.0, rung=0, opened=0, open_until=None, told=())
+
+
+def _is_bad(record: ReplicaRecord, now: float) -> bool:
+    """Whether it failed its last look, or has just died."""
+    died = bool(record.deaths) and now - record.deaths[-1].at < LONG_LIVE.value and record.live_since is None
+    return record.failures > 0 or died
+
+
+def _ended(action: Action, replicas: Mapping[str, ReplicaRecord], sights: Sequence[Sight], now: float) -> News | None:
+    """What became of *action*; None while it goes on. Only a new container that is live proves it."""
+    since = f"{now - action.at:.0f} s after the {action.what}"
+    place = _place(action, replicas)
+    sight = next((each for each in sights if each.instance == place), None)
+    if not action.instance:
+        if sights and all(each.health.serving for each in sights):
+            return News(What.VERIFIED, "", f"all replicas are well, {since}")
+    elif sight is not None and sight.container not in ("", action.container):
+        deaths = replicas[place].deaths
+        if sight.health.serving:
+            return News(What.VERIFIED, place, f"its new container is {sight.health.value}, {since}")
+        if deaths and deaths[-1].at > action.at:
+            return News(What.FAILED, place, f"its new container died too, {since}: {deaths[-1].cause}")
+    if now < action.deadline:
+        return None
+    what = "no new container is live" if action.instance else "not all replicas are well"
+    return News(What.FAILED, place, f"{what} {since}")
+
+
+def _place(action: Action, replicas: Mapping[str, ReplicaRecord]) -> str:
+    """The instance in which the result of *action* is to be seen: the one that it was about, or its successor."""
+    heirs = [name for name, record in replicas.items() if record.restarts and record.restarts[-1] == action.at]
+    return action.instance if not heirs else _lowest(heirs)

@@ -1,0 +1,81 @@
+"""Evidence against one replica: which rule it has broken, and why it may have no further restart. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from yarnserve.judge.limits import DAILY, DAY, LOOP, RESOURCE_DEATHS, SINGLE, SOME_FAILED
+from yarnserve.judge.memory import Sight, in_window
+from yarnserve.records.ledger import Death, ReplicaRecord
+from yarnserve.records.policy import SupervisePolicy
+from yarnserve.records.replica import Health
+
+#: YARN's own validity interval: deaths farther apart than that are no loop, whatever the policy's window is.
+_LEAST_WINDOW = 600.0
+
+#: Healths in which no prediction was tried that could say anything.
+_SILENT = (Health.PENDING, Health.GONE, Health.DRAINING, Health.UNKNOWN)
+
+
+class Rule(str, Enum):
+    """What a replica can do wrong."""
+
+    FAILS = "evidence"
+    SOME_FAIL = "some fail"
+    LOOP = "loop"
+    STARTUP = "startup"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One replica's: the *rule* that it has broken, the *evidence* in words, and the *fix* where one is known."""
+
+    rule: Rule
+    evidence: str
+    fix: str = ""
+
+
+def trouble_of(
+    record: ReplicaRecord, sight: Sight, policy: SupervisePolicy, replicas: int, now: float
+) -> Trouble | None:
+    """What is wrong with a replica of a service of *replicas*; None while there is not enough evidence."""
+    name = sight.instance
+    deaths = recent_deaths(record, policy, now)
+    if len(deaths) > LOOP.value or (len(deaths) == LOOP.value and record.live_since is None):
+        lasted = now - deaths[0].at
+        evidence = f"{name} died {len(deaths)} times in {lasted:.0f} s ({deaths[-1].cause})"
+        return Trouble(Rule.LOOP, evidence, deaths[-1].fix)
+    if sight.busy or sight.health in _SILENT:
+        return None
+    times = SINGLE.value if replicas == 1 else 1
+    if record.proved and record.failures >= policy.failures * times:
+        return Trouble(Rule.FAILS, f"{name} failed {record.failures} looks in a row ({sight.reason})")
+    failed = record.answers.count(False)
+    if record.proved and failed >= SOME_FAILED.value * times:
+        return Trouble(Rule.SOME_FAIL, f"{name} failed {failed} of {len(record.answers)} looks ({sight.reason})")
+    waited = now - max(record.seen_since, record.progress_at)
+    if sight.container and not record.proved and not sight.health.serving and waited > policy.startup_deadline:
+        return Trouble(Rule.STARTUP, f"{name} is not live {waited:.0f} s after its start ({sight.reason})")
+    return None
+
+
+def spent(record: ReplicaRecord, trouble: Trouble, policy: SupervisePolicy, now: float) -> str:
+    """Why a replica has no budget left, in words; empty while it has."""
+    deaths = recent_deaths(record, policy, now)
+    if trouble.rule is Rule.LOOP and deaths[-1].kind == "permanent":
+        return "it will end so again without a change"
+    if trouble.rule is Rule.LOOP and sum(death.kind == "resource" for death in deaths) > RESOURCE_DEATHS.value:
+        return "it needs more memory, or a smaller model"
+    recent = sum(now - at < policy.restart_window for at in record.restarts) + len(deaths)
+    if recent >= policy.restarts:
+        return f"{recent} restarts and deaths in {policy.restart_window} s are enough"
+    daily = sum(now - at < DAY for at in record.restarts)
+    if daily >= DAILY.value:
+        return f"{daily} restarts in a day have not mended it"
+    return ""
+
+
+def recent_deaths(record: ReplicaRecord, policy: SupervisePolicy, now: float) -> tuple[Death, ...]:
+    """The deaths that may belong together."""
+    return in_window(record, now, max(policy.restart_window, _LEAST_WINDOW))

@@ -1,0 +1,126 @@
+"""What a supervisor remembers of a service from look to look, and from one supervisor to the next.
+
+All times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Death:
+    """One end of a replica's process: when it was seen, of which class (docs/supervise.md), and why, in words."""
+
+    at: float
+    kind: str
+    cause: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class ReplicaRecord:
+    """One component instance.
+
+    Attributes:
+        container: the one that was seen last; with another, all that is about the present begins anew.
+        seen_since: when it was first seen.
+        proved: it has answered its example rightly in this container: only from then on failing is news.
+        answers: whether each of the last looks found it well, newest last.
+        failing_since: when the first failure in a row was; None while it is well.
+        live_since: since when it has been live without a break; None while it is not.
+        progress: the last word on its start, and *progress_at* when that changed.
+        ends_seen: how many ends of its process were seen in all.
+        deaths: those that count, oldest first.
+        restarts: when we restarted it, oldest first, as far back as they count.
+        last_wait: the pause after the last restart, from which the next one is drawn.
+        not_before: no restart before this time.
+        rung: how many means have failed since it was last well for long; the next one is tried (docs/supervise.md).
+        opened: how often it was given up since then.
+        open_until: it is given up until then; None while it is not.
+        told: of what somebody was told already, so that it is told once.
+    """
+
+    container: str = ""
+    seen_since: float = 0.0
+    proved: bool = False
+    answers: tuple[bool, ...] = ()
+    failing_since: float | None = None
+    live_since: float | None = None
+    progress: str = ""
+    progress_at: float = 0.0
+    ends_seen: int = 0
+    deaths: tuple[Death, ...] = ()
+    restarts: tuple[float, ...] = ()
+    last_wait: float = 0.0
+    not_before: float = 0.0
+    rung: int = 0
+    opened: int = 0
+    open_until: float | None = None
+    told: tuple[str, ...] = ()
+
+    @property
+    def failures(self) -> int:
+        """How many looks in a row, up to now, found evidence against it."""
+        count = 0
+        for well in reversed(self.answers):
+            if well:
+                break
+            count += 1
+        return count
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that was begun and has not been seen to its end.
+
+    *what* is the decision's word; *container* the one that it ends, and *deadline* when its result has to be there.
+    """
+
+    what: str
+    instance: str
+    container: str
+    at: float
+    deadline: float
+
+
+@dataclass(frozen=True)
+class TakenOut:
+    """A replica that was given up and taken away from the service's size until *until*: *record* is what is known."""
+
+    instance: str
+    at: float
+    until: float
+    record: ReplicaRecord
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Everything of one service.
+
+    Attributes:
+        application: the application that it is about; with another all that is about containers begins anew.
+        replicas: by instance.
+        action: the one that is under way; None while there is none.
+        taken_out: what is away for a while by our own hand.
+        order: number of the person's newest word on the service's size; a new one ends what *taken_out* says.
+        actions: when anything was done to the service, oldest first, as far back as it counts.
+        looked_at: when it was last looked at.
+        hold_until: nothing is done until then; None: no hold.
+        hold_why: why.
+        turned: when replicas turned bad, by instance: many at once are no matter of single ones.
+        odd_size_since: since when YARN's size has not been the wanted one; None while it is.
+    """
+
+    application: str = ""
+    replicas: Mapping[str, ReplicaRecord] = field(default_factory=dict)
+    action: Action | None = None
+    taken_out: tuple[TakenOut, ...] = ()
+    order: int = 0
+    actions: tuple[float, ...] = ()
+    looked_at: float | None = None
+    hold_until: float | None = None
+    hold_why: str = ""
+    turned: Mapping[str, float] = field(default_factory=dict)
+    odd_size_since: float | None = None
