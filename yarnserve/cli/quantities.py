@@ -9,6 +9,8 @@ import click
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?(?:/s|ps)?", re.IGNORECASE)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)", re.IGNORECASE)
 
 
 class Rate(click.ParamType):  # type: ignore[type-arg]
@@ -22,6 +24,22 @@ class Rate(click.ParamType):  # type: ignore[type-arg]
         if match is None or float(match[1]) <= 0:
             self.fail(f"{value!r} is no rate; write it as 100MB/s", param, ctx)
         return float(match[1]) * _UNITS[match[2].lower()]
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """Seconds, or ``90s``, ``30m``, ``4h``, ``2d``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds."""
+        match = _DURATION.fullmatch(str(value).strip())
+        if match is None or float(match[1]) <= 0:
+            self.fail(f"{value!r} is no time; write it as 90s, 30m, 4h or 2d", param, ctx)
+        return float(match[1]) * _SECONDS[match[2].lower()]
+
+
+DURATION = Duration()
 
 
 def bytes_in_words(count: float) -> str:

@@ -10,8 +10,8 @@ from yarnserve.records.journal import What
 from yarnserve.records.ledger import Action, Death, Ledger, ReplicaRecord
 from yarnserve.records.replica import Health
 
-#: Healths in which YARN, or an agent, is at work already.
-UNDER_WAY = (Health.PENDING, Health.GONE, Health.STARTING, Health.LOADING, Health.DRAINING)
+#: The decision's word for what leaves no action behind.
+TAKE_OUT = "take out"
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,21 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
     actions = tuple(at for at in before.actions if 0 <= now - at < SERVICE_WINDOW.value)
     after = replace(before, replicas=replicas, turned=turned, action=action, actions=actions, looked_at=now)
     return after, tuple(news)
+
+
+def given_up(ledger: Ledger, what: str, instance: str, *, is_spent: bool) -> Ledger:
+    """Return *ledger* after its action could not be carried out; *is_spent* where its means will not do at all.
+
+    What was decided against the replica counts all the same: a means that is refused must not be tried for ever.
+    """
+    replicas = dict(ledger.replicas)
+    away = next((each for each in ledger.taken_out if (what, each.instance) == (TAKE_OUT, instance)), None)
+    if is_spent and away is not None:
+        replicas[instance] = away.record
+    elif is_spent and instance in replicas:
+        replicas[instance] = replace(replicas[instance], rung=replicas[instance].rung + 1)
+    taken_out = tuple(each for each in ledger.taken_out if each is not away)
+    return replace(ledger, replicas=replicas, action=None, taken_out=taken_out)
 
 
 def in_window(record: ReplicaRecord, now: float, window: float) -> tuple[Death, ...]:

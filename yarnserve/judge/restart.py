@@ -54,13 +54,23 @@ class Do(str, Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision: *rule* names the line of the policy, *why* says it in words an admin understands."""
+    """One decision.
+
+    Attributes:
+        do: what.
+        rule: names the line of the policy.
+        why: in words an admin understands.
+        instance: the replica that it is about; empty for the whole service.
+        fix: what would mend it, where that is known.
+        evidence: what the replica has done wrong; None where it is not about one.
+    """
 
     do: Do
     rule: str
     why: str
     instance: str = ""
     fix: str = ""
+    evidence: Rule | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,8 @@ def decide(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw
     if storm := _storm(ledger, sights, now):
         held = replace(ledger, hold_until=now + HOLD.value, hold_why=storm)
         return Judgement(held, Decision(Do.HOLD, "together", storm), said)
+    if common := _common_loop(said, len(sights)):
+        return Judgement(ledger, common, {name: _left_to_yarn(each) for name, each in said.items()})
     ledger, odd = _odd_size(ledger, case, now)
     candidates = [decision for decision in (_dead_service(case), odd, _due_back(ledger, now)) if decision]
     acting = [each for each in said.values() if each.do.acts]
@@ -164,7 +176,7 @@ def _each(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float) -> tu
 
 @dataclass(frozen=True)
 class _Judge:
-    """Judges single replicas of one *case* with so many *replicas*, of which so many are *live*, or were *taken_out*."""
+    """Judges single replicas of one *case*: of so many *replicas*, so many *live*, and so many *taken_out*."""
 
     case: Case
     replicas: int
@@ -228,7 +240,7 @@ class _Judge:
 
 def _said(do: Do, rule: str, sight: Sight, trouble: Trouble, why: str = "") -> Decision:
     words = f"{trouble.evidence}; {why}" if why else trouble.evidence
-    return Decision(do, rule, words, sight.instance, trouble.fix)
+    return Decision(do, rule, words, sight.instance, trouble.fix, trouble.rule)
 
 
 def _opened(record: ReplicaRecord, now: float) -> ReplicaRecord:
@@ -269,6 +281,21 @@ def _storm(ledger: Ledger, sights: Sequence[Sight], now: float) -> str:
         f"{len(bad)} of {len(sights)} replicas turned bad within {TOGETHER.value:g} s: that is what they share "
         "(HDFS, the network, a model, a driver), and restarts would not mend it"
     )
+
+
+def _common_loop(said: Mapping[str, Decision], replicas: int) -> Decision | None:
+    """More than half of the replicas die again and again: elsewhere they would, too."""
+    loops = [each for each in said.values() if each.evidence == Rule.LOOP]
+    if len(loops) < 2 or 2 * len(loops) <= replicas:
+        return None
+    why = f"{len(loops)} of {replicas} replicas die again and again, which no other place would mend: {loops[0].why}"
+    return Decision(Do.HOLD, "together", why, fix=loops[0].fix)
+
+
+def _left_to_yarn(decision: Decision) -> Decision:
+    if not decision.do.acts:
+        return decision
+    return replace(decision, do=Do.HOLD, rule="together")
 
 
 def _dead_service(case: Case) -> Decision | None:

@@ -104,7 +104,7 @@ class Ledger:
         replicas: by instance.
         action: the one that is under way; None while there is none.
         taken_out: what is away for a while by our own hand.
-        order: number of the person's newest word on the service's size; a new one ends what *taken_out* says.
+        order: time of the newest word of a person on the service's size; a new one ends what *taken_out* says.
         actions: when anything was done to the service, oldest first, as far back as it counts.
         looked_at: when it was last looked at.
         hold_until: nothing is done until then; None: no hold.
@@ -117,7 +117,7 @@ class Ledger:
     replicas: Mapping[str, ReplicaRecord] = field(default_factory=dict)
     action: Action | None = None
     taken_out: tuple[TakenOut, ...] = ()
-    order: int = 0
+    order: float = 0.0
     actions: tuple[float, ...] = ()
     looked_at: float | None = None
     hold_until: float | None = None

@@ -26,7 +26,7 @@ class SupervisePolicy:
 
     enabled: bool = False
     min_available: int | None = None
-    check_interval: int = 15
+    check_interval: int = 10
     check_timeout: int = 5
     failures: int = 3
     startup_deadline: int = 600

@@ -30,6 +30,7 @@ from yarnserve.orders import Order
 from yarnserve.records.agent import AgentReport
 from yarnserve.records.replica import Endpoint
 from yarnserve.records.yarn import Accepted, Application, Component, ComponentState, Container, Service
+from yarnserve.render.features import DECOMMISSION
 from yarnserve.render.service import ClusterFacts, render
 from yarnserve.service.agents import give_order
 from yarnserve.service.assigning import ensure_secret, hdfs_access
@@ -39,7 +40,7 @@ from yarnserve.service.means import Decision, Means, means_for
 from yarnserve.service.orders import SETTLE_PATIENCE, Orders
 from yarnserve.service.pinning import pin_versions
 from yarnserve.service.placing import require_hostname, require_kerberos, require_placement
-from yarnserve.service.state import Desired, Revision, Wanted
+from yarnserve.service.state import Desired, Pause, Revision, Wanted
 from yarnserve.service.store import Saved, ServiceStore
 from yarnserve.spec.endpoints import endpoint, instance_number, most_replicas, used_ports
 from yarnserve.spec.model import COMPONENT, ServiceSpec
@@ -68,6 +69,7 @@ class Actions:
         clock: monotonic seconds.
         now: seconds since the epoch, for records that people read.
         pause: waits that many seconds.
+        guard: called with the saved state once the lease is held; raises where the act is not wanted any more.
     """
 
     def __init__(
@@ -78,8 +80,10 @@ class Actions:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
+        guard: Callable[[ServiceStore], None] = lambda store: None,
     ) -> None:
         self.connection = connection
+        self._guard = guard
         self._narrate = narrate
         self._clock = clock
         self._now = now
@@ -237,20 +241,26 @@ class Actions:
             self._flex(name, replicas, "scale", store, lease)
             return Outcome(Step.SCALE)
 
-    def restart(self, name: str, replica: str) -> Outcome:
+    def restart(self, name: str, replica: str, *, container_id: str = "") -> Outcome:
         """Have YARN replace the container of *replica* (``serve-1`` or ``1``) of the running service *name*.
 
         Ends when YARN has taken the old one away and knows of a replacement; ``Outcome.instances`` names the replica
         that takes over, of another number where this Hadoop has only decommissioning.
 
+        Args:
+            name: the service.
+            replica: which one.
+            container_id: the container that is meant; empty for whichever it has now.
+
         Raises:
             NotFoundError: it has no such replica.
+            ConflictError: it has another container than the one that is meant.
             RefusedError: this Hadoop has no means for it.
         """
         with self._leased(name, "restart") as (store, lease):
             spec = _require_ours(store, name, self.connection).spec
             component = self._running_component(name, store)
-            container = require_instance(component, name, replica)
+            container = _meant(require_instance(component, name, replica), container_id)
             instance = container.instance
             if spec.has_agent and self._leaves(name, container, lease):
                 return Outcome(Step.RESTART, instances=(instance,))
@@ -264,9 +274,62 @@ class Actions:
             self._narrate(f"restarting {instance} of {name}: {means.value}")
             if means is Means.SIGNAL:
                 return self._restart_by_signal(name, container, lease)
-            if spec.ports.per_replica and _next_number(component) >= most_replicas(*used_ports(spec)):
-                raise UsageError(f"{name} cannot get one more number for a replica", why="its ports would pass 65535")
-            return self._restart_by_decommission(name, component, instance, store, lease)
+            return self._restart_by_decommission(name, component, spec, instance, lease)
+
+    def move(self, name: str, replica: str, *, container_id: str = "") -> Outcome:
+        """The same by another replica, of another number, wherever YARN finds room: a new container says least of all.
+
+        Raises:
+            NotFoundError, ConflictError, RefusedError: as for :meth:`restart`.
+        """
+        with self._leased(name, "move") as (store, lease):
+            spec = _require_ours(store, name, self.connection).spec
+            component = self._running_component(name, store)
+            container = _meant(require_instance(component, name, replica), container_id)
+            self._require_means(Decision.MOVE_REPLICA, f"cannot move {container.instance} of {name}")
+            self._narrate(f"moving {container.instance} of {name}: {Means.DECOMMISSION.value}")
+            return self._restart_by_decommission(name, component, spec, container.instance, lease)
+
+    def take_out(self, name: str, replica: str, *, container_id: str = "") -> Outcome:
+        """Take *replica* away, and leave the wanted size as a person has said it.
+
+        Raises:
+            NotFoundError, ConflictError, RefusedError: as for :meth:`restart`.
+        """
+        with self._leased(name, "take out") as (store, lease):
+            _require_ours(store, name, self.connection)
+            container = _meant(require_instance(self._running_component(name, store), name, replica), container_id)
+            self._require_means(Decision.TAKE_OUT, f"cannot take {container.instance} of {name} out")
+            self._narrate(f"taking {container.instance} of {name} out")
+            self._decommission(name, container.instance, lease)
+            return Outcome(Step.SCALE, instances=(container.instance,))
+
+    def resize(self, name: str, replicas: int) -> Outcome:
+        """Give YARN a size for the running service *name* that no person has asked for; the wanted one stays."""
+        with self._leased(name, "resize") as (store, lease):
+            _require_ours(store, name, self.connection)
+            if self._running_component(name, store).desired == replicas:
+                return Outcome(Step.NOTHING)
+            self._give_size(name, replicas, lease)
+            return Outcome(Step.SCALE)
+
+    def pause(self, name: str, *, why: str = "", until: float | None = None) -> None:
+        """Tell supervisors to do nothing for service *name*, *until* then (epoch), or until :meth:`resume`."""
+        self._say_pause(name, Pause(True, self.connection.actor, self._now(), why, until))
+
+    def resume(self, name: str) -> None:
+        """Tell supervisors that they may go on."""
+        self._say_pause(name, Pause(False, self.connection.actor, self._now()))
+
+    def _say_pause(self, name: str, word: Pause) -> None:
+        with self._leased(name, "pause" if word.paused else "resume") as (store, _):
+            _require_ours(store, name, self.connection)
+            before = store.pauses.latest()
+            store.pauses.append(word, after=before.number if before else 0)
+
+    def _require_means(self, decision: Decision, what: str) -> None:
+        if means_for(decision, self.connection.hadoop_version()) is None:
+            raise RefusedError(what, why=f"it needs {DECOMMISSION.name}, from Hadoop {DECOMMISSION.since} on")
 
     def order(self, name: str, replica: str, order: Order) -> AgentReport:
         """Give the agent of *replica* of the running service *name* an *order*; return what it said of itself before.
@@ -337,21 +400,15 @@ class Actions:
         return bool(ids) and old.id not in ids
 
     def _restart_by_decommission(
-        self, name: str, component: Component, instance: str, store: ServiceStore, lease: Lease
+        self, name: str, component: Component, spec: ServiceSpec, instance: str, lease: Lease
     ) -> Outcome:
+        if spec.ports.per_replica and _next_number(component) >= most_replicas(*used_ports(spec)):
+            raise UsageError(f"{name} cannot get one more number for a replica", why="its ports would pass 65535")
         before = {each.instance for each in component.containers}
         replicas = component.desired
-        self._orders.settle(lambda: not self._flexing(name), f"{name} to finish its last change of size")
         try:
-            self._order(
-                lease,
-                lambda: self.connection.services.decommission(name, COMPONENT, instance),
-                done=lambda: instance not in self._instances(name),
-                what=f"the end of {instance}",
-                result=f"{instance} to end",
-            )
-            self._orders.settle(lambda: instance not in self._instances(name), f"{instance} to end")
-            self._flex(name, replicas, "restart", store, lease)
+            self._decommission(name, instance, lease)
+            self._give_size(name, replicas, lease)
             new = self._orders.settle(
                 lambda: tuple(self._instances(name) - before), f"a replica in place of {instance}"
             )
@@ -359,6 +416,17 @@ class Actions:
             self._narrate(f"{name} may be left with one replica less; mend it with: yarnserve scale {name} {replicas}")
             raise
         return Outcome(Step.RESTART, instances=tuple(sorted(new)))
+
+    def _decommission(self, name: str, instance: str, lease: Lease) -> None:
+        self._orders.settle(lambda: not self._flexing(name), f"{name} to finish its last change of size")
+        self._order(
+            lease,
+            lambda: self.connection.services.decommission(name, COMPONENT, instance),
+            done=lambda: instance not in self._instances(name),
+            what=f"the end of {instance}",
+            result=f"{instance} to end",
+        )
+        self._orders.settle(lambda: instance not in self._instances(name), f"{instance} to end")
 
     def _instances(self, name: str) -> set[str]:
         return {each.instance for each in self._component(name).containers}
@@ -431,6 +499,7 @@ class Actions:
         with lease:
             try:
                 self._settle_inherited(name, lease)
+                self._guard(store)
                 yield store, lease
             except YarnserveError:
                 # A lease taken on a service that is not ours leaves no directory behind.
@@ -562,27 +631,31 @@ class Actions:
         return True
 
     def _flex(self, name: str, replicas: int, why: str, store: ServiceStore, lease: Lease) -> None:
-        """Send one FLEX, and only while none is under way: a second one breaks the component (real-hadoop.md 7.10).
+        """Record that so many *replicas* are wanted, and give YARN that size.
 
-        The wanted size is recorded after that wait: until then YARN holds, and may go on holding, the old one.
+        Recorded after the last change has ended: until then YARN holds, and may go on holding, the old one.
         """
+        self._await_last_flex(name)
+        self._narrate(f"scaling {name} to {replicas} replicas")
+        self._want(store, Wanted.RUNNING, replicas, why)
+        self._give_size(name, replicas, lease)
 
-        def ready() -> None:
-            try:
-                self._orders.settle(lambda: not self._flexing(name), f"{name} to finish its last change of size")
-            except WaitTimeoutError as error:
-                error.fix = f"if it cannot finish, stop it and launch it with another size: yarnserve stop {name}"
-                raise
+    def _await_last_flex(self, name: str) -> None:
+        try:
+            self._orders.settle(lambda: not self._flexing(name), f"{name} to finish its last change of size")
+        except WaitTimeoutError as error:
+            error.fix = f"if it cannot finish, stop it and launch it with another size: yarnserve stop {name}"
+            raise
+
+    def _give_size(self, name: str, replicas: int, lease: Lease) -> None:
+        """Send one FLEX, and only while none is under way: a second one breaks the component (real-hadoop.md 7.10)."""
 
         def send() -> None:
-            # Once more: a new ResourceManager does not know at once how the component is (real-hadoop-ha.md 6).
-            ready()
+            # Each time: a new ResourceManager does not know at once how the component is (real-hadoop-ha.md 6).
+            self._await_last_flex(name)
             lease.check()
             self.connection.services.flex(name, COMPONENT, replicas)
 
-        ready()
-        self._narrate(f"scaling {name} to {replicas} replicas")
-        self._want(store, Wanted.RUNNING, replicas, why)
         self._orders.give(
             send,
             done=lambda: self._has_size(name, replicas),
@@ -626,6 +699,19 @@ def _require_ours(store: ServiceStore, name: str, connection: Connection) -> Rev
         error.why = f"yarnserve has not launched one of this name for user {connection.settings.user}"
         raise error
     return saved.record
+
+
+def _meant(container: Container, container_id: str) -> Container:
+    """Return *container*, if it is the one that is meant.
+
+    Raises:
+        ConflictError: it is another: whatever was known of the one that is meant says nothing of this one.
+    """
+    if container_id and container.id != container_id:
+        raise ConflictError(
+            f"{container.instance} has another container by now", why=f"{container.id} in place of {container_id}"
+        )
+    return container
 
 
 def _next_number(component: Component) -> int:

@@ -6,7 +6,7 @@ blind eye does not hide what the others see.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,6 +36,18 @@ PROBE_DEADLINE = 5.0
 
 #: Seconds after which a read that has not ended becomes a note; a services GET may block for 15 minutes.
 EYES_DEADLINE = 15.0
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """How replicas and their agents are looked at: many at once, each within its deadline (see :mod:`probe`)."""
+
+    observe: Callable[..., tuple[Observation, ...]] = probe.observe
+    agents_at: Callable[..., Mapping[str, AgentReport]] = probe.agents_at
+
+
+#: Over the network.
+EYES = Eyes()
 
 
 @dataclass(frozen=True)
@@ -91,9 +103,14 @@ class _Notes:
 
 
 def look(
-    connection: Connection, name: str, *, deadline: float = PROBE_DEADLINE, reader: Reader | None = None
+    connection: Connection,
+    name: str,
+    *,
+    deadline: float = PROBE_DEADLINE,
+    reader: Reader | None = None,
+    eyes: Eyes = EYES,
 ) -> Snapshot:
-    """Look at service *name*; whoever looks again and again brings the same *reader* each time.
+    """Look at service *name* with *eyes*; whoever looks again and again brings the same *reader* each time.
 
     Raises:
         NotFoundError: neither YARN nor the saved state knows it.
@@ -119,8 +136,8 @@ def look(
         raise no_service(connection, name)
     containers = _by_instance(service.component(COMPONENT) if service else None)
     agent_places = _agent_endpoints(containers, revision)
-    agents_read = in_background(lambda: probe.agents_at(agent_places, deadline=agents.PATIENCE))
-    observations = _observe(containers, revision, deadline)
+    agents_read = in_background(lambda: eyes.agents_at(agent_places, deadline=agents.PATIENCE))
+    observations = eyes.observe(_targets(containers, revision), deadline=deadline)
     processes = notes.value(processes_read, "NodeManagers") or {}
     sightings = _sightings(store, application, service, processes, notes)
     wanted = desired.record.replicas if desired and desired.record.state is Wanted.RUNNING else 0
@@ -261,9 +278,7 @@ def _agent_endpoints(containers: Mapping[str, Container], revision: Saved[Revisi
     return {instance: place for instance, place in places.items() if place is not None}
 
 
-def _observe(
-    containers: Mapping[str, Container], revision: Saved[Revision] | None, deadline: float
-) -> tuple[Observation, ...]:
+def _targets(containers: Mapping[str, Container], revision: Saved[Revision] | None) -> tuple[Target, ...]:
     if revision is None:
         return ()
     checks = revision.record.spec.checks
@@ -272,7 +287,7 @@ def _observe(
         address = endpoint_of(container, revision)
         if address is not None:
             targets.append(Target(container.instance, address, checks))
-    return probe.observe(targets, deadline=deadline)
+    return tuple(targets)
 
 
 def _sightings(

@@ -40,6 +40,24 @@ class Desired:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """A person's word to supervisors: to do nothing *until* then (epoch, on their clocks), None without an end.
+
+    *paused* is False for the word that they may go on.
+    """
+
+    paused: bool
+    by: str
+    at: float
+    why: str = ""
+    until: float | None = None
+
+    def holds(self, now: float) -> bool:
+        """Whether nothing is to be done at *now*."""
+        return self.paused and (self.until is None or now < self.until)
+
+
+@dataclass(frozen=True)
 class Revision:
     """What was launched: the spec with its examples, and the YARN document rendered from it."""
 

@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 
 from yarnserve.errors import ConflictError, UsageError, YarnserveError
 from yarnserve.records.document import from_document, to_document
-from yarnserve.service.state import Desired, Revision, Sightings
+from yarnserve.records.ledger import Ledger
+from yarnserve.service.state import Desired, Pause, Revision, Sightings
 from yarnserve.spec.values import service_name
 from yarnserve.storage.client import Storage
 from yarnserve.storage.series import Entry, Series, prune_quietly
@@ -121,6 +122,21 @@ class ServiceStore:
     def sightings(self) -> StateSeries[Sightings]:
         """Container ids seen."""
         return self._series("containers", Sightings, KEPT_ENTRIES)
+
+    @cached_property
+    def pauses(self) -> StateSeries[Pause]:
+        """Whether a person has told supervisors to keep their hands off."""
+        return self._series("pauses", Pause, KEPT_ENTRIES)
+
+    @cached_property
+    def ledger(self) -> StateSeries[Ledger]:
+        """What a supervisor remembers."""
+        return self._series("ledger", Ledger, KEPT_ENTRIES)
+
+    @cached_property
+    def supervisor(self) -> Series:
+        """Who supervises the service."""
+        return Series(self._lease_storage, f"{self.directory}/supervisor")
 
     def _series(self, name: str, kind: type[T], keep: int) -> StateSeries[T]:
         return StateSeries(Series(self._storage, f"{self.directory}/{name}"), kind, keep=keep)

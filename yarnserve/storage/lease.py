@@ -70,6 +70,9 @@ class Lease:
         look: the command that shows its state.
         holder: who we are, for people: ``user@host (launch)``.
         patience: seconds to wait for somebody else's lease before LeaseHeldError.
+        ttl: seconds that it lasts without renewal.
+        renew_every: seconds between renewals.
+        margin: seconds before the end of *ttl* at which the holder stops trusting it.
         on_wait: called once with the holder's name when waiting starts.
         clock: monotonic seconds.
         pause: waits that many seconds; the default can be interrupted by Ctrl-C.
@@ -85,6 +88,7 @@ class Lease:
         patience: float = TTL + RENEW_EVERY,
         ttl: float = TTL,
         renew_every: float = RENEW_EVERY,
+        margin: float = SAFETY_MARGIN,
         on_wait: Callable[[str], None] = lambda holder: None,
         clock: Callable[[], float] = boot_clock,
         pause: Callable[[float], None] = time.sleep,
@@ -95,10 +99,13 @@ class Lease:
         self._record = LeaseRecord(holder, uuid.uuid4().hex, ttl)
         self._patience = patience
         self._renew_every = renew_every
+        self._margin = margin
         self._on_wait = on_wait
         self._clock = clock
         self._pause = pause
         self._number = 0
+        self._watched = -1
+        self._watched_since = 0.0
         self._renewed_at = 0.0
         self._lost = ""
         self._stop = threading.Event()
@@ -129,31 +136,51 @@ class Lease:
             LeaseHeldError: somebody else kept renewing for as long as we were patient.
         """
         started = self._clock()
-        watched, since = -1, started
-        while True:
-            entry = self._series.latest()
-            record = _record(entry)
-            number = entry.number if entry else 0
-            if number != watched:
-                watched, since = number, self._clock()
-            if record is None or record.released or self._clock() - since >= record.ttl:
-                self._record = replace(self._record, unsettled=record.unsettled if record else "")
-                if self._try_append(self._record, after=number):
-                    return
-                continue
+        self._watched = -1
+        while (record := self._try()) is not None:
             self._announce(record.holder)
             if self._clock() - started >= self._patience:
                 raise self._held(record)
             self._pause(WATCH_EVERY)
 
+    def try_acquire(self) -> str:
+        """Become the holder if nobody else is; return who is, empty for us.
+
+        For whoever stands by: called again and again, it takes over once the holder has not renewed for its TTL.
+        """
+        record = self._try()
+        return "" if record is None else record.holder
+
+    def _try(self) -> LeaseRecord | None:
+        """Take the lease where it is free; return what keeps us from it."""
+        while True:
+            entry = self._series.latest()
+            record = _record(entry)
+            number = entry.number if entry else 0
+            if number != self._watched:
+                self._watched, self._watched_since = number, self._clock()
+            if record is not None and not record.released and self._clock() - self._watched_since < record.ttl:
+                return record
+            self._record = replace(self._record, unsettled=record.unsettled if record else "")
+            if self._try_append(self._record, after=number):
+                self._lost = ""
+                return None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is to be renewed now, by whoever has no thread that does so."""
+        return self._clock() - self._renewed_at >= self._renew_every
+
     def check(self) -> None:
-        """Make sure that we may still act; call it right before every write.
+        """Make sure that we may still act; call it right before every write. An overdue renewal is made up for.
 
         Raises:
             LeaseLostError: it was taken over, or could not be renewed in time.
         """
+        if self.is_due and not self._lost:
+            self.renew()
         late = self._clock() - self._renewed_at
-        if not self._lost and late > self._record.ttl - SAFETY_MARGIN:
+        if not self._lost and late > self._record.ttl - self._margin:
             self._lost = f"it could not be renewed for {late:.0f} s"
         if self._lost:
             raise LeaseLostError(

@@ -1,0 +1,51 @@
+"""The ledger on HDFS: what must outlive a supervisor is saved when it changes, and what is only about now is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from yarnserve.records.ledger import Ledger, ReplicaRecord
+from yarnserve.service.store import ServiceStore
+
+
+class LedgerFile:
+    """The ledger of the service in *store*."""
+
+    def __init__(self, store: ServiceStore) -> None:
+        self._store = store
+        self._number = 0
+        self._saved = Ledger()
+
+    def load(self) -> Ledger:
+        """Return the newest ledger; an empty one where there is none.
+
+        Raises:
+            YarnserveError: it cannot be read: nothing may be done by a supervisor that does not know what was done.
+        """
+        found = self._store.ledger.latest()
+        self._number = found.number if found else 0
+        self._saved = lasting(found.record) if found else Ledger()
+        return self._saved
+
+    def save(self, ledger: Ledger) -> None:
+        """Save what lasts of *ledger*, unless that is saved already.
+
+        Raises:
+            ConflictError: somebody else has saved one since.
+            UnreachableError, RefusedError, AccessError: HDFS takes none now.
+        """
+        what = lasting(ledger)
+        if what == self._saved:
+            return
+        self._number = self._store.ledger.append(what, after=self._number).number
+        self._saved = what
+
+
+def lasting(ledger: Ledger) -> Ledger:
+    """What another supervisor has to know: budgets, deaths, what is under way or given up; not what was just seen."""
+    replicas = {instance: _lasting(record) for instance, record in ledger.replicas.items()}
+    return replace(ledger, replicas=replicas, turned={}, looked_at=None, odd_size_since=None)
+
+
+def _lasting(record: ReplicaRecord) -> ReplicaRecord:
+    return replace(record, proved=False, answers=(), failing_since=None, live_since=None, progress="", progress_at=0.0)

@@ -1,0 +1,93 @@
+"""From what a look brings back to what the policy judges by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from yarnserve.judge.memory import Sight
+from yarnserve.judge.verdict import judge_answers, told_by_agent
+from yarnserve.records.ledger import Death
+from yarnserve.records.replica import Contact, Health, Observation, Replica, Target, Verdict
+from yarnserve.service.look import Snapshot
+
+#: States of an agent in which it works on its server by itself.
+_AT_WORK = ("starting", "failing")
+
+#: What a server that is reached can do wrong; one that is not reached may be cut off from us alone.
+_TELLING = (Contact.ANSWERED, Contact.TIMED_OUT, Contact.BROKEN)
+
+
+def sights_of(snapshot: Snapshot, *, busy: Collection[str] = (), taken_out: int = 0) -> tuple[Sight, ...]:
+    """What *snapshot* says of each replica.
+
+    Args:
+        snapshot: the look.
+        busy: instances that serve others while they do not answer us.
+        taken_out: how many were taken away on purpose: so many of those without a container are not missed.
+    """
+    observations = {each.instance: each for each in snapshot.observations}
+    missing = [each.instance for each in snapshot.replicas if not each.container_id]
+    unmissed = set(missing[len(missing) - min(taken_out, len(missing)) :])
+    return tuple(
+        _sight(replica, observations.get(replica.instance), replica.instance in busy)
+        for replica in snapshot.replicas
+        if replica.instance not in unmissed
+    )
+
+
+def targets_of(snapshot: Snapshot) -> tuple[Target, ...]:
+    """Where the replicas of *snapshot* that have an address are to be asked, and what."""
+    if snapshot.revision is None:
+        return ()
+    checks = snapshot.revision.record.spec.checks
+    places = [(each.instance, each.endpoint) for each in snapshot.replicas]
+    return tuple(Target(instance, place, checks) for instance, place in places if place is not None)
+
+
+def with_observations(snapshot: Snapshot, observations: Collection[Observation]) -> Snapshot:
+    """The same look, with newer answers of the replicas."""
+    told = {each.instance: each for each in observations}
+    answered = (_answered(each, told.get(each.instance)) for each in snapshot.replicas)
+    return replace(snapshot, replicas=tuple(answered), observations=tuple(observations))
+
+
+def _answered(replica: Replica, observation: Observation | None) -> Replica:
+    if observation is None:
+        return replica
+    verdict: Verdict = judge_answers(observation)
+    if replica.agent is not None:
+        verdict = told_by_agent(verdict, replica.agent)
+    return replace(replica, verdict=verdict, versions=observation.available)
+
+
+def _sight(replica: Replica, observation: Observation | None, busy: bool) -> Sight:
+    agent = replica.agent
+    return Sight(
+        replica.instance,
+        replica.container_id,
+        replica.node,
+        replica.verdict.health,
+        replica.verdict.reason,
+        evidence=replica.verdict.health is Health.FAILING and observation is not None and _tells(observation),
+        busy=busy,
+        agent_works=agent is not None and agent.state in _AT_WORK,
+        progress="" if agent is None else f"{agent.state} {agent.why} {agent.server_starts}",
+        ends=replica.restarts,
+        death=_death(replica),
+    )
+
+
+def _tells(observation: Observation) -> bool:
+    """Whether a server was reached, and did not answer as it has to."""
+    return any(
+        model.contact in _TELLING and (model.prediction is None or model.prediction.contact in _TELLING)
+        for model in observation.models
+    )
+
+
+def _death(replica: Replica) -> Death:
+    found = replica.last_exit
+    if found is None:
+        return Death(0.0, "unknown", "its container ended, and nobody told how")
+    return Death(0.0, "permanent" if found.certain else "unknown", found.cause, found.fix)

@@ -1,0 +1,363 @@
+"""One service under supervision: look, judge, write down, act, see what became of it. Nothing here runs by itself.
+
+Whoever owns a supervisor calls :meth:`Supervisor.step` when it is due. A second one, on another host, stands by until
+the first has not renewed its lease for a while. What is decided is on HDFS before it is carried out, so that no
+budget is forgotten by a supervisor that is killed, and nothing is done that could not be written down.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from yarnserve.alerts import Alarm, Alert
+from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
+from yarnserve.judge.memory import given_up, observe
+from yarnserve.judge.restart import Case, Decision, Do, decide, floor
+from yarnserve.judge.trouble import recent_deaths
+from yarnserve.records.journal import JournalEntry, What
+from yarnserve.records.ledger import Ledger, ReplicaRecord
+from yarnserve.records.policy import SupervisePolicy
+from yarnserve.records.replica import Replica
+from yarnserve.records.supervision import Mode, ReplicaState, ServiceState
+from yarnserve.records.yarn import ApplicationState, ComponentState
+from yarnserve.service.actions import Actions
+from yarnserve.service.connection import Connection
+from yarnserve.service.look import EYES, PROBE_DEADLINE, Eyes, Snapshot, look
+from yarnserve.service.reading import Reader
+from yarnserve.service.state import Desired, Revision, Wanted
+from yarnserve.spec.model import COMPONENT
+from yarnserve.storage.lease import Lease
+from yarnserve.supervise.acts import carry_out, means_of, newest_change, unchanged
+from yarnserve.supervise.notes import LedgerFile
+from yarnserve.supervise.sights import sights_of, targets_of, with_observations
+from yarnserve.supervise.teller import Teller
+from yarnserve.yarn.resource_managers import OUTCOME_UNKNOWN
+
+#: Seconds that a supervisor's lease lasts without renewal, between two renewals, and before its end at which nothing
+#: is done any more: another takes over within 30 s.
+LEASE_TTL = 24.0
+LEASE_RENEW_EVERY = 6.0
+LEASE_MARGIN = 4.0
+
+#: Seconds between two looks through all eyes while every replica is well; between them only the replicas are asked.
+FULL_LOOK_EVERY = 60.0
+
+#: Seconds to the next look: after a first failure, of whoever stands by, and at most while nothing can be asked.
+SOON = 2.0
+STANDBY_PAUSE = 3.0
+LONGEST_PAUSE = 60.0
+
+
+def _nobody(entry: JournalEntry) -> None:
+    """No journal."""
+
+
+def _unseen(state: ServiceState) -> None:
+    """Nobody looks at the state."""
+
+
+class Silence:
+    """Nobody is told."""
+
+    def fire(self, alert: Alert) -> None:
+        """Nothing."""
+
+    def resolve(self, key: str, summary: str = "") -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a supervisor works with.
+
+    Attributes:
+        eyes: how replicas are looked at.
+        journal: gets every entry.
+        alarm: whom troubles are told.
+        board: told how the service stands, after every step.
+        narrate: told, in words for people, what an act waits for.
+        clock: monotonic seconds.
+        now: seconds since the epoch.
+        pause: waits that many seconds.
+        draw: a random number from 0 to 1.
+        acts: False for one that only says what it would do.
+    """
+
+    eyes: Eyes = EYES
+    journal: Callable[[JournalEntry], None] = _nobody
+    alarm: Alarm = field(default_factory=Silence)
+    board: Callable[[ServiceState], None] = _unseen
+    narrate: Callable[[str], None] = lambda text: None
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    pause: Callable[[float], None] = time.sleep
+    draw: Callable[[], float] = random.random
+    acts: bool = True
+
+
+class Supervisor:
+    """Supervises service *name* of *connection* with *tools*."""
+
+    def __init__(self, connection: Connection, name: str, tools: Tools | None = None) -> None:
+        self.name = name
+        self._connection = connection
+        self._tools = tools or Tools()
+        self._store = connection.store(name)
+        self._reader = Reader(connection, name, clock=self._tools.clock)
+        self._lease = Lease(
+            self._store.supervisor,
+            subject=f"the supervision of {name}",
+            look=f"yarnserve status {name}",
+            holder=f"{connection.actor}: supervise",
+            ttl=LEASE_TTL,
+            renew_every=LEASE_RENEW_EVERY,
+            margin=LEASE_MARGIN,
+            clock=self._tools.clock,
+            pause=self._tools.pause,
+        )
+        self._file = LedgerFile(self._store)
+        self._teller = Teller(name, self._tools.journal, self._tools.alarm, self._tools.now)
+        self._ledger: Ledger | None = None
+        self._snapshot: Snapshot | None = None
+        self._looked_at = 0.0
+        self._failed_steps = 0
+        self._state = ServiceState(name, self._tools.now(), Mode.STANDBY)
+
+    def step(self) -> float:
+        """Look, judge, and act if need be; return the seconds until the next step is due.
+
+        Raises:
+            NotFoundError: the service is not there, or not any more.
+        """
+        try:
+            due = self._step()
+            self._failed_steps = 0
+            self._teller.trouble(None)
+        except NotFoundError:
+            self.close()
+            raise
+        except YarnserveError as error:
+            self._failed_steps += 1
+            due = min(LONGEST_PAUSE, SOON * 2.0 ** min(self._failed_steps - 1, 10))
+            self._teller.trouble(error)
+            self._state = replace(self._state, trouble=error.what)
+        self._tools.board(replace(self._state, last=self._teller.last, actions=dict(self._teller.actions)))
+        return due
+
+    def close(self) -> None:
+        """Give the lease back."""
+        if self._ledger is not None and self._tools.acts:
+            self._lease.release()
+        self._ledger = None
+
+    def _step(self) -> float:
+        if self._tools.acts and (holder := self._others()):
+            self._state = ServiceState(self.name, self._tools.now(), Mode.STANDBY, hold=f"supervised by {holder}")
+            return STANDBY_PAUSE
+        if self._ledger is None:
+            self._ledger = self._file.load()
+        ledger, snapshot = self._see(self._ledger)
+        return self._judge(ledger, snapshot)
+
+    def _others(self) -> str:
+        """Hold the supervisor's lease; return who else does, empty for us."""
+        if self._ledger is not None:
+            try:
+                self._lease.check()
+                return ""
+            except LeaseLostError as error:
+                self._teller.tell(What.TOLD, f"stands by: {error.why}")
+                self._ledger = None
+        holder = self._lease.try_acquire()
+        if not holder:
+            self._snapshot = None
+            self._teller.tell(What.TOLD, f"{self._connection.actor} supervises it")
+        return holder
+
+    def _see(self, ledger: Ledger) -> tuple[Ledger, Snapshot]:
+        """Ask the replicas; where one is not well, or a minute has passed, look through all eyes."""
+        known, tools = self._snapshot, self._tools
+        deadline = _check_timeout(known)
+        if known is not None and known.well and tools.clock() - self._looked_at < FULL_LOOK_EVERY:
+            newer = with_observations(known, tools.eyes.observe(targets_of(known), deadline=deadline))
+            if newer.well:
+                return ledger, newer
+            ledger = self._take_in(ledger, newer)
+        looked = look(self._connection, self.name, reader=self._reader, eyes=tools.eyes, deadline=deadline)
+        self._snapshot, self._looked_at = looked, tools.clock()
+        return ledger, looked
+
+    def _take_in(self, ledger: Ledger, snapshot: Snapshot) -> Ledger:
+        """Remember what *snapshot* shows, and tell what is new in it."""
+        sights = sights_of(snapshot, taken_out=len(ledger.taken_out))
+        after, news = observe(ledger, sights, self._tools.now())
+        self._teller.news(news, snapshot)
+        self._ledger = after
+        return after
+
+    def _judge(self, ledger: Ledger, snapshot: Snapshot) -> float:
+        revision, desired = snapshot.revision, snapshot.desired
+        if not snapshot.complete or revision is None or desired is None:
+            raise UnreachableError(
+                f"not enough is known of {self.name} to supervise it",
+                why="; ".join(snapshot.notes) or "yarnserve has not launched it",
+            )
+        if desired.at != ledger.order:
+            # A person has said what is wanted: whatever we took out is theirs to count again.
+            ledger = replace(ledger, order=desired.at, taken_out=())
+        if desired.state is not Wanted.RUNNING:
+            self._ledger = ledger
+            self._save(ledger)
+            self._report(snapshot, ledger, {}, f"stopped by {desired.by}")
+            return FULL_LOOK_EVERY / 2
+        ledger = self._take_in(ledger, snapshot)
+        case = self._case(snapshot, revision.record, desired)
+        sights = sights_of(snapshot, taken_out=len(ledger.taken_out))
+        judgement = decide(ledger, sights, case, self._tools.now(), self._tools.draw())
+        decision = judgement.decision
+        keeps_still = self._keeps_still()
+        self._teller.judged(judgement, snapshot, would=bool(keeps_still) and decision.do.acts)
+        if decision.do.acts and keeps_still:
+            # What is not done is not remembered as done.
+            judgement = replace(judgement, ledger=ledger)
+        self._ledger = judgement.ledger
+        self._save(judgement.ledger)
+        self._report(snapshot, judgement.ledger, judgement.said, keeps_still or _hold(decision))
+        if decision.do.acts and not keeps_still:
+            self._act(decision, case, judgement.ledger, snapshot)
+            return SOON
+        return self._pause(judgement.ledger, revision.record.spec.supervise.check_interval)
+
+    def _case(self, snapshot: Snapshot, revision: Revision, desired: Desired) -> Case:
+        service, application = snapshot.service, snapshot.application
+        component = service.component(COMPONENT) if service else None
+        settled = component is not None and component.state is ComponentState.STABLE
+        means = means_of(self._connection.hadoop_version(), has_agents=revision.spec.has_agent)
+        return Case(
+            revision.spec.supervise,
+            frozenset(means),
+            desired.replicas,
+            component.desired if component is not None and settled else None,
+            failed=application is not None and application.state is ApplicationState.FAILED,
+            # Looked up when something is wrong: it costs reads of HDFS for each model.
+            fresh=None if snapshot.well else newest_change(self._connection, revision),
+        )
+
+    def _keeps_still(self) -> str:
+        """Why nothing is done whatever is decided; empty where it is done."""
+        if not self._tools.acts:
+            return "only observing"
+        pause = self._store.pauses.latest()
+        if pause is None or not pause.record.holds(self._tools.now()):
+            return ""
+        return f"paused by {pause.record.by}" + (f": {pause.record.why}" if pause.record.why else "")
+
+    def _save(self, ledger: Ledger) -> None:
+        if not self._tools.acts:
+            return
+        try:
+            self._file.save(ledger)
+        except ConflictError:
+            self._ledger = None
+            raise
+
+    def _act(self, decision: Decision, case: Case, ledger: Ledger, snapshot: Snapshot) -> None:
+        """Carry *decision* out; it is on HDFS already."""
+        tools = self._tools
+        actions = Actions(
+            self._connection,
+            narrate=tools.narrate,
+            clock=tools.clock,
+            now=tools.now,
+            pause=self._patiently,
+            guard=unchanged(ledger.order, tools.now),
+        )
+        container = ledger.replicas[decision.instance].container if decision.instance in ledger.replicas else ""
+        size = case.wanted - len(ledger.taken_out)
+        means = means_of(self._connection.hadoop_version(), has_agents=_has_agents(snapshot))[decision.do]
+        try:
+            self._lease.check()
+            carry_out(
+                actions,
+                self.name,
+                decision.do,
+                instance=decision.instance,
+                container=container,
+                size=size,
+                fresh=case.fresh,
+            )
+        except LeaseLostError:
+            raise
+        except YarnserveError as error:
+            self._teller.failed(decision, error, means.value, snapshot)
+            if not isinstance(error, OUTCOME_UNKNOWN):
+                # It is known that nothing was done: nothing is to be waited for.
+                is_spent = not isinstance(error, ConflictError)
+                self._ledger = given_up(ledger, decision.do.value, decision.instance, is_spent=is_spent)
+                self._save(self._ledger)
+        else:
+            self._teller.acted(decision, means.value, snapshot)
+        self._snapshot = None
+
+    def _patiently(self, seconds: float) -> None:
+        """Wait within an act; the supervisor's lease goes on."""
+        if self._lease.is_due:
+            self._lease.renew()
+        self._tools.pause(seconds)
+
+    def _pause(self, ledger: Ledger, interval: float) -> float:
+        gathers = any(record.failures and record.proved for record in ledger.replicas.values())
+        return SOON if gathers and ledger.action is None and ledger.hold_until is None else float(interval)
+
+    def _report(self, snapshot: Snapshot, ledger: Ledger, said: Mapping[str, Decision], hold: str) -> None:
+        desired, revision = snapshot.desired, snapshot.revision
+        wanted = desired.replicas if desired is not None and desired.state is Wanted.RUNNING else 0
+        policy = revision.record.spec.supervise if revision is not None else SupervisePolicy()
+        mode = Mode.ACTING if self._tools.acts else Mode.OBSERVING
+        self._state = ServiceState(
+            self.name,
+            self._tools.now(),
+            Mode.PAUSED if hold.startswith("paused") else mode,
+            wanted,
+            floor(policy, max(wanted, 1)),
+            tuple(_replica_state(each, ledger, said, policy, self._tools.now()) for each in snapshot.replicas),
+            hold,
+        )
+
+
+def _check_timeout(snapshot: Snapshot | None) -> float:
+    if snapshot is None or snapshot.revision is None:
+        return PROBE_DEADLINE
+    return float(snapshot.revision.record.spec.supervise.check_timeout)
+
+
+def _has_agents(snapshot: Snapshot) -> bool:
+    return snapshot.revision is not None and snapshot.revision.record.spec.has_agent
+
+
+def _hold(decision: Decision) -> str:
+    return decision.why if decision.do is Do.HOLD else ""
+
+
+def _replica_state(
+    replica: Replica, ledger: Ledger, said: Mapping[str, Decision], policy: SupervisePolicy, now: float
+) -> ReplicaState:
+    record = ledger.replicas.get(replica.instance, ReplicaRecord())
+    decision = said.get(replica.instance)
+    return ReplicaState(
+        replica.instance,
+        replica.verdict.health,
+        replica.verdict.reason,
+        replica.container_id,
+        replica.node,
+        replica.versions or {},
+        record.live_since,
+        record.failing_since,
+        sum(now - at < policy.restart_window for at in record.restarts),
+        len(recent_deaths(record, policy, now)),
+        record.open_until,
+        "" if decision is None else f"{decision.do.value}: {decision.why}",
+    )

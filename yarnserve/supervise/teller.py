@@ -1,0 +1,130 @@
+"""What a supervisor tells: entries of the journal, alerts that begin and end, each once."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+
+from yarnserve.alerts import Alarm, Alert
+from yarnserve.errors import YarnserveError
+from yarnserve.judge.memory import News
+from yarnserve.judge.restart import Decision, Do, Judgement
+from yarnserve.records.journal import JournalEntry, What
+from yarnserve.service.look import Snapshot
+
+#: Entries that the state shows.
+_LAST = 20
+
+#: Steps in a row that fail before somebody is told: a fail-over of YARN or HDFS takes some.
+_PATIENT_STEPS = 4
+
+#: Rules that a person is to hear of, whatever is decided by them.
+_ALARMING = ("loop", "replica's budget", "no means", "given up", "together", "service's budget", "dead service")
+
+
+class Teller:
+    """Tells of service *name*.
+
+    Attributes:
+        actions: how many were carried out, by their means.
+    """
+
+    def __init__(
+        self, name: str, journal: Callable[[JournalEntry], None], alarm: Alarm, now: Callable[[], float]
+    ) -> None:
+        self._name = name
+        self._journal = journal
+        self._alarm = alarm
+        self._now = now
+        self._last: deque[JournalEntry] = deque(maxlen=_LAST)
+        self._said: dict[str, tuple[Do, str]] = {}
+        self._firing: set[str] = set()
+        self._failed_steps = 0
+        self.actions: Counter[str] = Counter()
+
+    @property
+    def last(self) -> tuple[JournalEntry, ...]:
+        """The newest entries, oldest first."""
+        return tuple(self._last)
+
+    def tell(
+        self,
+        what: What,
+        text: str,
+        instance: str = "",
+        snapshot: Snapshot | None = None,
+        *,
+        rule: str = "",
+        means: str = "",
+    ) -> None:
+        """Write one entry."""
+        replicas = snapshot.replicas if snapshot is not None else ()
+        replica = next((each for each in replicas if each.instance == instance), None)
+        container, node = (replica.container_id, replica.node) if replica is not None else ("", "")
+        entry = JournalEntry(self._now(), self._name, what, text, instance, container, node, rule, means)
+        self._last.append(entry)
+        self._journal(entry)
+
+    def news(self, news: Iterable[News], snapshot: Snapshot) -> None:
+        """Write what a look has brought."""
+        for each in news:
+            self.tell(each.what, each.text, each.instance, snapshot)
+
+    def judged(self, judgement: Judgement, snapshot: Snapshot, *, would: bool) -> None:
+        """Write what is decided, where it is not what was decided before, and alert or stop alerting.
+
+        *would* says that it is not carried out.
+        """
+        decisions = {**judgement.said}
+        main = judgement.decision
+        if main.do is not Do.NOTHING:
+            decisions[main.instance] = main
+        for instance, decision in decisions.items():
+            if self._said.get(instance) != (decision.do, decision.rule) or (decision.do.acts and not would):
+                what = What.HELD if decision.do is Do.HOLD else What.DECIDED
+                is_only_said = (would and decision is main) or (decision.do.acts and decision is not main)
+                prefix = "would " if is_only_said else ""
+                text = f"{prefix}{decision.do.value}: {decision.why}"
+                self.tell(what, text, instance, snapshot, rule=decision.rule)
+        self._said = {instance: (decision.do, decision.rule) for instance, decision in decisions.items()}
+        self._alert({self._key(each): each for each in decisions.values() if each.rule in _ALARMING})
+
+    def acted(self, decision: Decision, means: str, snapshot: Snapshot) -> None:
+        """Write that *decision* was carried out."""
+        self.actions[means] += 1
+        text = f"{decision.do.value}: {means}"
+        self.tell(What.ACTED, text, decision.instance, snapshot, rule=decision.rule, means=means)
+
+    def failed(self, decision: Decision, error: YarnserveError, means: str, snapshot: Snapshot) -> None:
+        """Write that it could not be carried out."""
+        why = f" ({error.why})" if error.why else ""
+        text = f"{decision.do.value}: {error.what}{why}"
+        self.tell(What.FAILED, text, decision.instance, snapshot, rule=decision.rule, means=means)
+
+    def trouble(self, error: YarnserveError | None) -> None:
+        """Alert of a service that cannot be supervised for some steps, and that it can be again."""
+        key = f"{self._name}/supervision"
+        if error is None:
+            if self._failed_steps >= _PATIENT_STEPS:
+                self.tell(What.SEEN, "it can be supervised again")
+                self._alarm.resolve(key, f"{self._name} can be supervised again")
+            self._failed_steps = 0
+            return
+        self._failed_steps += 1
+        if self._failed_steps == 1 or self._failed_steps == _PATIENT_STEPS:
+            why = f" ({error.why})" if error.why else ""
+            self.tell(What.TOLD, f"cannot be looked at: {error.what}{why}")
+        if self._failed_steps >= _PATIENT_STEPS:
+            self._alarm.fire(Alert.of(key, error, severity="critical"))
+
+    def _key(self, decision: Decision) -> str:
+        return f"{self._name}/{decision.instance or 'all'}"
+
+    def _alert(self, alarming: dict[str, Decision]) -> None:
+        for key, decision in alarming.items():
+            severity = "critical" if decision.do in (Do.HOLD, Do.GIVE_UP, Do.START) else "warning"
+            details = {"rule": decision.rule, **({"fix": decision.fix} if decision.fix else {})}
+            self._alarm.fire(Alert(key, f"{self._name}: {decision.why}", severity, details))
+        for key in self._firing - set(alarming):
+            self._alarm.resolve(key, f"{key} is over")
+        self._firing = set(alarming)
