@@ -19,6 +19,9 @@ LONG_LIVE = Limit("long live (s)", 600.0, "live for so long without a break: its
 LOOKS = Limit("looks remembered", 10, "a replica that fails every other look never fails three in a row")
 SOME_FAILED = Limit("failed of them", 5, "then it is as bad as one that fails three in a row, but still serves some")
 SINGLE = Limit("evidence where only one replica is (times)", 2, "there is nothing else to serve meanwhile")
+IN_PLACE = Limit(
+    "restarts in place that help for a while", 2, "then it is moved: its node, or its GPU, may be at fault"
+)
 LOOP = Limit("deaths that make a loop", 2, "one death is bad luck; YARN goes on hiding them for ever")
 RESOURCE_DEATHS = Limit("deaths for want of memory", 2, "more of the same memory will not do")
 DAILY = Limit("restarts of a replica in 24 h", 20, "one an hour is sick, however far apart they are")

@@ -18,6 +18,8 @@ from yarnserve.judge.limits import (
     FRESH_MODEL,
     GIVE_UP,
     HOLD,
+    IN_PLACE,
+    LONG_LIVE,
     LOOP,
     MOST_OPENINGS,
     ODD_SIZE,
@@ -147,7 +149,9 @@ def decide(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw
     if not candidates:
         waiting = [each for each in said.values() if each.do in (Do.HOLD, Do.WAIT, Do.GIVE_UP)]
         return Judgement(ledger, waiting[0] if waiting else WELL, said)
-    if over := _service_budget(ledger, len(sights)):
+    over = _service_budget(ledger, len(sights))
+    # To take one out is what ends such a storm.
+    if over and candidates[0].do is not Do.TAKE_OUT:
         why = f"{candidates[0].why}; {over}"
         return Judgement(ledger, Decision(Do.HOLD, "service's budget", why, candidates[0].instance), said)
     return _begun(ledger, candidates[0], case, now, draw, said)
@@ -199,7 +203,8 @@ class _Judge:
         return self._means(record, sight, trouble, is_trial)
 
     def _waits(self, record: ReplicaRecord, sight: Sight, trouble: Trouble) -> Decision | None:
-        if sight.agent_works and trouble.rule is not Rule.LOOP:
+        has_time = self.now - record.progress_at <= self.case.policy.startup_deadline
+        if sight.agent_works and has_time and trouble.rule is not Rule.LOOP:
             return _said(Do.WAIT, "agent first", sight, trouble, "its agent is at it")
         if record.open_until is not None and self.now < record.open_until:
             left = record.open_until - self.now
@@ -228,7 +233,10 @@ class _Judge:
             return _said(Do.GIVE_UP, "no means", sight, trouble, "this Hadoop cannot replace a single replica")
         if record.rung >= len(ladder) and not is_trial:
             return self._give_up(sight, trouble, f"{' and '.join(do.value for do in ladder)} did not mend it")
-        return _said(ladder[min(record.rung, len(ladder) - 1)], trouble.rule.value, sight, trouble)
+        # What helps for a while only is tried elsewhere in the end.
+        passing = sum(self.now - at < LONG_LIVE.value for at in record.restarts) // int(IN_PLACE.value)
+        rung = min(max(record.rung, passing), len(ladder) - 1)
+        return _said(ladder[rung], trouble.rule.value, sight, trouble)
 
     def _give_up(self, sight: Sight, trouble: Trouble, why: str) -> Decision:
         """Take it out where that frees its place and is no great loss; else leave it to YARN, and tell."""

@@ -636,7 +636,6 @@ class Actions:
         Recorded after the last change has ended: until then YARN holds, and may go on holding, the old one.
         """
         self._await_last_flex(name)
-        self._narrate(f"scaling {name} to {replicas} replicas")
         self._want(store, Wanted.RUNNING, replicas, why)
         self._give_size(name, replicas, lease)
 
@@ -656,6 +655,7 @@ class Actions:
             lease.check()
             self.connection.services.flex(name, COMPONENT, replicas)
 
+        self._narrate(f"scaling {name} to {replicas} replicas")
         self._orders.give(
             send,
             done=lambda: self._has_size(name, replicas),

@@ -140,7 +140,7 @@ class SuperviseSection(_Section):
     min_available: int | None = Field(
         default=None, ge=0, le=_MAX_COUNT, description="a whole number of replicas, at least 0"
     )
-    check_interval: _Duration = Field(default=_POLICY.check_interval, description="a time such as 15s")
+    check_interval: _Duration = Field(default=_POLICY.check_interval, description="a time such as 10s")
     check_timeout: _Duration = Field(default=_POLICY.check_timeout, description="a time such as 5s")
     failures: _Count = Field(default=_POLICY.failures, description="a whole number, at least 1")
     startup_deadline: _Duration = Field(default=_POLICY.startup_deadline, description="a time such as 10m")

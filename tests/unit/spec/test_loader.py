@@ -255,7 +255,7 @@ WRONG_VALUES = [
     ("supervise.min_available", -1, "at least 0"),
     ("supervise.min_available", 1, "less than replicas (1)"),
     ("supervise.check_interval", "soon", "a time such as"),
-    ("supervise.check_timeout", 16, "at most check_interval, 15 seconds"),
+    ("supervise.check_timeout", 11, "at most check_interval, 10 seconds"),
     ("supervise.failures", 0, "at least 1"),
     ("supervise.restarts", 1.5, "at least 1"),
     # Flags against the server's version.
