@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from yarnserve.errors import ConflictError, UsageError, YarnserveError
 from yarnserve.records.document import from_document, to_document
 from yarnserve.records.ledger import Ledger
+from yarnserve.service.journal import JournalSeries
 from yarnserve.service.state import Desired, Pause, Revision, Sightings
 from yarnserve.spec.values import service_name
 from yarnserve.storage.client import Storage
@@ -137,6 +138,12 @@ class ServiceStore:
     def supervisor(self) -> Series:
         """Who supervises the service."""
         return Series(self._lease_storage, f"{self.directory}/supervisor")
+
+    @cached_property
+    def journal(self) -> JournalSeries:
+        """What a supervisor saw, decided and did."""
+        series = Series(self._storage, f"{self.directory}/journal")
+        return JournalSeries(series, is_kept=lambda: self._storage.status(f"{self.directory}/revisions") is not None)
 
     def _series(self, name: str, kind: type[T], keep: int) -> StateSeries[T]:
         return StateSeries(Series(self._storage, f"{self.directory}/{name}"), kind, keep=keep)

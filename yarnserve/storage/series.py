@@ -8,7 +8,7 @@ import logging
 import posixpath
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +35,9 @@ LOOKS = 5
 
 #: How often an entry is written anew after a rename that was certainly not carried out.
 TRIES = 3
+
+#: Bytes of an entry that are read where what cannot be read is left out.
+LARGEST = 16 * 2**20
 
 _TEMPORARY = ".tmp-"
 _NUMBERED = re.compile(r"([1-9][0-9]{0,17})\.json")
@@ -105,6 +108,38 @@ class Series:
                 entries += [entry] if entry else []
         return tuple(entries)
 
+    def readable(self, on_skip: Callable[[str], None], *, after: int = 0, since: float = 0.0) -> tuple[Entry, ...]:
+        """Return the entries above number *after* that were written at *since* or later, oldest first.
+
+        For what is worth reading although some of it is lost: *on_skip* is told in a line of each that is damaged, too
+        large, written by a newer yarnserve, or cannot be read; one that is pruned meanwhile is left out.
+
+        Raises:
+            UnreachableError: nobody answers, for two entries in a row.
+        """
+        entries: list[Entry] = []
+        silent = 0
+        for number, status in sorted(self._numbered(self._listing()).items()):
+            if number <= after or status.modified_at < since:
+                continue
+            path = self._number_path(number)
+            try:
+                entry = self._entry(number, status) if status.length <= LARGEST else None
+            except NotFoundError:
+                continue
+            except YarnserveError as error:
+                silent = silent + 1 if isinstance(error, UnreachableError) else 0
+                if silent == 2:
+                    raise
+                on_skip(f"{path} is left out: {error.what}" + (f" ({error.why})" if error.why else ""))
+                continue
+            silent = 0
+            if entry is None:
+                on_skip(f"{path} is left out: it is damaged")
+            else:
+                entries.append(entry)
+        return tuple(entries)
+
     def append(self, body: Mapping[str, Any], *, after: int) -> Entry:
         """Save *body* as the successor of entry *after* (0: of nothing), and return it.
 
@@ -133,8 +168,10 @@ class Series:
         self._publish(temporary, number, identity)
         return Entry(number, plain, written.modified_at)
 
-    def prune(self, keep: int) -> None:
+    def prune(self, keep: int, *, also: Collection[int] = ()) -> None:
         """Delete old entries: the newest readable one stays, and so do the *keep* - 1 numbers before it.
+
+        Those in *also* do not count and go, too: what they said stands in a newer one.
 
         Temporary files older than that entry go too: their writers died, or have lost.
         """
@@ -150,8 +187,9 @@ class Series:
         for status in listing:
             if status.name.startswith(_TEMPORARY) and status.modified_at < newest.modified_at:
                 self._storage.delete(self._path(status.name))
-        older = sorted((number for number in numbered if number < newest.number), reverse=True)
-        for number in reversed(older[max(keep, 1) - 1 :]):
+        older = sorted(number for number in numbered if number < newest.number)
+        kept = [number for number in older if number not in also][::-1][: max(keep, 1) - 1]
+        for number in sorted(set(older).difference(kept)):
             self._storage.delete(self._number_path(number))
 
     def _place(self, temporary: str, after: int) -> tuple[FileStatus, int]:
@@ -236,10 +274,10 @@ class Series:
         )
 
 
-def prune_quietly(series: Series, keep: int) -> None:
-    """Prune *series*; what could not be deleted now is deleted after the next append."""
+def prune_quietly(series: Series, keep: int, *, also: Collection[int] = ()) -> None:
+    """Prune *series*; what could not be deleted now is deleted after the next append, but for what is in *also*."""
     try:
-        series.prune(keep)
+        series.prune(keep, also=also)
     except YarnserveError as error:
         logger.info("old entries stay for now: %s", error)
 
