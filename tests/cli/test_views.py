@@ -11,13 +11,15 @@ import struct
 import subprocess
 import termios
 import threading
+import time
 
 import pytest
 import yaml
 
 from tests.cli.conftest import Service, Shell
-from tests.sandbox.yarn_support import relaying_yarn
+from tests.sandbox.yarn_support import connection_to, relaying_yarn
 from tests.support import wait_until
+from yarnserve.records.journal import JournalEntry, What
 from yarnserve.sandbox import Sandbox
 
 
@@ -244,3 +246,25 @@ def test_completion_of_commands_and_service_names(shared: Service, yarnserve: Sh
 def test_completion_scripts_call_yarnserve(yarnserve: Shell, shell: str) -> None:
     """Each shell gets a script of its own, without any cluster."""
     assert "_YARNSERVE_COMPLETE" in yarnserve("completion", shell).stdout
+
+
+def test_events_tell_what_a_supervisor_wrote(shared: Service, cluster: Sandbox, yarnserve: Shell) -> None:
+    """From any host, between YARN's words; --since leaves out what is older; -f goes on with what is written then."""
+    with connection_to(cluster) as connection:
+        journal = connection.store(shared.name).journal
+        times = (time.time() - 7200, time.time() - 60, time.time())
+        words = [JournalEntry(at, shared.name, What.ACTED, f"act {nth}", "serve-0") for nth, at in enumerate(times)]
+        journal.append(words[:1])
+        following = yarnserve.start("events", shared.name, "--follow")
+        line_with(following, "act 0")
+        journal.append(words[1:])
+        line_with(following, "act 2")
+        following.send_signal(signal.SIGINT)
+        following.communicate(timeout=20)
+        assert following.returncode == 130
+        table = yarnserve("events", shared.name).stdout
+        assert table.splitlines()[0].split() == ["TIME", "REPLICA", "WHAT", "WHY"]
+        document = yarnserve("events", shared.name, "--since", "1h", "-o", "json").document
+        told = [each for each in document["events"] if each["source"] == "supervisor"]
+        assert [each["text"] for each in told] == ["act 1", "act 2"]
+        connection.storage.delete(f"{connection.store(shared.name).directory}/journal", recursive=True)

@@ -106,6 +106,11 @@ def timestamp(seconds_since_epoch: float | None) -> str | None:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def local_time(seconds_since_epoch: float) -> str:
+    """Date and time of this host's time zone, for people: ``2026-11-03 02:14:07``."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds_since_epoch))
+
+
 class ProgressLines:
     """Tells *say* (stderr) of a wait: a line whenever a replica's health or the service's state changes."""
 

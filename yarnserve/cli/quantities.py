@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import re
+import time
 from typing import Any
 
 import click
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?(?:/s|ps)?", re.IGNORECASE)
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)", re.IGNORECASE)
 
 
 class Rate(click.ParamType):  # type: ignore[type-arg]
@@ -27,19 +27,40 @@ class Rate(click.ParamType):  # type: ignore[type-arg]
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]
-    """Seconds, or ``90s``, ``30m``, ``4h``, ``2d``."""
+    """A time as service.yaml has it, in seconds: ``90s``, ``30m``, ``4h``."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds."""
-        match = _DURATION.fullmatch(str(value).strip())
-        if match is None or float(match[1]) <= 0:
-            self.fail(f"{value!r} is no time; write it as 90s, 30m, 4h or 2d", param, ctx)
-        return float(match[1]) * _SECONDS[match[2].lower()]
+        from yarnserve.spec.units import seconds
+
+        try:
+            return value if isinstance(value, float) else float(seconds(str(value).strip()))
+        except ValueError as error:
+            self.fail(f"{value!r} is no time: {error}", param, ctx)
 
 
-DURATION = Duration()
+class Since(click.ParamType):  # type: ignore[type-arg]
+    """A time that has passed, as seconds since the epoch: ``30m`` or ``12h`` ago, or ``2026-11-03T02:00``, local."""
+
+    name = "since"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds since the epoch."""
+        from yarnserve.spec.units import seconds
+
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        try:
+            return time.time() - seconds(text)
+        except ValueError:
+            pass
+        try:
+            return datetime.datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text)).timestamp()
+        except (ValueError, OverflowError, OSError):
+            self.fail(f"{value!r} is no time; write it as 30m, 12h, or 2026-11-03T02:00", param, ctx)
 
 
 def bytes_in_words(count: float) -> str:

@@ -9,7 +9,7 @@ import click
 
 from yarnserve.cli.options import SERVICE_NAME, complete_service, with_connection
 from yarnserve.cli.output import narrate
-from yarnserve.cli.quantities import DURATION
+from yarnserve.cli.quantities import Duration
 
 if TYPE_CHECKING:
     from yarnserve.service.connection import Connection
@@ -42,7 +42,7 @@ def supervise(connection: Connection, names: Sequence[str], all_services: bool, 
 
 @click.command()
 @SERVICE_NAME
-@click.option("--for", "seconds", type=DURATION, help="For how long, as in 2h; else until resume.")
+@click.option("--for", "seconds", type=Duration(), help="For how long, as in 2h; else until resume.")
 @click.option("--why", default="", metavar="TEXT", help="For whoever wonders.")
 @with_connection
 def pause(connection: Connection, name: str, seconds: float | None, why: str) -> None:

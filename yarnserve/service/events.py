@@ -17,11 +17,19 @@ from yarnserve.service.look import newest_application, require_known
 
 @dataclass(frozen=True)
 class Event:
-    """One thing YARN says: *at* seconds since the epoch where YARN gives a time, *subject* the id it is about."""
+    """One thing YARN says.
+
+    Attributes:
+        at: seconds since the epoch; None where YARN gives no time: it is so now.
+        subject: the id it is about.
+        text: in YARN's words.
+        instance: the replica it is about, where YARN still says which.
+    """
 
     at: float | None
     subject: str
     text: str
+    instance: str = ""
 
 
 def read_events(connection: Connection, name: str) -> tuple[Event, ...]:
@@ -70,7 +78,7 @@ def _containers(connection: Connection, name: str) -> Iterator[Event]:
     for component in service.components:
         yield Event(None, component.name, f"{component.state.value}, {component.desired} containers wanted")
         for each in component.containers:
-            yield Event(each.launched_at, each.id, f"{each.instance} {each.state.value}")
+            yield Event(each.launched_at, each.id, f"{each.instance} {each.state.value}", each.instance)
 
 
 def _processes(connection: Connection, application: Application) -> Iterator[Event]:
