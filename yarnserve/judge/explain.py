@@ -30,7 +30,8 @@ class Explanation:
     """Why something ended or waits.
 
     *cause* and *fix* are clauses without a full stop, *source* names the fact they rest on. *certain* says that
-    trying again without changing anything cannot help.
+    trying again without changing anything cannot help. *is_hardware* says that a GPU or its driver is broken, which
+    no restart mends.
     """
 
     kind: Kind
@@ -38,6 +39,7 @@ class Explanation:
     fix: str
     source: str
     certain: bool = False
+    is_hardware: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,15 @@ class Rule:
 
     def found_in(self, text: str) -> bool:
         """Whether *text* holds the row's pattern; a row without one recognises no text."""
-        return bool(self.pattern) and re.search(self.pattern, text, re.IGNORECASE) is not None
+        return bool(self.sign(text))
+
+    def sign(self, text: str) -> str:
+        """The line of *text* in which the row's pattern begins, whole; empty when it is not there."""
+        found = re.search(self.pattern, text, re.IGNORECASE) if self.pattern else None
+        if found is None:
+            return ""
+        end = text.find("\n", found.start())
+        return text[text.rfind("\n", 0, found.start()) + 1 : end if end >= 0 else len(text)]
 
 
 #: Exit codes a TensorFlow Serving that cannot start may end with: 255 itself, 1 by way of a shell, 134 by abort.
@@ -65,16 +75,105 @@ _DOCKER = (7, 29)
 
 _OBSERVED = "docker-on-yarn-observed.md"
 _UTIL = "yarn-services.md 5.4"
+_CLASSES = "peers.md 5.1"
 _WAITING = "yarn-services.md 8 item 16"
 
 
 def _rule(
-    codes: tuple[int, ...], pattern: str, kind: Kind, cause: str, fix: str, source: str, *, certain: bool = False
+    codes: tuple[int, ...],
+    pattern: str,
+    kind: Kind,
+    cause: str,
+    fix: str,
+    source: str,
+    *,
+    certain: bool = False,
+    is_hardware: bool = False,
 ) -> Rule:
-    return Rule(codes, pattern, Explanation(kind, cause, fix, source, certain))
+    return Rule(codes, pattern, Explanation(kind, cause, fix, source, certain, is_hardware))
 
+
+#: Where a container that needs a GPU may end: Docker's codes and the server's.
+_GPU = (*_SERVER, *_DOCKER, 125, 126, 127, 139)
+
+# Xids that an application can cause are left out (13, 31, 43, 45, 68, 109 by NVIDIA's own list): a kill brings 43, 45.
+_HARDWARE_RULES = (
+    _rule(
+        _GPU,
+        r"uncorrectable ecc error|cuda_error_ecc_uncorrectable|cudaerroreccuncorrectable|double[- ]bit ecc",
+        Kind.NODE,
+        "the GPU's memory has an error that it cannot correct (ECC)",
+        "take the GPU out of service and reset or replace it; nvidia-smi -q -d ECC,PAGE_RETIREMENT on the node tells "
+        "more",
+        _CLASSES,
+        is_hardware=True,
+    ),
+    _rule(
+        _GPU,
+        r"(?:\bxid \(pci:[^)\n]{0,40}\)|(?:nvrm|gpu|nvidia)[^\n]{0,80}\bxid\b(?: error)?)"
+        r"\W{1,3}(?!(?:13|31|43|45|68|109)\b)\d{1,3}\b|fallen off the bus|gpu is lost",
+        Kind.NODE,
+        "the GPU or its driver has failed (an Xid of the NVIDIA driver)",
+        "read dmesg on the node for the Xid, and reset or replace the GPU",
+        _CLASSES,
+        is_hardware=True,
+    ),
+    _rule(
+        _GPU,
+        r"driver/library version mismatch|nvml error|failed to initialize nvml|libnvidia-ml\.so[^\n]{0,80}"
+        r"(?:cannot open|not found)|couldn't communicate with the nvidia driver|cuda_error_system_driver_mismatch",
+        Kind.NODE,
+        "the node's NVIDIA driver does not work (NVML), as after an update without a restart",
+        "run nvidia-smi on the node; load the driver again, or restart the node",
+        _CLASSES,
+        is_hardware=True,
+    ),
+)
+
+#: ``error:`` and its details, as yarnserve's command line prints them.
+_OWN_ERROR = r"(?m:^error: [^\n]{1,2000}\n(?:  [^\n]{0,2000}\n){0,4}?  (?:where|why  |fix  |next ): )"
+
+# Before Docker's rows: an agent ends with yarnserve's own exit statuses, and Docker's 7 is one of them.
+_AGENT_RULES = (
+    _rule(
+        (2, 3),
+        _OWN_ERROR,
+        Kind.SPEC,
+        "the agent in the container cannot work with what launch has given it",
+        "its own error in the log says what; correct the spec and launch it again",
+        "docs/errors.md",
+        certain=True,
+    ),
+    _rule(
+        (7,),
+        _OWN_ERROR,
+        Kind.TRANSIENT,
+        "the agent in the container found nobody that answers, such as HDFS",
+        "its own error in the log says whom it asked",
+        "docs/errors.md",
+    ),
+)
 
 _DOCKER_RULES = (
+    _rule(
+        (1, *_DOCKER, 125),
+        r"cannot connect to the docker daemon|is the docker daemon running",
+        Kind.NODE,
+        "Docker's daemon on the node does not answer",
+        "start it there (systemctl status docker); until then no Docker container starts on the node",
+        _CLASSES,
+    ),
+    # Before the row of an image that is missing: Docker says of every image it pulls that it did not find it locally.
+    _rule(
+        (*_DOCKER, 125),
+        r"unexpected http status: 5\d\d|toomanyrequests|tls handshake timeout|request canceled while waiting for "
+        r"connection|(?:registry|/v[12]/)[^\n]{0,200}(?:i/o timeout|timed out|connection (?:refused|reset)|"
+        r"deadline exceeded|no such host|service unavailable|bad gateway|server misbehaving)",
+        Kind.TRANSIENT,
+        "the registry of the image does not answer, or is overloaded",
+        "nothing, if it passes; an image that lies on the nodes already does not need the registry",
+        _CLASSES,
+    ),
     _rule(
         (*_DOCKER, 127),
         r"\bis not trusted|untrusted image",
@@ -169,14 +268,40 @@ _DOCKER_RULES = (
     _rule(
         _DOCKER,
         r"port is already allocated",
-        Kind.NODE,
+        Kind.TRANSIENT,
         "another container has the mapped host port",
         "map to another host port, or leave the host port free (:8501)",
         "tf-serving.md 7.6",
     ),
 )
 
+#: A server that says that it could not start, and not why: of all that is ascribed to the model the vaguest.
+NO_START = Explanation(
+    Kind.MODEL,
+    "TensorFlow Serving could not start, because a model did not load or its configuration is wrong",
+    "read the server's log for the first error",
+    "tf-serving.md 1.1",
+)
+
 _SERVER_RULES = (
+    _rule(
+        (*_SERVER, *_DOCKER),
+        r"no space left on device",
+        Kind.NODE,
+        "a disk of the node is full",
+        "free it; yarn node -list -all -showDetails tells what the NodeManager thinks of its disks",
+        _CLASSES,
+    ),
+    _rule(
+        (*_SERVER, -1000),
+        r"\b(?:connect|sockettimeout|connecttimeout|noroutetohost|unknownhost|standby|safemode|retriable|blockmissing)"
+        r"exception\b|failed on (?:connection|socket timeout) exception|name ?node is in safe mode|"
+        r"could not obtain block",
+        Kind.TRANSIENT,
+        "HDFS did not answer, or not in time",
+        "nothing, if it passes; yarnserve doctor looks at HDFS",
+        _CLASSES,
+    ),
     _rule(
         _SERVER,
         r"file system scheme '\w+' not implemented",
@@ -210,15 +335,15 @@ _SERVER_RULES = (
         _SERVER,
         r"address already in use|failed to bind|couldn't bind|no address added out of total|"
         r"failed to start http server",
-        Kind.NODE,
+        Kind.TRANSIENT,
         "another process on the node has the server's port",
         "choose other ports, or leave them to yarnserve; replicas of one service need different ports on one node",
         "tf-serving.md 7.6",
     ),
     _rule(
         _SERVER,
-        r"cuda_error_out_of_memory|cuda out of memory|oom when allocating|failed to allocate .{0,80} from device|"
-        r"resource_?exhausted: .{0,40}oom",
+        r"cuda_error_out_of_memory|cuda[^\n]{0,120}out of memory|cudaerrormemoryallocation|oom when allocating|"
+        r"failed to allocate .{0,80} from device|resource_?exhausted: .{0,40}oom",
         Kind.CAPACITY,
         "the model does not fit into the GPU's memory, or another process holds it",
         "ask for a GPU of its own per replica, lower per_process_gpu_memory_fraction of the other process, or use a "
@@ -227,15 +352,24 @@ _SERVER_RULES = (
     ),
     _rule(
         _SERVER,
-        r"cuda_error_no_device|no cuda-capable device|failed call to cuinit|could not load dynamic library 'libcuda",
+        r"cuda_error_no_device|no cuda-capable device|failed call to cuinit|no devices were found|"
+        r"could not load dynamic library 'libcuda\.so",
         Kind.NODE,
         "the server finds no GPU in its container",
         "ask for resources.gpus, and check nvidia-smi on the node",
         "yarn-services.md 5.5",
     ),
     _rule(
+        _GPU,
+        r"cuda driver version is insufficient|cuda_error_unsupported_ptx|unsatisfied condition: cuda",
+        Kind.NODE,
+        "the node's NVIDIA driver is older than the image needs",
+        "update the driver there, use an image for an older CUDA, or a label that leads to newer nodes",
+        _CLASSES,
+    ),
+    _rule(
         _SERVER,
-        r"op type not registered",
+        r"op type not registered|nodedef mentions attr",
         Kind.MODEL,
         "the model uses an operation that this TensorFlow Serving does not have",
         "use an image of the version the model was made with, or export the model without custom operations",
@@ -244,8 +378,17 @@ _SERVER_RULES = (
     ),
     _rule(
         _SERVER,
-        r"could not find savedmodel|could not find meta graph|data loss|checksum does not match|"
-        r"failed to (?:find|get) matching files|not an sstable",
+        r"could not find meta graph",
+        Kind.MODEL,
+        "the model was exported without what a server needs: it has no graph with the tag serve",
+        "export it with tf.saved_model.save, and publish it under a new number",
+        "tf-serving.md 5.2",
+        certain=True,
+    ),
+    _rule(
+        _SERVER,
+        r"could not find savedmodel|data loss|checksum does not match|failed to (?:find|get) matching files|"
+        r"not an sstable|can't parse [^\n]{0,200} as binary proto",
         Kind.MODEL,
         "the newest version of the model is incomplete or damaged",
         "publish it again under a new number with yarnserve models publish, which copies first and renames last",
@@ -267,14 +410,7 @@ _SERVER_RULES = (
         "publish a version; the path must hold directories named by numbers",
         "tf-serving.md 5.3",
     ),
-    _rule(
-        _SERVER,
-        r"failed to start server|failed to load .{0,200}model",
-        Kind.MODEL,
-        "TensorFlow Serving could not start, because a model did not load or its configuration is wrong",
-        "read the server's log for the first error",
-        "tf-serving.md 1.1",
-    ),
+    Rule(_SERVER, r"failed to start server|failed to load .{0,200}model", NO_START),
     _rule(
         (1, 127),
         r"glibc(?:xx)?_[\d.]+' not found",
@@ -465,6 +601,9 @@ _CODE_RULES = (
           "tf-serving.md 7"),
     _rule((135,), "", Kind.CAPACITY, "the server could not reach memory that it had mapped (SIGBUS)", "check disk and "
           "shared memory of the node", "tf-serving.md 7"),
+    _rule((137,), r"\boom[-_ ]?kill|memory cgroup out of memory|out of memory: kill", Kind.CAPACITY, "the kernel "
+          "killed it because its memory ran out", "raise resources.memory: a version swap needs twice the model",
+          "tf-serving.md 7.1"),
     _rule((137,), "", Kind.KILLED, "it was killed (SIGKILL): by YARN, by hand, or by the kernel because its memory ran "
           "out", "if nobody stopped it, raise resources.memory: a version swap needs twice the model",
           "docker-on-yarn-observed.md; tf-serving.md 7.1"),
@@ -506,13 +645,20 @@ _CODE_RULES = (
 )  # fmt: skip
 
 #: Every row, in the order in which they are tried.
-RULES: tuple[Rule, ...] = (*_DOCKER_RULES, *_SERVER_RULES, *_WAITING_RULES, *_CODE_RULES)
+RULES: tuple[Rule, ...] = (
+    *_HARDWARE_RULES,
+    *_AGENT_RULES,
+    *_DOCKER_RULES,
+    *_SERVER_RULES,
+    *_WAITING_RULES,
+    *_CODE_RULES,
+)
 
 #: 128 plus a signal's number is how a shell reports a process that the signal ended.
 _SIGNALS = 128
 
 #: Longest text that is searched; a NodeManager keeps 10,000 characters of diagnostics.
-_LONGEST = 65536
+LONGEST = 65536
 
 _EXIT_IN_TEXT = re.compile(
     r"exit(?:ed)?(?:ing)?(?: with| status| code|code)?[^\n\d-]{0,40}?(?P<code>-?\d{1,4})\b", re.IGNORECASE
@@ -527,10 +673,10 @@ def explain_exit(code: int, diagnostics: str = "", last_words: str = "") -> Expl
         diagnostics: the container's diagnostics, where known.
         last_words: the end of its stderr or stdout, where known.
     """
-    text = f"{diagnostics}\n{last_words}"[-_LONGEST:]
-    for rule in RULES:
-        if code in rule.codes and (not rule.pattern or rule.found_in(text)):
-            return rule.explanation
+    text = f"{diagnostics}\n{last_words}"
+    rule = rule_of_exit(code, text)
+    if rule is not None:
+        return rule.explanation
     if _SIGNALS < code < _SIGNALS + 65:
         cause = f"a signal ended it (number {code - _SIGNALS})"
         return Explanation(Kind.UNKNOWN, cause, "read the last lines of its log", _OBSERVED)
@@ -538,10 +684,23 @@ def explain_exit(code: int, diagnostics: str = "", last_words: str = "") -> Expl
     return Explanation(Kind.UNKNOWN, cause, "read the log with yarnserve logs NAME", _OBSERVED)
 
 
+def rule_of_exit(code: int, text: str) -> Rule | None:
+    """Return the row that explains an end with *code* whose *text* is known so far; None where no row has the code."""
+    text = text[-LONGEST:]
+    return next((row for row in RULES if code in row.codes and (not row.pattern or row.found_in(text))), None)
+
+
+def hardware_rule(text: str) -> Rule | None:
+    """Return the row of broken hardware that *text* tells of, whatever the exit code; None where it tells of none."""
+    text = text[-LONGEST:]
+    return next((row for row in _HARDWARE_RULES if row.found_in(text)), None)
+
+
 def explain_text(text: str) -> Explanation | None:
     """Explain diagnostics, a waiting reason or a line of a server's log; None when no row of the table knows it."""
-    text = text[-_LONGEST:]
-    known = next((rule.explanation for rule in RULES if rule.found_in(text)), None)
+    text = text[-LONGEST:]
+    # What an error of yarnserve itself says, it says better; only with an exit status is it the end of an agent.
+    known = next((rule.explanation for rule in RULES if rule not in _AGENT_RULES and rule.found_in(text)), None)
     if known is not None:
         return known
     codes = [int(found["code"]) for found in _EXIT_IN_TEXT.finditer(text)]

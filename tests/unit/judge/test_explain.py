@@ -33,7 +33,29 @@ EXITS = [
      "file system", True),
     (1, "Couldn't interpret value x for flag rest_api_port.", Kind.SPEC, "a value that it cannot read", True),
     (1, "unknown argument: --num_lod_threads=1", Kind.SPEC, "unknown to this version", False),
-    (255, "bind: Address already in use", Kind.NODE, "port", False),
+    (255, "bind: Address already in use", Kind.TRANSIENT, "port", False),
+    (7, "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock.", Kind.NODE, "daemon", False),
+    (7, "Unable to find image 'reg/tfs:2' locally\ndocker: Error response from daemon: received unexpected HTTP "
+     "status: 503 Service Unavailable.", Kind.TRANSIENT, "registry", False),
+    (7, "Unable to find image 'reg/tfs:2' locally\nGet https://reg/v2/: dial tcp: i/o timeout", Kind.TRANSIENT,
+     "registry", False),
+    (7, "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch", Kind.NODE, "NVML",
+     False),
+    (134, "failed to synchronize: CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error encountered", Kind.NODE, "ECC",
+     False),
+    (255, "NVRM: Xid (PCI:0000:3b:00): 79, pid=1, GPU has fallen off the bus.", Kind.NODE, "Xid", False),
+    (255, "NVRM: Xid (PCI:0000:3b:00): 43, pid=1, Ch 00000010", Kind.UNKNOWN, "could not start", False),
+    (1, "mkdir: cannot create directory: No space left on device", Kind.NODE, "disk", False),
+    (1, "java.net.ConnectException: Connection refused", Kind.TRANSIENT, "HDFS", False),
+    (-1000, "org.apache.hadoop.ipc.StandbyException: Operation category READ", Kind.TRANSIENT, "HDFS", False),
+    (1, "CUDA runtime implicit initialization on GPU:0 failed. Status: out of memory", Kind.CAPACITY, "GPU's memory",
+     False),
+    (1, "CUDA driver version is insufficient for CUDA runtime version", Kind.NODE, "older", False),
+    (1, "Could not load dynamic library 'libcudart.so.11.0'", Kind.UNKNOWN, "the program failed", False),
+    (255, "Could not find meta graph def matching supplied tags: { serve }", Kind.MODEL, "tag serve", True),
+    (137, "Memory cgroup out of memory: Killed process 4711", Kind.CAPACITY, "the kernel", False),
+    (7, "error: HDFS does not answer\n  where: http://nn:9870\n  fix  : start it", Kind.TRANSIENT, "the agent", False),
+    (3, "error: service.yaml has mistakes\n  where: service.yaml\n", Kind.SPEC, "the agent", True),
     (1, "CUDA_ERROR_OUT_OF_MEMORY: out of memory", Kind.CAPACITY, "GPU's memory", False),
     (127, "libjvm.so: cannot open shared object file", Kind.IMAGE, "lacks Java", True),
     (1, "Could not find base path /models/m for servable m", Kind.MODEL, "path does not exist", False),
@@ -143,7 +165,24 @@ def test_no_text_breaks_it(text: str) -> None:
     assert found is None or isinstance(found, Explanation)
 
 
-@pytest.mark.parametrize("word", ["a" * 200_000, "base path " * 20_000, "invalid resource request" * 9_000])
+def test_an_error_of_yarnserve_itself_is_no_end_of_an_agent() -> None:
+    """Without an exit status it speaks for itself."""
+    assert explain_text("error: HDFS does not answer\n  where: http://nn:9870\n") is None
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "a" * 200_000,
+        "base path " * 20_000,
+        "invalid resource request" * 9_000,
+        "gpu " * 50_000,
+        "error: x\n  y\n" * 15_000,
+        "registry " * 20_000,
+        "cuda " * 40_000,
+    ],
+    ids=lambda word: word[:8],
+)
 def test_a_long_text_is_read_in_bounded_time(word: str) -> None:
     """Megabytes of repetition do not send a pattern backtracking."""
     assert explain_exit(255, word).cause
