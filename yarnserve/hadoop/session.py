@@ -108,6 +108,7 @@ class HadoopSession:
         timeouts: for every request that does not bring its own read time-out.
         sleep: how to wait between the attempts of :meth:`get`.
         random: the jitter of these waits.
+        transport: what carries the requests; None is the network.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class HadoopSession:
         timeouts: Timeouts | None = None,
         sleep: Callable[[float], None] = time.sleep,
         random: Random | None = None,
+        transport: requests.adapters.BaseAdapter | None = None,
     ) -> None:
         self.user = authentication.user
         self.authentication = authentication
@@ -125,6 +127,9 @@ class HadoopSession:
         self._random = random or Random()
         #: The same manners for the hdfs library, which says itself where it follows a redirect to a DataNode.
         self.requests_session: requests.Session = _ForgetfulSession()
+        if transport is not None:
+            for scheme in ("http://", "https://"):
+                self.requests_session.mount(scheme, transport)
         authentication.attach(self.requests_session)
 
     def __enter__(self) -> HadoopSession:

@@ -1,4 +1,4 @@
-"""Two daemons of which one is active, as listeners that die and come back."""
+"""Two daemons of which one is active, as doors that die and come back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from yarnserve.sandbox.election import Election, Standing, Times
-from yarnserve.sandbox.web_answers import Listener
+from yarnserve.sandbox.web_answers import Door
 
 
 class Pair:
@@ -18,7 +18,7 @@ class Pair:
         clock: seconds since the epoch.
     """
 
-    def __init__(self, listeners: Sequence[Listener], times: Times, clock: Callable[[], float]) -> None:
+    def __init__(self, listeners: Sequence[Door], times: Times, clock: Callable[[], float]) -> None:
         self.listeners = tuple(listeners)
         self._election = Election(times)
         self._clock = clock

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from aiohttp import web
 
@@ -67,8 +67,42 @@ def error_page(status: int, reason: str = "") -> web.Response:
 _ROUNDS_TO_CONNECT = 3
 
 
+class Door(Protocol):
+    """Where a web application answers, at an address that is known at once; it can die and come back there."""
+
+    application: web.Application
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it answers."""
+
+    async def start(self) -> None:
+        """Begin to answer."""
+
+    async def die(self) -> None:
+        """Break every connection off and refuse new ones, as the port of a killed process does."""
+
+    async def revive(self) -> None:
+        """Answer again."""
+
+    async def stop(self) -> None:
+        """Close everything."""
+
+
+#: Opens a door of a host for an application.
+Opening: TypeAlias = Callable[[str, web.Application], Door]
+
+
 class Listener:
-    """A web application on a free port of *host*, known at once; it can die and come back there.
+    """A door that is a free port of *host*.
 
     Raises:
         OSError: *host* cannot be bound.
@@ -137,11 +171,9 @@ class Listener:
         await site.stop()
 
 
-class Server(Listener):
-    """A web server of YARN's; *on_breakdown* hears of what no handler expected."""
-
-    def __init__(self, host: str, on_breakdown: Callable[[Exception], None]) -> None:
-        super().__init__(host, web.Application(middlewares=[_guard(on_breakdown)]))
+def guarded(on_breakdown: Callable[[Exception], None]) -> web.Application:
+    """Return an application of YARN's, without routes; *on_breakdown* hears of what no handler expected."""
+    return web.Application(middlewares=[_guard(on_breakdown)])
 
 
 def _guard(on_breakdown: Callable[[Exception], None]) -> Any:

@@ -23,7 +23,7 @@ from yarnserve.sandbox.httpfs import HttpFs
 from yarnserve.sandbox.inodes import NamespaceError, file_not_found
 from yarnserve.sandbox.namespace import BLOCK_SIZE, Namespace, Status
 from yarnserve.sandbox.pair import Pair
-from yarnserve.sandbox.web_answers import Listener
+from yarnserve.sandbox.web_answers import Door, Listener, Opening
 from yarnserve.sandbox.webhdfs_parameters import Parameters
 
 #: What a DataNode's message drags behind its first line: the NameNode's stack.
@@ -70,6 +70,7 @@ class HdfsServers:
         release: the Apache release to imitate.
         times: of a fail-over; None is a single NameNode.
         clock: seconds since the epoch.
+        opening: how they are reached.
     """
 
     def __init__(
@@ -80,13 +81,15 @@ class HdfsServers:
         release: tuple[int, ...] = RELEASE,
         times: Times | None = None,
         clock: Callable[[], float] = time.time,
+        opening: Opening = Listener,
     ) -> None:
         self._namespace = namespace
         self._release = release
         self._host = host
         self._times = times
         self._clock = clock
-        self._listeners: list[Listener] = []
+        self._opening = opening
+        self._listeners: list[Door] = []
         self.namenode_url = ""
         self.httpfs_url = ""
 
@@ -130,8 +133,8 @@ class HdfsServers:
         while self._listeners:
             await self._listeners.pop().stop()
 
-    def _listener(self) -> Listener:
-        listener = Listener(self._host, web.Application())
+    def _listener(self) -> Door:
+        listener = self._opening(self._host, web.Application())
         self._listeners.append(listener)
         return listener
 
@@ -146,7 +149,7 @@ class HdfsServers:
         return wait
 
 
-def _route(listener: Listener, answer: Answer) -> None:
+def _route(listener: Door, answer: Answer) -> None:
     listener.application.router.add_route("*", "/{path:.*}", answer)
 
 

@@ -20,7 +20,7 @@ from yarnserve.sandbox.runtime import NodeAddress, Runtime
 from yarnserve.sandbox.services import Home, Services
 from yarnserve.sandbox.services_api import ServicesApi
 from yarnserve.sandbox.standby import Moment, StandbyFilter
-from yarnserve.sandbox.web_answers import Listener, Server
+from yarnserve.sandbox.web_answers import Door, Listener, Opening, guarded
 
 #: The RPC port of the first NodeManager; it only exists in the nodes' names.
 _FIRST_RPC_PORT = 45454
@@ -42,10 +42,13 @@ class YarnServers:
         on_breakdown: hears of exceptions that no handler expected.
         has_pair: whether there is a second ResourceManager, which takes over from one that dies.
         docker: what Docker on the nodes has and allows; None is everything.
+        host_of: the host of each NodeManager, by its number.
+        opening: how they are reached.
 
     Attributes:
         managers: the ResourceManagers.
         control: who answers the sandbox's own control paths; of a pair that is neither of the two.
+        node_managers: those, in the order of the cluster's nodes.
 
     Raises:
         OSError: no free port.
@@ -65,16 +68,22 @@ class YarnServers:
         on_breakdown: Callable[[Exception], None],
         has_pair: bool = False,
         docker: DockerHost | None = None,
+        host_of: Callable[[int], str] = lambda index: _HOST,
+        opening: Opening = Listener,
     ) -> None:
-        servers = [Server(_HOST, on_breakdown) for _ in range(2 if has_pair else 1)]
-        self.control = Server(_HOST, on_breakdown) if has_pair else servers[0]
+        def serve(host: str) -> Door:
+            return opening(host, guarded(on_breakdown))
+
+        servers = [serve(_HOST) for _ in range(2 if has_pair else 1)]
+        self.control = serve(_HOST) if has_pair else servers[0]
         self._profile = profile
         self._due: Moment | None = None
         times = Times(profile.takeover, profile.loading, profile.daemon_down, 0.0)
         self.managers = Pair(servers, times, clock)
-        self._node_managers = [Server(_HOST, on_breakdown) for _ in range(nodes)]
+        self.node_managers = [serve(host_of(index)) for index in range(nodes)]
         addresses = [
-            NodeAddress(_HOST, _FIRST_RPC_PORT + index, server.port) for index, server in enumerate(self._node_managers)
+            NodeAddress(host_of(index), _FIRST_RPC_PORT + index, server.port)
+            for index, server in enumerate(self.node_managers)
         ]
         members = [Node(address, capacity, profile, runtime, docker) for address in addresses]
         self.cluster = Cluster(members, profile, filesystem=filesystem, store=home, now=clock())
@@ -90,7 +99,7 @@ class YarnServers:
             seat = Seat(self.managers, index) if has_pair else None
             ClusterApi(self.cluster, clock, url, seat).add_to(server.application)
         ClusterApi(self.cluster, clock, f"http://{servers[0].address}").add_control_to(self.control.application)
-        for node, server in zip(members, self._node_managers, strict=True):
+        for node, server in zip(members, self.node_managers, strict=True):
             NodeApi(node, self.cluster.started_at, clock).add_to(server.application)
 
     async def start(self) -> None:
@@ -125,9 +134,9 @@ class YarnServers:
         return is_done
 
     @property
-    def _servers(self) -> list[Listener]:
+    def _servers(self) -> list[Door]:
         own = [] if self.control in self.managers.listeners else [self.control]
-        return [*self.managers.listeners, *own, *self._node_managers]
+        return [*self.managers.listeners, *own, *self.node_managers]
 
     def _is_active(self, index: int) -> bool:
         return self.managers.standing(index) is Standing.ACTIVE

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from yarnserve.config import Settings
 from yarnserve.errors import ConfigurationError
@@ -21,8 +22,12 @@ from yarnserve.service.store import STATE_DIRECTORY, ServiceStore
 from yarnserve.storage.client import Storage
 from yarnserve.yarn.cluster import ClusterApi
 from yarnserve.yarn.nodes import NodeManagerApi
+from yarnserve.yarn.polling import Turns
 from yarnserve.yarn.resource_managers import ResourceManagers
 from yarnserve.yarn.services import ServicesApi
+
+if TYPE_CHECKING:
+    from requests.adapters import BaseAdapter
 
 #: Patience of looks and leases with HDFS: seconds for one request, and rounds over the NameNodes.
 EYES_TIMEOUTS = Timeouts(connect=3.05, read=5.0)
@@ -113,6 +118,8 @@ def connect(
     *,
     on_wait: Callable[[str], None] = lambda text: None,
     sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    transport: BaseAdapter | None = None,
 ) -> Connection:
     """Build the clients; nothing is sent yet.
 
@@ -120,19 +127,21 @@ def connect(
         settings: the cluster.
         on_wait: told, in words for people, that HDFS fails over.
         sleep: how to wait between two tries.
+        clock: monotonic seconds.
+        transport: what carries the requests; None is the network.
 
     Raises:
         AccessError, ConfigurationError: there is no usable Kerberos ticket where the cluster wants one.
     """
     authentication, settings = _authenticated(settings)
-    session = HadoopSession(authentication, sleep=sleep)
+    session = HadoopSession(authentication, sleep=sleep, transport=transport)
     resource_managers = ResourceManagers(session, settings.resource_managers)
-    hdfs = partial(Storage, session, settings.namenodes, sleep=sleep, on_wait=on_wait)
+    hdfs = partial(Storage, session, settings.namenodes, clock=clock, sleep=sleep, on_wait=on_wait)
     return Connection(
         settings,
         session,
         resource_managers,
-        ServicesApi(session, resource_managers),
+        ServicesApi(session, resource_managers, turns=Turns(clock)),
         ClusterApi(session, resource_managers),
         NodeManagerApi(session),
         hdfs(),
