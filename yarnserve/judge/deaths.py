@@ -165,6 +165,11 @@ def treatment(death: Death) -> Treatment:
     return next(row for row in TREATMENTS if row.death is death)
 
 
+def treatment_of(kind: str) -> Treatment:
+    """Return the row for the class called *kind*; for one that only a newer yarnserve knows, that of the unknown."""
+    return next((row for row in TREATMENTS if row.death.value == kind), treatment(Death.UNKNOWN))
+
+
 def classify(code: int, text: str, *, lived: float | None, ours: bool, repeated: int = 0) -> DeathClass:
     """Class one death. Total: any code with any text has a class.
 

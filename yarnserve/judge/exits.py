@@ -17,6 +17,9 @@ from yarnserve.records.yarn import NodeContainer
 #: NodeManager states in which the container goes on after its process has ended.
 _GOES_ON = ("RUNNING", "RELAUNCHING")
 
+#: Characters of the diagnostics that are kept: the cause stands in the last lines.
+_KEPT = 1000
+
 _DEATH = re.compile(
     r"\[(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\]"
     r"(?:Exception from container-launch|Diagnostic message from attempt|Container exited with a non-zero exit code)"
@@ -32,7 +35,7 @@ class Exits:
 
     *deaths* counts them, *relaunches* those after which the NodeManager started it again; both are lower bounds.
     *code* is the newest exit code, *cause*, *fix* and *certain* its explanation; *last_at* the time of the newest
-    end on the NodeManager's clock, in its own writing.
+    end on the NodeManager's clock, in its own writing; *text* the end of its diagnostics.
     """
 
     deaths: int
@@ -42,6 +45,7 @@ class Exits:
     fix: str
     certain: bool
     last_at: str = ""
+    text: str = ""
 
 
 def exits_after(before: Exits | None, process: NodeContainer) -> Exits | None:
@@ -64,6 +68,7 @@ def exits_after(before: Exits | None, process: NodeContainer) -> Exits | None:
         found.fix,
         found.certain,
         told[-1] if new else last_at,
+        process.diagnostics[-_KEPT:],
     )
 
 

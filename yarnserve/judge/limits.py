@@ -23,7 +23,6 @@ IN_PLACE = Limit(
     "restarts in place that help for a while", 2, "then it is moved: its node, or its GPU, may be at fault"
 )
 LOOP = Limit("deaths that make a loop", 2, "one death is bad luck; YARN goes on hiding them for ever")
-RESOURCE_DEATHS = Limit("deaths for want of memory", 2, "more of the same memory will not do")
 DAILY = Limit("restarts of a replica in 24 h", 20, "one an hour is sick, however far apart they are")
 GIVE_UP = Limit("given up (s)", 1800.0, "then one trial; twice as long each time, up to eight times")
 MOST_OPENINGS = Limit("doublings of that", 3, "four hours between two trials: what is mended is found the same night")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from yarnserve.judge.deaths import Death as DeathKind
 from yarnserve.judge.limits import DAY, JUMP, LONG_LIVE, LOOKS, SERVICE_WINDOW
 from yarnserve.records.journal import What
 from yarnserve.records.ledger import Action, Death, Ledger, ReplicaRecord
@@ -166,7 +167,8 @@ def _seen(record: ReplicaRecord, sight: Sight, action: Action | None, now: float
     if sight.ends > record.ends_seen:
         if not is_first and sight.death is not None and not ours:
             death = replace(sight.death, at=now)
-            record = replace(record, deaths=(*(each for each in record.deaths if now - each.at < DAY), death))
+            if death.kind != DeathKind.FREE.value:
+                record = replace(record, deaths=(*(each for each in record.deaths if now - each.at < DAY), death))
             news.append(News(What.DIED, sight.instance, f"its process ended ({death.kind}): {death.cause}"))
         record = replace(record, ends_seen=sight.ends, answers=(), failing_since=None, live_since=None, proved=False)
     elif sight.ends < record.ends_seen:

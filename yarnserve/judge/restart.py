@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from yarnserve.judge.deaths import Death as DeathKind
 from yarnserve.judge.limits import (
     DAY,
     FIRST_WAIT,
@@ -219,7 +220,8 @@ class _Judge:
         """YARN starts again what dies; another place is all that can be added to that, and not at once."""
         if trouble.rule is Rule.LOOP:
             deaths = recent_deaths(record, self.case.policy, self.now)
-            if not sight.container or (record.rung == 0 and len(deaths) <= LOOP.value):
+            is_its_node = deaths[-1].kind == DeathKind.NODE.value
+            if not sight.container or (record.rung == 0 and len(deaths) <= LOOP.value and not is_its_node):
                 return _said(Do.WAIT, "loop", sight, trouble, "YARN starts it again")
         if self.now < record.not_before:
             left = record.not_before - self.now

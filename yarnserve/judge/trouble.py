@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from yarnserve.judge.limits import DAILY, DAY, LOOP, RESOURCE_DEATHS, SINGLE, SOME_FAILED
+from yarnserve.judge.deaths import treatment_of
+from yarnserve.judge.limits import DAILY, DAY, LOOP, SINGLE, SOME_FAILED
 from yarnserve.judge.memory import Sight, in_window
 from yarnserve.records.ledger import Death, ReplicaRecord
 from yarnserve.records.policy import SupervisePolicy
@@ -41,11 +42,8 @@ def trouble_of(
 ) -> Trouble | None:
     """What is wrong with a replica of a service of *replicas*; None while there is not enough evidence."""
     name = sight.instance
-    deaths = recent_deaths(record, policy, now)
-    if len(deaths) > LOOP.value or (len(deaths) == LOOP.value and record.live_since is None):
-        lasted = now - deaths[0].at
-        evidence = f"{name} died {len(deaths)} times in {lasted:.0f} s ({deaths[-1].cause})"
-        return Trouble(Rule.LOOP, evidence, deaths[-1].fix)
+    if loop := _loop(record, name, policy, now):
+        return loop
     if sight.busy or sight.health in _SILENT:
         return None
     times = SINGLE.value if replicas == 1 else 1
@@ -60,14 +58,27 @@ def trouble_of(
     return None
 
 
+def _loop(record: ReplicaRecord, name: str, policy: SupervisePolicy, now: float) -> Trouble | None:
+    deaths = recent_deaths(record, policy, now)
+    is_down = record.live_since is None
+    if deaths and is_down and treatment_of(deaths[-1].kind).most == 0:
+        return Trouble(Rule.LOOP, f"{name} died ({deaths[-1].cause})", deaths[-1].fix)
+    if len(deaths) > LOOP.value or (len(deaths) == LOOP.value and is_down):
+        lasted = now - deaths[0].at
+        evidence = f"{name} died {len(deaths)} times in {lasted:.0f} s ({deaths[-1].cause})"
+        return Trouble(Rule.LOOP, evidence, deaths[-1].fix)
+    return None
+
+
 def spent(record: ReplicaRecord, trouble: Trouble, policy: SupervisePolicy, now: float) -> str:
     """Why a replica has no budget left, in words; empty while it has."""
     deaths = recent_deaths(record, policy, now)
-    if trouble.rule is Rule.LOOP and deaths[-1].kind == "permanent":
-        return "it will end so again without a change"
-    if trouble.rule is Rule.LOOP and sum(death.kind == "resource" for death in deaths) > RESOURCE_DEATHS.value:
-        return "it needs more memory, or a smaller model"
-    recent = sum(now - at < policy.restart_window for at in record.restarts) + len(deaths)
+    if trouble.rule is Rule.LOOP:
+        row = treatment_of(deaths[-1].kind)
+        if row.most is not None and sum(death.kind == row.death.value for death in deaths) > row.most:
+            return row.reason
+    cost = sum(treatment_of(death.kind).cost for death in deaths)
+    recent = sum(now - at < policy.restart_window for at in record.restarts) + cost
     if recent >= policy.restarts:
         return f"{recent} restarts and deaths in {policy.restart_window} s are enough"
     daily = sum(now - at < DAY for at in record.restarts)

@@ -11,12 +11,22 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Death:
-    """One end of a replica's process: when it was seen, of which class (docs/supervise.md), and why, in words."""
+    """One end of a replica's process.
+
+    Attributes:
+        at: when it was seen.
+        kind: its class (docs/supervise.md).
+        cause: why, in words, and *fix* what to do about it.
+        code: the exit code; None where nobody told.
+        is_hardware: a GPU or its driver is broken.
+    """
 
     at: float
     kind: str
     cause: str
     fix: str = ""
+    code: int | None = None
+    is_hardware: bool = False
 
 
 @dataclass(frozen=True)

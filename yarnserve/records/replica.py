@@ -199,6 +199,7 @@ class LastExit:
     fix: str
     certain: bool
     container_id: str
+    text: str = ""
 
 
 @dataclass(frozen=True)

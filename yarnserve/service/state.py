@@ -94,7 +94,7 @@ class Sightings:
         for container in reversed(self.containers.get(instance, ())):
             if container in self.exits:
                 exits = self.exits[container]
-                return LastExit(exits.code, exits.cause, exits.fix, exits.certain, container)
+                return LastExit(exits.code, exits.cause, exits.fix, exits.certain, container, exits.text)
         return None
 
     def with_seen(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from yarnserve.judge.deaths import Death as DeathKind
+from yarnserve.judge.deaths import classify
 from yarnserve.judge.memory import Sight
 from yarnserve.judge.verdict import judge_answers, told_by_agent
-from yarnserve.records.ledger import Death
+from yarnserve.records.ledger import Death, Ledger, ReplicaRecord
 from yarnserve.records.replica import Contact, Health, Observation, Replica, Target, Verdict
 from yarnserve.service.look import Snapshot
 
@@ -18,19 +20,25 @@ _AT_WORK = ("starting", "failing")
 _TELLING = (Contact.ANSWERED, Contact.TIMED_OUT, Contact.BROKEN)
 
 
-def sights_of(snapshot: Snapshot, *, busy: Collection[str] = (), taken_out: int = 0) -> tuple[Sight, ...]:
+def sights_of(snapshot: Snapshot, ledger: Ledger, *, busy: Collection[str] = ()) -> tuple[Sight, ...]:
     """What *snapshot* says of each replica.
 
     Args:
         snapshot: the look.
+        ledger: what is known; so many replicas as were taken out are not missed.
         busy: instances that serve others while they do not answer us.
-        taken_out: how many were taken away on purpose: so many of those without a container are not missed.
     """
+    taken_out = len(ledger.taken_out)
     observations = {each.instance: each for each in snapshot.observations}
     missing = [each.instance for each in snapshot.replicas if not each.container_id]
     unmissed = set(missing[len(missing) - min(taken_out, len(missing)) :])
     return tuple(
-        _sight(replica, observations.get(replica.instance), replica.instance in busy)
+        _sight(
+            replica,
+            observations.get(replica.instance),
+            ledger.replicas.get(replica.instance, ReplicaRecord()),
+            replica.instance in busy,
+        )
         for replica in snapshot.replicas
         if replica.instance not in unmissed
     )
@@ -61,7 +69,7 @@ def _answered(replica: Replica, observation: Observation | None) -> Replica:
     return replace(replica, verdict=verdict, versions=observation.available)
 
 
-def _sight(replica: Replica, observation: Observation | None, busy: bool) -> Sight:
+def _sight(replica: Replica, observation: Observation | None, record: ReplicaRecord, busy: bool) -> Sight:
     agent = replica.agent
     return Sight(
         replica.instance,
@@ -74,7 +82,7 @@ def _sight(replica: Replica, observation: Observation | None, busy: bool) -> Sig
         agent_works=agent is not None and agent.state in _AT_WORK,
         progress="" if agent is None else f"{agent.state} {agent.why} {agent.server_starts}",
         ends=replica.restarts,
-        death=_death(replica),
+        death=_death(replica, record),
     )
 
 
@@ -86,8 +94,11 @@ def _tells(observation: Observation) -> bool:
     )
 
 
-def _death(replica: Replica) -> Death:
-    found = replica.last_exit
-    if found is None:
-        return Death(0.0, "unknown", "its container ended, and nobody told how")
-    return Death(0.0, "permanent" if found.certain else "unknown", found.cause, found.fix)
+def _death(replica: Replica, record: ReplicaRecord) -> Death:
+    """How the process of *replica* ended last; *record* tells whether it has ended so before."""
+    last = replica.last_exit
+    if last is None:
+        return Death(0.0, DeathKind.UNKNOWN.value, "its container ended, and nobody told how")
+    repeated = sum(death.code == last.code for death in record.deaths)
+    found = classify(last.code, last.text, lived=None, ours=False, repeated=repeated)
+    return Death(0.0, found.death.value, found.cause, found.fix, last.code, found.is_hardware)

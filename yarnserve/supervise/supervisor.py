@@ -192,7 +192,7 @@ class Supervisor:
 
     def _take_in(self, ledger: Ledger, snapshot: Snapshot) -> Ledger:
         """Remember what *snapshot* shows, and tell what is new in it."""
-        sights = sights_of(snapshot, taken_out=len(ledger.taken_out))
+        sights = sights_of(snapshot, ledger)
         after, news = observe(ledger, sights, self._tools.now())
         self._teller.news(news, snapshot)
         self._ledger = after
@@ -215,7 +215,7 @@ class Supervisor:
             return FULL_LOOK_EVERY / 2
         ledger = self._take_in(ledger, snapshot)
         case = self._case(snapshot, revision.record, desired)
-        sights = sights_of(snapshot, taken_out=len(ledger.taken_out))
+        sights = sights_of(snapshot, ledger)
         judgement = decide(ledger, sights, case, self._tools.now(), self._tools.draw())
         decision = judgement.decision
         keeps_still = self._keeps_still()
