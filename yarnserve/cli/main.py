@@ -41,6 +41,7 @@ COMMANDS = {
     "destroy": ("operate", "destroy", "Stop a service and forget it."),
     "render": ("launch", "render", "Print the YARN Services JSON of a service.yaml."),
     "doctor": ("doctor", "doctor", "Find what on the cluster stands in the way."),
+    "nodes": ("nodes", "nodes", "Show which nodes are avoided; quarantine or release one."),
     "config": ("config", "config", "Show the settings, and where each comes from."),
     "models": ("models", "models", "Bring models to HDFS, and say which is to be served."),
     "sync": ("sync", "sync", "Bring the version to be served to this host, and keep it so."),

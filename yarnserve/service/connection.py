@@ -106,11 +106,14 @@ class Connection:
         return Storage(self.session, namenodes, on_wait=self.on_wait)
 
     def saved_services(self) -> tuple[str, ...]:
-        """Names of the directories in which yarnserve keeps the state of services."""
+        """Names of the directories in which yarnserve keeps the state of services.
+
+        What begins with a dot is shared by all of them (:mod:`yarnserve.service.nodes`).
+        """
         directory = f"{self.eyes.home()}/{STATE_DIRECTORY}"
         if self.eyes.status(directory) is None:
             return ()
-        return tuple(entry.name for entry in self.eyes.list(directory) if entry.is_directory)
+        return tuple(entry.name for entry in self.eyes.list(directory) if entry.is_directory and entry.name[0] != ".")
 
 
 def connect(

@@ -73,7 +73,7 @@ class StateSeries(Generic[T]):
             return Saved(entry.number, from_document(self._kind, entry.body))
         except ValueError as error:
             raise YarnserveError(
-                "what yarnserve saved of this service cannot be read",
+                "what yarnserve has saved cannot be read",
                 where=f"{self._series.directory}/{entry.number}.json",
                 why=str(error),
                 fix="use the yarnserve that wrote it, or delete that file to go back to the one before",
