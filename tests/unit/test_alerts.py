@@ -10,10 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from yarnserve.alerts import REPEAT_EVERY, Alert, Alerts, BackgroundAlerts, CommandSink, LogSink, Notice, WebhookSink
+from tests.support import wait_until
+from yarnserve.alertmanager import LASTS, RESEND_EVERY, AlertmanagerSink
+from yarnserve.alerts import (
+    REPEAT_EVERY,
+    REST,
+    Alert,
+    Alerts,
+    BackgroundAlerts,
+    CommandSink,
+    LogSink,
+    Notice,
+    WebhookSink,
+)
 from yarnserve.errors import UnreachableError, YarnserveError
 
 ALERT = Alert("sync /models/digits", "HDFS is away", "warning", {"why": "nobody answers"})
@@ -26,6 +39,11 @@ class Post:
     status: int = 200
     url: str = ""
     bodies: list[bytes] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+
+    def documents(self) -> list[Any]:
+        """What was posted."""
+        return [json.loads(body) for body in self.bodies]
 
 
 @contextmanager
@@ -36,6 +54,7 @@ def posting(status: int = 200) -> Iterator[Post]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             post.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            post.paths.append(self.path)
             self.send_response(post.status)
             self.send_header("Location", "/elsewhere")
             self.end_headers()
@@ -150,6 +169,7 @@ def test_a_command_gets_it(tmp_path: Path) -> None:
         "summary": ALERT.summary,
         "severity": "warning",
         "details": {"why": "nobody answers"},
+        "labels": {},
         "since": 1.0,
         "count": 2,
     }
@@ -209,7 +229,10 @@ def test_one_dead_sink_does_not_silence_the_others(lines: list[str]) -> None:
         alerts.fire(ALERT)
     assert len(lines) == 1
     assert len(post.bodies) == 2
-    assert failures == ["the alert's webhook refuses it: HTTP 500"]
+    assert failures == [
+        "the alert's webhook refuses it: HTTP 500",
+        "the alert's webhook takes alerts again, after 0 min; tries that failed: 1",
+    ]
 
 
 def test_an_error_is_an_alert() -> None:
@@ -244,3 +267,226 @@ def test_an_alert_that_fails_as_nobody_foresaw_ends_no_others() -> None:
     assert told == ["ALERT firing: second: it is away"]
     assert len(lost) == 1
     assert "No space left" in lost[0]
+
+
+HANG = Alert(
+    "digits serve-1 hang",
+    "serve-1 of digits does not answer",
+    "critical",
+    {"why": "no answer for 60 s", "where": "node2:8501", "fix": "yarnserve events digits"},
+    {"alertname": "YarnserveReplicaDown", "service": "digits", "instance": "serve-1"},
+)
+
+
+def test_alertmanager_gets_what_identifies_and_what_explains() -> None:
+    """Labels, annotations, the time it began, and when to take it for over if nobody repeats it."""
+    time = Time()
+    with posting() as post:
+        sink = AlertmanagerSink(post.url.removesuffix("/hook") + "/am/", runbook="https://wiki/yarnserve", now=time)
+        sink.send(Notice(HANG, "firing", time.now - 60, 1))
+    assert post.paths == ["/am/api/v2/alerts"]
+    assert post.documents() == [
+        [
+            {
+                "labels": {
+                    "alertname": "YarnserveReplicaDown",
+                    "service": "digits",
+                    "instance": "serve-1",
+                    "severity": "critical",
+                },
+                "annotations": {
+                    "summary": "serve-1 of digits does not answer",
+                    "description": "no answer for 60 s; node2:8501",
+                    "fix": "yarnserve events digits",
+                    "runbook_url": "https://wiki/yarnserve#yarnservereplicadown",
+                },
+                "startsAt": "2023-11-14T22:12:20.000+00:00",
+                "endsAt": "2023-11-14T22:17:20.000+00:00",
+            }
+        ]
+    ]
+    assert LASTS == 240.0
+
+
+def test_alertmanager_is_told_again_each_minute_and_others_are_not() -> None:
+    """Else it would take the alert for over; the end carries the labels of the beginning, and ends now."""
+    time = Time()
+    lines: list[str] = []
+    with posting() as post:
+        alerts = Alerts([AlertmanagerSink(post.url, now=time), LogSink(lines.append)], clock=time)
+        alerts.fire(HANG)
+        for _ in range(12):
+            time.now += RESEND_EVERY / 6
+            alerts.refresh()
+        alerts.resolve(HANG.key, "it was replaced")
+        alerts.refresh()
+    told = [each[0] for each in post.documents()]
+    assert len(told) == 4
+    assert len({json.dumps(each["labels"]) for each in told}) == 1
+    assert len({each["startsAt"] for each in told}) == 1
+    assert told[0]["endsAt"] < told[1]["endsAt"]
+    assert told[3]["endsAt"] == "2023-11-14T22:15:20.000+00:00"
+    assert len(lines) == 2
+
+
+def test_what_another_process_fired_is_repeated_only_when_it_lasts(tmp_path: Path) -> None:
+    """A service that is supervised no more has no alert for ever; one that still fails goes on from its beginning."""
+    time = Time()
+    with posting() as post:
+        sink = AlertmanagerSink(post.url, now=time)
+        Alerts([sink], clock=time, state=tmp_path / "alerts.json").fire(HANG)
+        time.now += 3600
+        alerts = Alerts([sink], clock=time, state=tmp_path / "alerts.json")
+        alerts.refresh()
+        assert len(post.bodies) == 1
+        alerts.fire(HANG)
+        alerts.resolve(HANG.key)
+    first, second, last = (each[0] for each in post.documents())
+    assert first["startsAt"] == second["startsAt"]
+    assert last["labels"] == first["labels"]
+
+
+def test_labels_of_alertmanager_are_always_valid() -> None:
+    """Without labels the key identifies; names are what Prometheus takes, values not empty."""
+    sink = AlertmanagerSink("http://am:9093/api/v2/alerts", now=Time())
+    plain = sink.document(Notice(ALERT, "firing", 1.0, 1))
+    assert plain["labels"] == {"alertname": "YarnserveTrouble", "key": ALERT.key, "severity": "warning"}
+    odd = Alert("k", "http://alice:secret@nn is away", labels={"my-label é": "x", "service": "", "alertname": "A"})
+    document = sink.document(Notice(odd, "firing", 1.0, 1))
+    assert document["labels"] == {"alertname": "A", "my_label__": "x", "severity": "warning"}
+    assert "secret" not in json.dumps(document)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense", "http://["])
+def test_an_alertmanager_that_is_not_there_is_told(url: str) -> None:
+    """As any receiver."""
+    with pytest.raises(YarnserveError, match="Alertmanager cannot be reached"):
+        AlertmanagerSink(url, timeout=1.0).send(Notice(ALERT, "firing", 1.0, 1))
+
+
+def numbered(number: int) -> Alert:
+    """One of many."""
+    return Alert(f"serve-{number}", f"serve-{number} is away")
+
+
+def test_of_very_many_alerts_the_first_are_told_and_how_many_are_held_back(lines: list[str]) -> None:
+    """The log has all; those that last are told when there is room, the end of what was told passes always."""
+    time = Time()
+    with posting() as post:
+        alerts = Alerts([WebhookSink(post.url), LogSink(lines.append)], clock=time, most=3, within=600.0)
+        for number in range(10):
+            alerts.fire(numbered(number))
+            alerts.fire(numbered(number))
+        alerts.refresh()
+        assert len(lines) == 10
+        assert [each["key"] for each in post.documents()] == ["serve-0", "serve-1", "serve-2", "alerts held back"]
+        alerts.resolve("serve-0", "it is back")
+        for number in range(4, 10):
+            alerts.resolve(f"serve-{number}")
+        assert [each["key"] for each in post.documents()[4:]] == ["serve-0"]
+        time.now += 600
+        alerts.refresh()
+        alerts.refresh()
+    last = [(each["key"], each["status"]) for each in post.documents()[5:]]
+    assert last == [("alerts held back", "resolved"), ("serve-3", "firing")]
+    assert "7 were held back" in post.documents()[5]["summary"]
+
+
+def test_a_clock_that_was_set_back_does_not_hold_back_for_ever() -> None:
+    """What was told in the future does not count."""
+    time = Time()
+    with posting() as post:
+        alerts = Alerts([WebhookSink(post.url)], clock=time, most=1)
+        alerts.fire(numbered(0))
+        time.now -= 7 * 24 * 3600
+        alerts.fire(numbered(1))
+    assert len(post.bodies) == 2
+
+
+def test_a_receiver_that_is_down_for_a_day_is_told_afterwards() -> None:
+    """What lasts, and the end of what it was told; it is tried now and then only, and said once an hour."""
+    time = Time()
+    failures: list[str] = []
+    with posting() as post:
+        alerts = Alerts([WebhookSink(post.url)], clock=time, on_failure=failures.append)
+        alerts.fire(numbered(0))
+        post.status = 503
+        alerts.fire(numbered(1))
+        alerts.resolve("serve-0", "it is back")
+        for _ in range(24 * 60):
+            time.now += REST / 2
+            alerts.fire(numbered(1))
+            time.now += REST / 2
+            alerts.refresh()
+        assert len(post.bodies) < 24 * 60 * 3
+        assert len(failures) <= 13
+        post.status = 200
+        del post.bodies[:]
+        time.now += REST
+        alerts.refresh()
+        alerts.refresh()
+    assert [(each["key"], each["status"]) for each in post.documents()] == [
+        ("serve-0", "resolved"),
+        ("serve-1", "firing"),
+    ]
+    assert "takes alerts again, after 720 min" in failures[-1]
+
+
+def test_what_waits_for_a_slow_receiver_is_bounded() -> None:
+    """Ten thousand words on ten replicas are ten that wait; whoever fires does not wait at all."""
+    is_free = threading.Event()
+    told: list[str] = []
+
+    def write(line: str) -> None:
+        is_free.wait(60)
+        told.append(line)
+
+    background = BackgroundAlerts(Alerts([LogSink(write)], clock=Time()))
+    background.fire(numbered(99))
+    for number in range(10_000):
+        background.fire(numbered(number % 10))
+        background.resolve(f"serve-{number % 10}", "it is back")
+    is_free.set()
+    background.finish(30.0)
+    assert len(told) == 1 + 2 * 10
+
+
+def test_too_many_keys_lose_the_oldest() -> None:
+    """Memory is bounded whatever is fired; what is lost is said."""
+    is_free = threading.Event()
+    lost: list[str] = []
+    told: list[str] = []
+
+    def write(line: str) -> None:
+        is_free.wait(60)
+        told.append(line)
+
+    background = BackgroundAlerts(Alerts([LogSink(write)], clock=Time()), on_failure=lost.append)
+    for number in range(1500):
+        background.fire(numbered(number))
+    is_free.set()
+    background.finish(30.0)
+    assert len(told) + len(lost) == 1500
+    assert told[-1].endswith("serve-1499 is away")
+    assert set(lost) == {"an alert was lost: too many wait to be sent"}
+
+
+def test_what_could_not_be_sent_is_tried_again_by_itself() -> None:
+    """Nobody needs to fire it anew."""
+    with posting(503) as post:
+        background = BackgroundAlerts(Alerts([WebhookSink(post.url)], clock=Time()), refresh_every=0.05)
+        background.fire(ALERT)
+        wait_until(lambda: len(post.bodies) == 2)
+        post.status = 200
+        wait_until(lambda: len(post.bodies) == 3)
+        background.finish(10.0)
+
+
+def test_a_state_that_stays_unwritable_is_told_once(tmp_path: Path, lines: list[str]) -> None:
+    """A full disk is no reason for a line each second."""
+    failures: list[str] = []
+    state = tmp_path / "no" / "alerts.json"
+    alerts = Alerts([LogSink(lines.append)], clock=Time(), state=state, on_failure=failures.append)
+    for _ in range(5):
+        alerts.fire(ALERT)
+    assert len(failures) == 1
