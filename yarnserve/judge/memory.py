@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from yarnserve.judge.deaths import Death as DeathKind
 from yarnserve.judge.limits import DAY, JUMP, LONG_LIVE, LOOKS, SERVICE_WINDOW
+from yarnserve.judge.nodes import REROLLS
 from yarnserve.records.journal import What
 from yarnserve.records.ledger import Action, Death, Ledger, ReplicaRecord
 from yarnserve.records.replica import Health
@@ -30,6 +31,7 @@ class Sight:
         progress: words that change while its start makes progress.
         ends: how many ends of its process were ever seen, in place or with its container.
         death: the newest of them; its time is ignored.
+        shunned: why its node is to be avoided; empty where it is not.
     """
 
     instance: str
@@ -43,15 +45,18 @@ class Sight:
     progress: str = ""
     ends: int = 0
     death: Death | None = None
+    shunned: str = ""
 
 
 @dataclass(frozen=True)
 class News:
-    """Something that is worth a line in the journal."""
+    """Something that is worth a line in the journal; *death*, and the *node* of it, where it is one."""
 
     what: What
     instance: str
     text: str
+    death: Death | None = None
+    node: str = ""
 
 
 def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger, tuple[News, ...]]:
@@ -96,6 +101,12 @@ def given_up(ledger: Ledger, what: str, instance: str, *, is_spent: bool) -> Led
         replicas[instance] = replace(replicas[instance], rung=replicas[instance].rung + 1)
     taken_out = tuple(each for each in ledger.taken_out if each is not away)
     return replace(ledger, replicas=replicas, action=None, taken_out=taken_out)
+
+
+def is_misplaced(record: ReplicaRecord, sight: Sight) -> bool:
+    """Whether YARN has placed what we moved where nothing is to be, and it is to be moved again."""
+    is_new = bool(record.restarts) and record.seen_since > record.restarts[-1] and not sight.health.serving
+    return bool(sight.shunned and sight.container) and is_new and record.rerolls < REROLLS
 
 
 def in_window(record: ReplicaRecord, now: float, window: float) -> tuple[Death, ...]:
@@ -162,6 +173,7 @@ def _seen(record: ReplicaRecord, sight: Sight, action: Action | None, now: float
     news: list[News] = []
     is_first = not record.seen_since
     ours = action is not None and action.container == record.container and action.instance == sight.instance
+    node = record.node or sight.node
     if is_first or sight.container != record.container:
         record = _in_new_container(record, sight, now)
     if sight.ends > record.ends_seen:
@@ -169,10 +181,13 @@ def _seen(record: ReplicaRecord, sight: Sight, action: Action | None, now: float
             death = replace(sight.death, at=now)
             if death.kind != DeathKind.FREE.value:
                 record = replace(record, deaths=(*(each for each in record.deaths if now - each.at < DAY), death))
-            news.append(News(What.DIED, sight.instance, f"its process ended ({death.kind}): {death.cause}"))
+            text = f"its process ended ({death.kind}): {death.cause}"
+            news.append(News(What.DIED, sight.instance, text, death, node))
         record = replace(record, ends_seen=sight.ends, answers=(), failing_since=None, live_since=None, proved=False)
     elif sight.ends < record.ends_seen:
         record = replace(record, ends_seen=sight.ends)
+    elif sight.node != record.node:
+        record = replace(record, node=sight.node)
     if sight.progress != record.progress:
         record = replace(record, progress=sight.progress, progress_at=now)
     return _answered(record, sight, now, news), news
@@ -182,6 +197,7 @@ def _in_new_container(record: ReplicaRecord, sight: Sight, now: float) -> Replic
     return replace(
         record,
         container=sight.container,
+        node=sight.node,
         seen_since=now,
         progress_at=now,
         proved=False,
@@ -210,7 +226,7 @@ def _answered(record: ReplicaRecord, sight: Sight, now: float, news: list[News])
 
 def _after_long_live(record: ReplicaRecord) -> ReplicaRecord:
     """Nothing counts any more but the restarts of the day."""
-    return replace(record, deaths=(), last_wait=0.0, rung=0, opened=0, open_until=None, told=())
+    return replace(record, deaths=(), last_wait=0.0, rung=0, rerolls=0, opened=0, open_until=None)
 
 
 def _is_bad(record: ReplicaRecord, now: float) -> bool:
@@ -231,6 +247,8 @@ def _ended(action: Action, replicas: Mapping[str, ReplicaRecord], sights: Sequen
         deaths = replicas[place].deaths
         if sight.health.serving:
             return News(What.VERIFIED, place, f"its new container is {sight.health.value}, {since}")
+        if is_misplaced(replicas[place], sight):
+            return News(What.SEEN, place, f"its new container, {since}: {sight.shunned}")
         if deaths and deaths[-1].at > action.at:
             return News(What.FAILED, place, f"its new container died too, {since}: {deaths[-1].cause}")
     if now < action.deadline:

@@ -29,6 +29,7 @@ from yarnserve.judge.limits import (
     TOGETHER,
 )
 from yarnserve.judge.memory import Sight
+from yarnserve.judge.nodes import REROLLS
 from yarnserve.judge.trouble import Rule, Trouble, recent_deaths, spent, trouble_of
 from yarnserve.records.ledger import Action, Ledger, ReplicaRecord, TakenOut
 from yarnserve.records.policy import SupervisePolicy
@@ -194,6 +195,8 @@ class _Judge:
         trouble = trouble_of(record, sight, self.case.policy, self.replicas, self.now)
         if trouble is None:
             return None
+        if trouble.rule is Rule.MISPLACED and Do.MOVE in self.case.means:
+            return _said(Do.MOVE, trouble.rule.value, sight, trouble, f"moved again, {record.rerolls + 1} of {REROLLS}")
         if waits := self._waits(record, sight, trouble):
             return waits
         is_trial = record.open_until is not None
@@ -355,7 +358,8 @@ def _begun(
     replicas, taken_out = dict(ledger.replicas), ledger.taken_out
     container = record.container
     if decision.do in (Do.RESTART, Do.MOVE):
-        replicas[decision.instance] = _restarted(record, case.policy, now, draw)
+        again = replace(record, rerolls=record.rerolls + (decision.evidence is Rule.MISPLACED))
+        replicas[decision.instance] = _restarted(again, case.policy, now, draw)
     if decision.do is Do.TAKE_OUT:
         away = _opened(record, now)
         taken_out = (*taken_out, TakenOut(decision.instance, now, away.open_until or now, away))

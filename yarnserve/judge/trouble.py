@@ -7,7 +7,7 @@ from enum import Enum
 
 from yarnserve.judge.deaths import treatment_of
 from yarnserve.judge.limits import DAILY, DAY, LOOP, SINGLE, SOME_FAILED
-from yarnserve.judge.memory import Sight, in_window
+from yarnserve.judge.memory import Sight, in_window, is_misplaced
 from yarnserve.records.ledger import Death, ReplicaRecord
 from yarnserve.records.policy import SupervisePolicy
 from yarnserve.records.replica import Health
@@ -26,6 +26,7 @@ class Rule(str, Enum):
     SOME_FAIL = "some fail"
     LOOP = "loop"
     STARTUP = "startup"
+    MISPLACED = "quarantined node"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def trouble_of(
 ) -> Trouble | None:
     """What is wrong with a replica of a service of *replicas*; None while there is not enough evidence."""
     name = sight.instance
+    if is_misplaced(record, sight):
+        return Trouble(Rule.MISPLACED, f"{name} was moved, and {sight.shunned}")
     if loop := _loop(record, name, policy, now):
         return loop
     if sight.busy or sight.health in _SILENT:

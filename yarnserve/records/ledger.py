@@ -35,6 +35,7 @@ class ReplicaRecord:
 
     Attributes:
         container: the one that was seen last; with another, all that is about the present begins anew.
+        node: where that ran.
         seen_since: when it was first seen.
         proved: it has answered its example rightly in this container: only from then on failing is news.
         answers: whether each of the last looks found it well, newest last.
@@ -47,12 +48,13 @@ class ReplicaRecord:
         last_wait: the pause after the last restart, from which the next one is drawn.
         not_before: no restart before this time.
         rung: how many means have failed since it was last well for long; the next one is tried (docs/supervise.md).
+        rerolls: how often it was moved again because YARN had placed it on a quarantined node.
         opened: how often it was given up since then.
         open_until: it is given up until then; None while it is not.
-        told: of what somebody was told already, so that it is told once.
     """
 
     container: str = ""
+    node: str = ""
     seen_since: float = 0.0
     proved: bool = False
     answers: tuple[bool, ...] = ()
@@ -66,9 +68,9 @@ class ReplicaRecord:
     last_wait: float = 0.0
     not_before: float = 0.0
     rung: int = 0
+    rerolls: int = 0
     opened: int = 0
     open_until: float | None = None
-    told: tuple[str, ...] = ()
 
     @property
     def failures(self) -> int:

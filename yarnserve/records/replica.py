@@ -191,7 +191,7 @@ class LastExit:
     """How the process of an instance last ended, as its NodeManager told.
 
     *cause* and *fix* are words; *certain* says that without a change it will end so again. *container_id* may be
-    an earlier container's.
+    an earlier container's; *text* is the end of what the NodeManager wrote.
     """
 
     code: int

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from yarnserve.judge.deaths import Death as DeathKind
 from yarnserve.judge.deaths import classify
 from yarnserve.judge.memory import Sight
+from yarnserve.judge.nodes import node_name
 from yarnserve.judge.verdict import judge_answers, told_by_agent
 from yarnserve.records.ledger import Death, Ledger, ReplicaRecord
 from yarnserve.records.replica import Contact, Health, Observation, Replica, Target, Verdict
@@ -20,13 +21,16 @@ _AT_WORK = ("starting", "failing")
 _TELLING = (Contact.ANSWERED, Contact.TIMED_OUT, Contact.BROKEN)
 
 
-def sights_of(snapshot: Snapshot, ledger: Ledger, *, busy: Collection[str] = ()) -> tuple[Sight, ...]:
+def sights_of(
+    snapshot: Snapshot, ledger: Ledger, *, busy: Collection[str] = (), shunned: Mapping[str, str] | None = None
+) -> tuple[Sight, ...]:
     """What *snapshot* says of each replica.
 
     Args:
         snapshot: the look.
         ledger: what is known; so many replicas as were taken out are not missed.
         busy: instances that serve others while they do not answer us.
+        shunned: nodes to avoid, and why.
     """
     taken_out = len(ledger.taken_out)
     observations = {each.instance: each for each in snapshot.observations}
@@ -38,6 +42,7 @@ def sights_of(snapshot: Snapshot, ledger: Ledger, *, busy: Collection[str] = ())
             observations.get(replica.instance),
             ledger.replicas.get(replica.instance, ReplicaRecord()),
             replica.instance in busy,
+            (shunned or {}).get(node_name(replica.node), ""),
         )
         for replica in snapshot.replicas
         if replica.instance not in unmissed
@@ -69,7 +74,7 @@ def _answered(replica: Replica, observation: Observation | None) -> Replica:
     return replace(replica, verdict=verdict, versions=observation.available)
 
 
-def _sight(replica: Replica, observation: Observation | None, record: ReplicaRecord, busy: bool) -> Sight:
+def _sight(replica: Replica, observation: Observation | None, record: ReplicaRecord, busy: bool, shunned: str) -> Sight:
     agent = replica.agent
     return Sight(
         replica.instance,
@@ -83,6 +88,7 @@ def _sight(replica: Replica, observation: Observation | None, record: ReplicaRec
         progress="" if agent is None else f"{agent.state} {agent.why} {agent.server_starts}",
         ends=replica.restarts,
         death=_death(replica, record),
+        shunned=shunned,
     )
 
 

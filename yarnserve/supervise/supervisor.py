@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
-from yarnserve.judge.memory import given_up, observe
+from yarnserve.judge.memory import Sight, given_up, observe
 from yarnserve.judge.restart import Case, Decision, Do, decide, floor
 from yarnserve.judge.trouble import recent_deaths
 from yarnserve.records.journal import JournalEntry, What
@@ -31,6 +31,7 @@ from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.spec.model import COMPONENT
 from yarnserve.storage.lease import Lease
 from yarnserve.supervise.acts import carry_out, means_of, newest_change, unchanged
+from yarnserve.supervise.node_watch import NodeWatch
 from yarnserve.supervise.notes import LedgerFile
 from yarnserve.supervise.sights import sights_of, targets_of, with_observations
 from yarnserve.supervise.teller import Teller
@@ -119,6 +120,7 @@ class Supervisor:
             pause=self._tools.pause,
         )
         self._file = LedgerFile(self._store)
+        self._nodes = NodeWatch(connection, name, self._tools.now)
         self._teller = Teller(name, self._tools.journal, self._tools.alarm, self._tools.now)
         self._ledger: Ledger | None = None
         self._snapshot: Snapshot | None = None
@@ -192,11 +194,17 @@ class Supervisor:
 
     def _take_in(self, ledger: Ledger, snapshot: Snapshot) -> Ledger:
         """Remember what *snapshot* shows, and tell what is new in it."""
-        sights = sights_of(snapshot, ledger)
-        after, news = observe(ledger, sights, self._tools.now())
+        after, news = observe(ledger, self._sights(snapshot, ledger), self._tools.now())
         self._teller.news(news, snapshot)
+        for each in news:
+            if each.death is not None and self._tools.acts and (told := self._nodes.strike(each)):
+                self._teller.tell(What.TOLD, told, each.instance, snapshot, rule="quarantine")
         self._ledger = after
         return after
+
+    def _sights(self, snapshot: Snapshot, ledger: Ledger) -> tuple[Sight, ...]:
+        shunned = {} if snapshot.well else self._nodes.shunned()
+        return sights_of(snapshot, ledger, shunned=shunned)
 
     def _judge(self, ledger: Ledger, snapshot: Snapshot) -> float:
         revision, desired = snapshot.revision, snapshot.desired
@@ -215,8 +223,7 @@ class Supervisor:
             return FULL_LOOK_EVERY / 2
         ledger = self._take_in(ledger, snapshot)
         case = self._case(snapshot, revision.record, desired)
-        sights = sights_of(snapshot, ledger)
-        judgement = decide(ledger, sights, case, self._tools.now(), self._tools.draw())
+        judgement = decide(ledger, self._sights(snapshot, ledger), case, self._tools.now(), self._tools.draw())
         decision = judgement.decision
         keeps_still = self._keeps_still()
         self._teller.judged(judgement, snapshot, would=bool(keeps_still) and decision.do.acts)

@@ -1,0 +1,51 @@
+"""The nodes that a supervisor holds replicas' deaths against, and those that it avoids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from yarnserve.errors import YarnserveError
+from yarnserve.judge.deaths import treatment_of
+from yarnserve.judge.memory import News
+from yarnserve.judge.nodes import placement, quarantined
+from yarnserve.records.nodes import Strike
+from yarnserve.service.connection import Connection
+from yarnserve.service.nodes import SharedNodes
+
+#: Seconds for which what was read of quarantines is good.
+FRESH = 60.0
+
+
+class NodeWatch:
+    """The shared ledger of nodes as service *name* uses it; *now* gives seconds since the epoch."""
+
+    def __init__(self, connection: Connection, name: str, now: Callable[[], float]) -> None:
+        self._connection = connection
+        self._name = name
+        self._now = now
+        self._shared = SharedNodes(connection.eyes)
+        self._read_at: float | None = None
+        self._shunned: Mapping[str, str] = {}
+
+    def shunned(self) -> Mapping[str, str]:
+        """The quarantined nodes by their host names, and why in words; none where that cannot be read."""
+        now = self._now()
+        if self._read_at is None or not 0 <= now - self._read_at < FRESH:
+            ledger, _ = self._shared.glance()
+            self._shunned = {node: placement(node, ledger, now, 0).told for node in quarantined(ledger, now)}
+            self._read_at = now
+        return self._shunned
+
+    def strike(self, news: News) -> str:
+        """Hold a death against its node; return what follows for the node, in words."""
+        death = news.death
+        if death is None or not news.node or not treatment_of(death.kind).node_cost:
+            return ""
+        strike = Strike(death.at, self._name, news.instance, death.kind, death.cause, death.is_hardware)
+        try:
+            nodes = [node.host for node in self._connection.cluster.nodes()]
+            told = self._shared.strike(news.node, strike, self._now(), nodes)
+        except YarnserveError as error:
+            return f"{news.node} has caused a death, and that cannot be saved: {error.what}"
+        self._read_at = None
+        return told or ""
