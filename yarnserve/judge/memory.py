@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from yarnserve.judge.deaths import Death as DeathKind
-from yarnserve.judge.limits import DAY, JUMP, LONG_LIVE, LOOKS, SERVICE_WINDOW
+from yarnserve.judge.limits import BLIND, DAY, LONG_LIVE, LOOKS, SERVICE_WINDOW, SINGLE
 from yarnserve.judge.nodes import REROLLS
 from yarnserve.records.journal import What
 from yarnserve.records.ledger import Action, Death, Ledger, ReplicaRecord
 from yarnserve.records.replica import Health
 
-#: The decision's word for what leaves no action behind.
-TAKE_OUT = "take out"
+#: The decision's word for a size that is given again.
+RESIZE = "resize"
+
+#: Answers that are remembered of a replica: twice as many count where there is only one.
+_REMEMBERED = int(LOOKS.value * SINGLE.value) - 1
 
 
 @dataclass(frozen=True)
@@ -88,19 +91,27 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
     return after, tuple(news)
 
 
-def given_up(ledger: Ledger, what: str, instance: str, *, is_spent: bool) -> Ledger:
-    """Return *ledger* after its action could not be carried out; *is_spent* where its means will not do at all.
+def given_up(before: Ledger, after: Ledger, instance: str, *, is_refused: bool) -> Ledger:
+    """Return the ledger when what turned *before* into *after* was not done.
 
-    What was decided against the replica counts all the same: a means that is refused must not be tried for ever.
+    Args:
+        before: as it was when it was decided.
+        after: as it would be with that done.
+        instance: the replica that it was about.
+        is_refused: its means will not do at all; a means that is refused must not be tried for ever.
     """
-    replicas = dict(ledger.replicas)
-    away = next((each for each in ledger.taken_out if (what, each.instance) == (TAKE_OUT, instance)), None)
-    if is_spent and away is not None:
-        replicas[instance] = away.record
-    elif is_spent and instance in replicas:
-        replicas[instance] = replace(replicas[instance], rung=replicas[instance].rung + 1)
-    taken_out = tuple(each for each in ledger.taken_out if each is not away)
-    return replace(ledger, replicas=replicas, action=None, taken_out=taken_out)
+    ledger = replace(before, actions=after.actions, starts=after.starts)
+    if not is_refused:
+        return ledger
+    away = next((each for each in after.taken_out if each not in before.taken_out), None)
+    record = away.record if away is not None else after.replicas.get(instance)
+    if record is None:
+        return ledger
+    if away is None:
+        record = replace(record, rung=record.rung + 1)
+    if instance not in before.replicas:
+        return ledger
+    return replace(ledger, replicas={**ledger.replicas, instance: record})
 
 
 def is_misplaced(record: ReplicaRecord, sight: Sight) -> bool:
@@ -115,17 +126,19 @@ def in_window(record: ReplicaRecord, now: float, window: float) -> tuple[Death, 
 
 
 def _after_jump(ledger: Ledger, now: float) -> Ledger:
-    """What stays when the clock jumped: budgets, moved along with it, and nothing about the present."""
-    if ledger.looked_at is None or 0 <= now - ledger.looked_at <= JUMP.value:
+    """What stays when nobody has looked, or the clock jumped: budgets, moved along with it, and whole deadlines."""
+    if ledger.looked_at is None or 0 <= now - ledger.looked_at <= BLIND.value:
         return ledger
     shift = min(0.0, now - ledger.looked_at)
+    action = ledger.action
     replicas = {instance: _shifted(record, shift, now) for instance, record in ledger.replicas.items()}
     return replace(
         ledger,
         replicas=replicas,
         turned={},
         actions=tuple(at + shift for at in ledger.actions),
-        action=None if ledger.action is None else replace(ledger.action, at=now, deadline=now + _length(ledger.action)),
+        action=None if action is None else replace(action, at=action.at + shift, deadline=now + _length(action)),
+        starts=tuple(at + shift for at in ledger.starts),
         taken_out=tuple(replace(each, at=each.at + shift, until=each.until + shift) for each in ledger.taken_out),
         hold_until=None,
         odd_size_since=None,
@@ -183,7 +196,8 @@ def _seen(record: ReplicaRecord, sight: Sight, action: Action | None, now: float
                 record = replace(record, deaths=(*(each for each in record.deaths if now - each.at < DAY), death))
             text = f"its process ended ({death.kind}): {death.cause}"
             news.append(News(What.DIED, sight.instance, text, death, node))
-        record = replace(record, ends_seen=sight.ends, answers=(), failing_since=None, live_since=None, proved=False)
+        record = replace(record, ends_seen=sight.ends, answers=(), failing_since=None, live_since=None)
+        record = replace(record, proved=False, progress_at=now)
     elif sight.ends < record.ends_seen:
         record = replace(record, ends_seen=sight.ends)
     elif sight.node != record.node:
@@ -208,7 +222,7 @@ def _in_new_container(record: ReplicaRecord, sight: Sight, now: float) -> Replic
 
 
 def _answered(record: ReplicaRecord, sight: Sight, now: float, news: list[News]) -> ReplicaRecord:
-    answers = record.answers[-(int(LOOKS.value) - 1) :]
+    answers = record.answers[-_REMEMBERED:]
     if sight.health.serving:
         if record.live_since is None:
             news.append(News(What.SEEN, sight.instance, f"{sight.health.value}: {sight.reason}"))
@@ -225,8 +239,8 @@ def _answered(record: ReplicaRecord, sight: Sight, now: float, news: list[News])
 
 
 def _after_long_live(record: ReplicaRecord) -> ReplicaRecord:
-    """Nothing counts any more but the restarts of the day."""
-    return replace(record, deaths=(), last_wait=0.0, rung=0, rerolls=0, opened=0, open_until=None)
+    """Nothing counts any more but the restarts and deaths of the day."""
+    return replace(record, last_wait=0.0, rung=0, rerolls=0, opened=0, open_until=None)
 
 
 def _is_bad(record: ReplicaRecord, now: float) -> bool:
@@ -241,8 +255,8 @@ def _ended(action: Action, replicas: Mapping[str, ReplicaRecord], sights: Sequen
     place = _place(action, replicas)
     sight = next((each for each in sights if each.instance == place), None)
     if not action.instance:
-        if sights and all(each.health.serving for each in sights):
-            return News(What.VERIFIED, "", f"all replicas are well, {since}")
+        if _is_done(action, sights):
+            return News(What.VERIFIED, "", f"done, {since}")
     elif sight is not None and sight.container not in ("", action.container):
         deaths = replicas[place].deaths
         if sight.health.serving:
@@ -253,8 +267,16 @@ def _ended(action: Action, replicas: Mapping[str, ReplicaRecord], sights: Sequen
             return News(What.FAILED, place, f"its new container died too, {since}: {deaths[-1].cause}")
     if now < action.deadline:
         return None
-    what = "no new container is live" if action.instance else "not all replicas are well"
+    what = "no new container is live" if action.instance else "it has not helped"
     return News(What.FAILED, place, f"{what} {since}")
+
+
+def _is_done(action: Action, sights: Sequence[Sight]) -> bool:
+    """Whether what was done to the whole service is done; how a single replica is stands on another page."""
+    serving = sum(each.health.serving for each in sights)
+    if action.what == RESIZE:
+        return all(each.container for each in sights)
+    return 2 * serving > len(sights)
 
 
 def _place(action: Action, replicas: Mapping[str, ReplicaRecord]) -> str:

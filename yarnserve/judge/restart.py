@@ -25,9 +25,11 @@ from yarnserve.judge.limits import (
     MOST_OPENINGS,
     ODD_SIZE,
     SERVICE_LEAST,
+    STARTS,
     TAKEN_OUT,
     TOGETHER,
 )
+from yarnserve.judge.memory import RESIZE as RESIZE_WORD
 from yarnserve.judge.memory import Sight
 from yarnserve.judge.nodes import REROLLS
 from yarnserve.judge.trouble import Rule, Trouble, recent_deaths, spent, trouble_of
@@ -43,7 +45,7 @@ class Do(str, Enum):
     ROLL_BACK = "roll back"
     TAKE_OUT = "take out"
     READMIT = "readmit"
-    RESIZE = "resize"
+    RESIZE = RESIZE_WORD
     START = "start"
     GIVE_UP = "give up"
     WAIT = "wait"
@@ -134,23 +136,29 @@ def decide(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw
     if ledger.action is not None:
         about = ledger.action.instance or "the service"
         return Judgement(ledger, Decision(Do.WAIT, "one at a time", f"{ledger.action.what} of {about} goes on"), said)
+    if decision := _fresh_version(ledger, sights, case, now):
+        if decision.do.acts:
+            return _begun(replace(ledger, hold_until=None, hold_why=""), decision, case, now, draw, said)
+        return Judgement(ledger, decision, said)
     if ledger.hold_until is not None and now < ledger.hold_until:
         return Judgement(ledger, Decision(Do.HOLD, "together", ledger.hold_why), said)
     ledger = replace(ledger, hold_until=None, hold_why="")
-    if decision := _fresh_version(ledger, sights, case, now):
-        return _begun(ledger, decision, case, now, draw, said)
     if storm := _storm(ledger, sights, now):
-        held = replace(ledger, hold_until=now + HOLD.value, hold_why=storm)
+        held = replace(ledger, hold_until=now + HOLD.value * (1.0 + draw), hold_why=storm)
         return Judgement(held, Decision(Do.HOLD, "together", storm), said)
     if common := _common_loop(said, len(sights)):
         return Judgement(ledger, common, {name: _left_to_yarn(each) for name, each in said.items()})
     ledger, odd = _odd_size(ledger, case, now)
-    candidates = [decision for decision in (_dead_service(case), odd, _due_back(ledger, now)) if decision]
+    candidates = [
+        decision for decision in (_dead_service(ledger, case, now), odd, _due_back(ledger, case, now)) if decision
+    ]
     acting = [each for each in said.values() if each.do.acts]
     candidates += sorted(acting, key=lambda each: (_failing_since(ledger, each, now), each.instance))
     if not candidates:
         waiting = [each for each in said.values() if each.do in (Do.HOLD, Do.WAIT, Do.GIVE_UP)]
         return Judgement(ledger, waiting[0] if waiting else WELL, said)
+    if not candidates[0].do.acts:
+        return Judgement(ledger, candidates[0], said)
     over = _service_budget(ledger, len(sights))
     # To take one out is what ends such a storm.
     if over and candidates[0].do is not Do.TAKE_OUT:
@@ -269,9 +277,13 @@ def _fresh_version(ledger: Ledger, sights: Sequence[Sight], case: Case, now: flo
     fresh = case.fresh
     if fresh is None or Do.ROLL_BACK not in case.means or not 0 <= now - fresh.at <= FRESH_MODEL.value:
         return None
-    bad = [name for name, at in ledger.turned.items() if at >= fresh.at and _is_proven(ledger.replicas[name], case)]
-    if not bad or 2 * len(bad) < len(sights):
+    turned = [name for name, at in ledger.turned.items() if at >= fresh.at and name in ledger.replicas]
+    if not turned or 2 * len(turned) < len(sights):
         return None
+    bad = [name for name in turned if _is_proven(ledger.replicas[name], case)]
+    if 2 * len(bad) < len(sights):
+        why = f"{len(turned)} of {len(sights)} replicas turned bad after version {fresh.version} of {fresh.model} came"
+        return Decision(Do.WAIT, "fresh version", f"{why}: is it the version's fault?")
     why = (
         f"{len(bad)} of {len(sights)} replicas turned bad after version {fresh.version} of {fresh.model} came, "
         f"{now - fresh.at:.0f} s ago: back to {fresh.before}"
@@ -311,9 +323,13 @@ def _left_to_yarn(decision: Decision) -> Decision:
     return replace(decision, do=Do.HOLD, rule="together")
 
 
-def _dead_service(case: Case) -> Decision | None:
+def _dead_service(ledger: Ledger, case: Case, now: float) -> Decision | None:
     if not case.failed or Do.START not in case.means:
         return None
+    starts = sum(now - at < DAY for at in ledger.starts)
+    if starts >= STARTS.value:
+        why = f"its application has FAILED again after {starts} starts in a day"
+        return Decision(Do.HOLD, "dead service", why, fix="yarnserve events NAME tells why it failed")
     return Decision(Do.START, "dead service", "its application has FAILED, and nobody has stopped it")
 
 
@@ -330,7 +346,9 @@ def _odd_size(ledger: Ledger, case: Case, now: float) -> tuple[Ledger, Decision 
     return ledger, Decision(Do.RESIZE, "size", why)
 
 
-def _due_back(ledger: Ledger, now: float) -> Decision | None:
+def _due_back(ledger: Ledger, case: Case, now: float) -> Decision | None:
+    if case.size is None:
+        return None
     due = next((each for each in ledger.taken_out if now >= each.until), None)
     if due is None:
         return None
@@ -375,6 +393,7 @@ def _begun(
         taken_out=taken_out,
         action=None if decision.do is Do.TAKE_OUT else action,
         actions=(*ledger.actions, now),
+        starts=(*(at for at in ledger.starts if now - at < DAY), now) if decision.do is Do.START else ledger.starts,
         odd_size_since=None,
     )
     return Judgement(begun, decision, {**said, **({decision.instance: decision} if decision.instance else {})})

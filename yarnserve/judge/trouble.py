@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from yarnserve.judge.deaths import treatment_of
-from yarnserve.judge.limits import DAILY, DAY, LOOP, SINGLE, SOME_FAILED
+from yarnserve.judge.limits import DAILY, DAY, LOOKS, LOOP, SINGLE, SOME_FAILED
 from yarnserve.judge.memory import Sight, in_window, is_misplaced
 from yarnserve.records.ledger import Death, ReplicaRecord
 from yarnserve.records.policy import SupervisePolicy
@@ -44,7 +44,7 @@ def trouble_of(
     """What is wrong with a replica of a service of *replicas*; None while there is not enough evidence."""
     name = sight.instance
     if is_misplaced(record, sight):
-        return Trouble(Rule.MISPLACED, f"{name} was moved, and {sight.shunned}")
+        return Trouble(Rule.MISPLACED, f"{name} was moved, and where it is now, {sight.shunned}")
     if loop := _loop(record, name, policy, now):
         return loop
     if sight.busy or sight.health in _SILENT:
@@ -52,9 +52,10 @@ def trouble_of(
     times = SINGLE.value if replicas == 1 else 1
     if record.proved and record.failures >= policy.failures * times:
         return Trouble(Rule.FAILS, f"{name} failed {record.failures} looks in a row ({sight.reason})")
-    failed = record.answers.count(False)
+    newest = record.answers[-int(LOOKS.value * times) :]
+    failed = newest.count(False)
     if record.proved and failed >= SOME_FAILED.value * times:
-        return Trouble(Rule.SOME_FAIL, f"{name} failed {failed} of {len(record.answers)} looks ({sight.reason})")
+        return Trouble(Rule.SOME_FAIL, f"{name} failed {failed} of {len(newest)} looks ({sight.reason})")
     waited = now - max(record.seen_since, record.progress_at)
     if sight.container and not record.proved and not sight.health.serving and waited > policy.startup_deadline:
         return Trouble(Rule.STARTUP, f"{name} is not live {waited:.0f} s after its start ({sight.reason})")
@@ -66,6 +67,9 @@ def _loop(record: ReplicaRecord, name: str, policy: SupervisePolicy, now: float)
     is_down = record.live_since is None
     if deaths and is_down and treatment_of(deaths[-1].kind).most == 0:
         return Trouble(Rule.LOOP, f"{name} died ({deaths[-1].cause})", deaths[-1].fix)
+    daily = in_window(record, now, DAY)
+    if is_down and len(daily) >= DAILY.value:
+        return Trouble(Rule.LOOP, f"{name} died {len(daily)} times in a day ({daily[-1].cause})", daily[-1].fix)
     if len(deaths) > LOOP.value or (len(deaths) == LOOP.value and is_down):
         lasted = now - deaths[0].at
         evidence = f"{name} died {len(deaths)} times in {lasted:.0f} s ({deaths[-1].cause})"
@@ -76,7 +80,7 @@ def _loop(record: ReplicaRecord, name: str, policy: SupervisePolicy, now: float)
 def spent(record: ReplicaRecord, trouble: Trouble, policy: SupervisePolicy, now: float) -> str:
     """Why a replica has no budget left, in words; empty while it has."""
     deaths = recent_deaths(record, policy, now)
-    if trouble.rule is Rule.LOOP:
+    if trouble.rule is Rule.LOOP and deaths:
         row = treatment_of(deaths[-1].kind)
         if row.most is not None and sum(death.kind == row.death.value for death in deaths) > row.most:
             return row.reason
@@ -84,9 +88,10 @@ def spent(record: ReplicaRecord, trouble: Trouble, policy: SupervisePolicy, now:
     recent = sum(now - at < policy.restart_window for at in record.restarts) + cost
     if recent >= policy.restarts:
         return f"{recent} restarts and deaths in {policy.restart_window} s are enough"
-    daily = sum(now - at < DAY for at in record.restarts)
+    died = sum(treatment_of(death.kind).cost for death in in_window(record, now, DAY))
+    daily = sum(now - at < DAY for at in record.restarts) + died
     if daily >= DAILY.value:
-        return f"{daily} restarts in a day have not mended it"
+        return f"{daily} restarts and deaths in a day are enough"
     return ""
 
 

@@ -118,6 +118,7 @@ class Ledger:
         taken_out: what is away for a while by our own hand.
         order: time of the newest word of a person on the service's size; a new one ends what *taken_out* says.
         actions: when anything was done to the service, oldest first, as far back as it counts.
+        starts: when the service was started again after it had FAILED, oldest first.
         looked_at: when it was last looked at.
         hold_until: nothing is done until then; None: no hold.
         hold_why: why.
@@ -131,6 +132,7 @@ class Ledger:
     taken_out: tuple[TakenOut, ...] = ()
     order: float = 0.0
     actions: tuple[float, ...] = ()
+    starts: tuple[float, ...] = ()
     looked_at: float | None = None
     hold_until: float | None = None
     hold_why: str = ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from yarnserve.errors import YarnserveError
 from yarnserve.judge.deaths import treatment_of
 from yarnserve.judge.memory import News
-from yarnserve.judge.nodes import placement, quarantined
+from yarnserve.judge.nodes import quarantined
 from yarnserve.records.nodes import Strike
 from yarnserve.service.connection import Connection
 from yarnserve.service.nodes import SharedNodes
@@ -17,13 +17,18 @@ FRESH = 60.0
 
 
 class NodeWatch:
-    """The shared ledger of nodes as service *name* uses it; *now* gives seconds since the epoch."""
+    """The shared ledger of nodes as service *name* uses it; *now* gives seconds since the epoch.
+
+    Attributes:
+        trouble: why it could not be read the last time; empty when it could.
+    """
 
     def __init__(self, connection: Connection, name: str, now: Callable[[], float]) -> None:
         self._connection = connection
         self._name = name
         self._now = now
         self._shared = SharedNodes(connection.eyes)
+        self.trouble = ""
         self._read_at: float | None = None
         self._shunned: Mapping[str, str] = {}
 
@@ -31,8 +36,10 @@ class NodeWatch:
         """The quarantined nodes by their host names, and why in words; none where that cannot be read."""
         now = self._now()
         if self._read_at is None or not 0 <= now - self._read_at < FRESH:
-            ledger, _ = self._shared.glance()
-            self._shunned = {node: placement(node, ledger, now, 0).told for node in quarantined(ledger, now)}
+            ledger, self.trouble = self._shared.glance()
+            self._shunned = {
+                node: f"{node} is quarantined ({held.why})" for node, held in quarantined(ledger, now).items()
+            }
             self._read_at = now
         return self._shunned
 
@@ -43,8 +50,9 @@ class NodeWatch:
             return ""
         strike = Strike(death.at, self._name, news.instance, death.kind, death.cause, death.is_hardware)
         try:
-            nodes = [node.host for node in self._connection.cluster.nodes()]
-            told = self._shared.strike(news.node, strike, self._now(), nodes)
+            nodes = self._connection.cluster.nodes()
+            with_gpus = [node.host for node in nodes if node.gpus]
+            told = self._shared.strike(news.node, strike, self._now(), with_gpus or [node.host for node in nodes])
         except YarnserveError as error:
             return f"{news.node} has caused a death, and that cannot be saved: {error.what}"
         self._read_at = None

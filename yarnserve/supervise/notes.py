@@ -48,4 +48,4 @@ def lasting(ledger: Ledger) -> Ledger:
 
 
 def _lasting(record: ReplicaRecord) -> ReplicaRecord:
-    return replace(record, proved=False, answers=(), failing_since=None, live_since=None, progress="", progress_at=0.0)
+    return replace(record, answers=(), failing_since=None, live_since=None, progress="", progress_at=0.0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
-from yarnserve.judge.memory import Sight, given_up, observe
+from yarnserve.judge.memory import News, Sight, given_up, observe
 from yarnserve.judge.restart import Case, Decision, Do, decide, floor
 from yarnserve.judge.trouble import recent_deaths
 from yarnserve.records.journal import JournalEntry, What
@@ -122,9 +122,11 @@ class Supervisor:
         self._file = LedgerFile(self._store)
         self._nodes = NodeWatch(connection, name, self._tools.now)
         self._teller = Teller(name, self._tools.journal, self._tools.alarm, self._tools.now)
+        self._is_holder = False
         self._ledger: Ledger | None = None
         self._snapshot: Snapshot | None = None
         self._looked_at = 0.0
+        self._deaths: list[News] = []
         self._failed_steps = 0
         self._state = ServiceState(name, self._tools.now(), Mode.STANDBY)
 
@@ -139,7 +141,9 @@ class Supervisor:
             self._failed_steps = 0
             self._teller.trouble(None)
         except NotFoundError:
-            self.close()
+            # What is saved of it is gone, and must not rise again.
+            self._lease.forget()
+            self._is_holder = False
             raise
         except YarnserveError as error:
             self._failed_steps += 1
@@ -151,9 +155,9 @@ class Supervisor:
 
     def close(self) -> None:
         """Give the lease back."""
-        if self._ledger is not None and self._tools.acts:
+        if self._is_holder:
             self._lease.release()
-        self._ledger = None
+        self._is_holder, self._ledger = False, None
 
     def _step(self) -> float:
         if self._tools.acts and (holder := self._others()):
@@ -166,16 +170,20 @@ class Supervisor:
 
     def _others(self) -> str:
         """Hold the supervisor's lease; return who else does, empty for us."""
-        if self._ledger is not None:
+        if self._is_holder:
+            if self._lease.is_due and self._store.supervisor.latest() is None:
+                raise NotFoundError(f"there is no service {self.name!r} any more")
             try:
                 self._lease.check()
                 return ""
             except LeaseLostError as error:
                 self._teller.tell(What.TOLD, f"stands by: {error.why}")
-                self._ledger = None
+                self._is_holder = False
+        elif self._store.revisions.latest() is None:
+            raise NotFoundError(f"yarnserve has launched no service {self.name!r}", next="yarnserve list")
         holder = self._lease.try_acquire()
         if not holder:
-            self._snapshot = None
+            self._is_holder, self._ledger, self._snapshot = True, None, None
             self._teller.tell(What.TOLD, f"{self._connection.actor} supervises it")
         return holder
 
@@ -196,15 +204,21 @@ class Supervisor:
         """Remember what *snapshot* shows, and tell what is new in it."""
         after, news = observe(ledger, self._sights(snapshot, ledger), self._tools.now())
         self._teller.news(news, snapshot)
-        for each in news:
-            if each.death is not None and self._tools.acts and (told := self._nodes.strike(each)):
-                self._teller.tell(What.TOLD, told, each.instance, snapshot, rule="quarantine")
+        self._deaths += [each for each in news if each.death is not None]
         self._ledger = after
         return after
 
     def _sights(self, snapshot: Snapshot, ledger: Ledger) -> tuple[Sight, ...]:
         shunned = {} if snapshot.well else self._nodes.shunned()
+        self._teller.once("nodes", self._nodes.trouble)
         return sights_of(snapshot, ledger, shunned=shunned)
+
+    def _hold_against_nodes(self, snapshot: Snapshot) -> None:
+        """Hold the new deaths against their nodes; they are saved by now, and so are never counted twice."""
+        deaths, self._deaths = self._deaths, []
+        for each in deaths:
+            if self._tools.acts and (told := self._nodes.strike(each)):
+                self._teller.tell(What.TOLD, told, each.instance, snapshot, rule="quarantine")
 
     def _judge(self, ledger: Ledger, snapshot: Snapshot) -> float:
         revision, desired = snapshot.revision, snapshot.desired
@@ -232,9 +246,10 @@ class Supervisor:
             judgement = replace(judgement, ledger=ledger)
         self._ledger = judgement.ledger
         self._save(judgement.ledger)
+        self._hold_against_nodes(snapshot)
         self._report(snapshot, judgement.ledger, judgement.said, keeps_still or _hold(decision))
         if decision.do.acts and not keeps_still:
-            self._act(decision, case, judgement.ledger, snapshot)
+            self._act(decision, case, ledger, judgement.ledger, snapshot)
             return SOON
         return self._pause(judgement.ledger, revision.record.spec.supervise.check_interval)
 
@@ -271,8 +286,8 @@ class Supervisor:
             self._ledger = None
             raise
 
-    def _act(self, decision: Decision, case: Case, ledger: Ledger, snapshot: Snapshot) -> None:
-        """Carry *decision* out; it is on HDFS already."""
+    def _act(self, decision: Decision, case: Case, before: Ledger, ledger: Ledger, snapshot: Snapshot) -> None:
+        """Carry *decision* out, which turned *before* into *ledger*; that is on HDFS already."""
         tools = self._tools
         actions = Actions(
             self._connection,
@@ -302,8 +317,8 @@ class Supervisor:
             self._teller.failed(decision, error, means.value, snapshot)
             if not isinstance(error, OUTCOME_UNKNOWN):
                 # It is known that nothing was done: nothing is to be waited for.
-                is_spent = not isinstance(error, ConflictError)
-                self._ledger = given_up(ledger, decision.do.value, decision.instance, is_spent=is_spent)
+                is_refused = not isinstance(error, ConflictError)
+                self._ledger = given_up(before, ledger, decision.instance, is_refused=is_refused)
                 self._save(self._ledger)
         else:
             self._teller.acted(decision, means.value, snapshot)

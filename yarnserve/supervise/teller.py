@@ -39,6 +39,7 @@ class Teller:
         self._last: deque[JournalEntry] = deque(maxlen=_LAST)
         self._said: dict[str, tuple[Do, str]] = {}
         self._firing: set[str] = set()
+        self._notes: dict[str, str] = {}
         self._failed_steps = 0
         self.actions: Counter[str] = Counter()
 
@@ -64,6 +65,12 @@ class Teller:
         entry = JournalEntry(self._now(), self._name, what, text, instance, container, node, rule, means)
         self._last.append(entry)
         self._journal(entry)
+
+    def once(self, about: str, text: str) -> None:
+        """Write *text* if it is another than the last one *about* the same; an empty one says that it is over."""
+        if self._notes.get(about, "") != text:
+            self._notes[about] = text
+            self.tell(What.TOLD, text or f"{about}: all is well again")
 
     def news(self, news: Iterable[News], snapshot: Snapshot) -> None:
         """Write what a look has brought."""

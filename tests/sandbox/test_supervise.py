@@ -1,0 +1,274 @@
+"""A supervisor on the sandbox: what it does on a cluster, for whom it keeps still, and what a successor knows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from tests.sandbox.test_ha_clients import MODEL, hurried
+from tests.sandbox.yarn_support import connection_to
+from tests.support import wait_until
+from yarnserve.alerts import Alert
+from yarnserve.errors import NotFoundError
+from yarnserve.records.journal import JournalEntry, What
+from yarnserve.records.replica import (
+    Contact,
+    ModelObservation,
+    ModelState,
+    ModelVersion,
+    Observation,
+    Prediction,
+    Proof,
+    Target,
+)
+from yarnserve.records.supervision import Mode, ServiceState
+from yarnserve.sandbox import Sandbox
+from yarnserve.sandbox.profile import HADOOP_3_1_4, HADOOP_3_3_6, Profile
+from yarnserve.service.actions import Actions
+from yarnserve.service.connection import Connection
+from yarnserve.service.look import Eyes
+from yarnserve.spec.loader import parse_spec
+from yarnserve.spec.model import COMPONENT, ServiceSpec
+from yarnserve.supervise.supervisor import Supervisor, Tools
+
+NAME = "svc"
+
+
+def spec(replicas: int = 3) -> ServiceSpec:
+    """The service; nothing listens, for its containers are simulated."""
+    text = f"""
+name: {NAME}
+model: {{base_path: /models/digits}}
+serving: {{version: "2.6", flags: {{prefer_tflite_model: true}}}}
+replicas: {replicas}
+resources: {{memory: 512m}}
+supervise: {{enabled: true}}
+"""
+    return parse_spec(text, file="service.yaml", read_text=lambda path: "")
+
+
+def quick() -> float:
+    """Seconds that pass twenty times as fast."""
+    return time.monotonic() * 20
+
+
+@dataclass
+class Replicas:
+    """What the replicas of simulated containers answer: rightly, but for those whose container is in *hung*."""
+
+    connection: Connection
+    hung: set[str] = field(default_factory=set)
+
+    def observe(self, targets: Sequence[Target], *, deadline: float) -> tuple[Observation, ...]:
+        """Answer for every target; one whose container was replaced is well again."""
+        service = self.connection.services.get(NAME)
+        component = service.component(COMPONENT)
+        containers = {each.instance: each.id for each in component.containers} if component else {}
+        return tuple(self._answer(target, containers.get(target.instance, "")) for target in targets)
+
+    def _answer(self, target: Target, container: str) -> Observation:
+        name = target.models[0].name
+        if container in self.hung:
+            told = ModelObservation(name, Contact.TIMED_OUT, error="silent")
+        else:
+            answer = Prediction(Proof.METADATA, Contact.ANSWERED, 200)
+            versions = (ModelVersion(1, ModelState.AVAILABLE),)
+            told = ModelObservation(name, Contact.ANSWERED, 200, versions, prediction=answer)
+        return Observation(target.instance, target.endpoint, (told,))
+
+
+def no_agents(places: Mapping[str, object], *, deadline: float) -> Mapping[str, object]:
+    """Nobody."""
+    return {}
+
+
+@dataclass
+class Watched:
+    """A service with its supervisor, and what that told."""
+
+    connection: Connection
+    replicas: Replicas
+    story: list[JournalEntry] = field(default_factory=list)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    states: list[ServiceState] = field(default_factory=list)
+
+    def fire(self, alert: Alert) -> None:
+        """Take an alert."""
+        self.alerts[alert.key] = alert
+
+    def resolve(self, key: str, summary: str = "") -> None:
+        """It is over."""
+        self.alerts.pop(key, None)
+
+    @property
+    def tools(self) -> Tools:
+        """For a supervisor of it, in a hurry."""
+        return Tools(
+            eyes=Eyes(self.replicas.observe, no_agents),  # type: ignore[arg-type]
+            journal=self.story.append,
+            alarm=self,
+            board=self.states.append,
+            clock=quick,
+            pause=hurried,
+            draw=lambda: 0.5,
+        )
+
+    def supervisor(self, **changes: object) -> Supervisor:
+        """One more."""
+        return Supervisor(self.connection, NAME, replace(self.tools, **changes))  # type: ignore[arg-type]
+
+    def containers(self) -> dict[str, str]:
+        """The container of each replica, by YARN's account."""
+        component = self.connection.services.get(NAME).component(COMPONENT)
+        return {each.instance: each.id for each in component.containers} if component else {}
+
+    def told(self, what: What) -> list[str]:
+        """The texts of the journal's entries of one kind."""
+        return [entry.text for entry in self.story if entry.what is what]
+
+
+@pytest.fixture(params=[HADOOP_3_1_4, HADOOP_3_3_6], ids=["3.1.4", "3.3.6"])
+def watched(request: pytest.FixtureRequest) -> Iterator[Watched]:
+    """Three replicas that are well."""
+    profile: Profile = request.param
+    with Sandbox(user="alice", simulated=True, profile=profile) as running, connection_to(running) as connection:
+        running.upload(MODEL, "/models/digits")
+        Actions(connection, pause=hurried).launch(spec())
+        watched = Watched(connection, Replicas(connection))
+        wait_until(lambda: len(watched.containers()) == 3, what="three replicas")
+        yield watched
+
+
+def steps(supervisor: Supervisor, count: int) -> None:
+    """So many steps, one right after the other."""
+    for _ in range(count):
+        supervisor.step()
+
+
+def test_a_replica_that_hangs_is_replaced_and_the_story_is_told(watched: Watched) -> None:
+    """Three failed looks, one restart by the best means of this Hadoop, and the new container proves it."""
+    supervisor = watched.supervisor()
+    steps(supervisor, 2)
+    before = watched.containers()
+    watched.replicas.hung.add(before["serve-1"])
+    steps(supervisor, 8)
+    after = watched.containers()
+    assert before["serve-1"] not in after.values()
+    assert {before["serve-0"], before["serve-2"]} < set(after.values())
+    assert len(after) == 3
+    kinds = [entry.what for entry in watched.story if entry.instance]
+    assert kinds[3:5] == [What.SEEN, What.DECIDED]
+    assert What.ACTED in kinds
+    assert What.VERIFIED in kinds
+    assert watched.told(What.DECIDED)[0].startswith("restart: serve-1 failed 3 looks in a row")
+    assert watched.states[-1].live == 3
+    supervisor.close()
+
+
+def test_what_a_person_has_stopped_stays_stopped(watched: Watched) -> None:
+    """A replica was failing; after stop there is nothing to repair."""
+    supervisor = watched.supervisor()
+    steps(supervisor, 2)
+    watched.replicas.hung.add(watched.containers()["serve-0"])
+    steps(supervisor, 1)
+    Actions(watched.connection, pause=hurried).stop(NAME)
+    steps(supervisor, 6)
+    assert not watched.told(What.ACTED)
+    assert watched.states[-1].hold.startswith("stopped by ")
+    supervisor.close()
+
+
+def test_a_size_that_a_person_gave_is_not_taken_back(watched: Watched) -> None:
+    """Scaled down between two looks: two replicas are what is wanted."""
+    supervisor = watched.supervisor()
+    steps(supervisor, 2)
+    Actions(watched.connection, pause=hurried).scale(NAME, 2)
+    steps(supervisor, 12)
+    assert len(watched.containers()) == 2
+    assert not watched.told(What.ACTED)
+    supervisor.close()
+
+
+def test_a_paused_supervisor_says_what_it_would_do_and_acts_again_after_resume(watched: Watched) -> None:
+    """The evidence is not lost meanwhile."""
+    supervisor = watched.supervisor()
+    steps(supervisor, 2)
+    acts = Actions(watched.connection, pause=hurried)
+    acts.pause(NAME, why="maintenance")
+    hung = watched.containers()["serve-2"]
+    watched.replicas.hung.add(hung)
+    steps(supervisor, 6)
+    assert hung in watched.containers().values()
+    assert watched.states[-1].mode is Mode.PAUSED
+    assert "maintenance" in watched.states[-1].hold
+    assert watched.told(What.DECIDED)[0].startswith("would restart: serve-2 failed 3 looks")
+    acts.resume(NAME)
+    steps(supervisor, 4)
+    assert hung not in watched.containers().values()
+    supervisor.close()
+
+
+def test_an_observer_changes_nothing(watched: Watched) -> None:
+    """Neither the service nor what is saved of it, and it needs no lease: one may observe beside one that acts."""
+    observer = watched.supervisor(acts=False)
+    steps(observer, 2)
+    hung = watched.containers()["serve-0"]
+    watched.replicas.hung.add(hung)
+    steps(observer, 6)
+    assert watched.told(What.DECIDED)[0].startswith("would restart: serve-0")
+    assert watched.states[-1].mode is Mode.OBSERVING
+    assert hung in watched.containers().values()
+    assert watched.connection.store(NAME).ledger.latest() is None
+    assert watched.connection.store(NAME).supervisor.latest() is None
+
+
+def test_a_second_supervisor_stands_by_and_takes_over_from_one_that_died(watched: Watched) -> None:
+    """Within thirty seconds of its own clock; it knows what the first has done."""
+    now = [0.0]
+    first = watched.supervisor(clock=lambda: now[0])
+    steps(first, 2)
+    watched.replicas.hung.add(watched.containers()["serve-0"])
+    steps(first, 6)
+    second = watched.supervisor(clock=lambda: now[0])
+    second.step()
+    assert watched.states[-1].mode is Mode.STANDBY
+    assert "supervise" in watched.states[-1].hold
+    while (due := second.step()) and watched.states[-1].mode is Mode.STANDBY:
+        now[0] += due
+    assert now[0] <= 30.0
+    restarts = sum(each.restarts for each in watched.states[-1].replicas)
+    assert restarts == 1
+    first.step()
+    assert watched.states[-1].mode is Mode.STANDBY
+    second.close()
+
+
+def test_a_ledger_that_cannot_be_read_lets_nothing_be_done(watched: Watched) -> None:
+    """Whoever does not know what was done before may do nothing; that is told, and somebody is called."""
+    first = watched.supervisor()
+    steps(first, 2)
+    first.close()
+    store = watched.connection.store(NAME)
+    series = f"{store.directory}/ledger"
+    newest = max(int(each.name.removesuffix(".json")) for each in watched.connection.storage.list(series))
+    store.ledger._series.append({"replicas": "of a newer yarnserve"}, after=newest)
+    watched.replicas.hung.add(watched.containers()["serve-0"])
+    second = watched.supervisor()
+    steps(second, 6)
+    assert not watched.told(What.ACTED)
+    assert "cannot be read" in watched.states[-1].trouble
+    assert f"{NAME}/supervision" in watched.alerts
+
+
+def test_a_service_that_is_gone_ends_its_supervision(watched: Watched) -> None:
+    """Destroyed by a person: NotFoundError, and its directory does not rise again."""
+    supervisor = watched.supervisor()
+    steps(supervisor, 2)
+    Actions(watched.connection, pause=hurried).destroy(NAME)
+    with pytest.raises(NotFoundError):
+        steps(supervisor, 3)
+    supervisor.close()
+    assert watched.connection.storage.status(watched.connection.store(NAME).directory) is None

@@ -1,0 +1,142 @@
+"""The policy beside its specification (peers.md 5.1, design.md 7): gaps, days, fresh versions, whole services."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.unit.judge.test_restart import Watch, dead, failing, live, others, sight, well
+from yarnserve.judge.memory import given_up
+from yarnserve.judge.restart import Do, FreshModel
+from yarnserve.records.ledger import Death, ReplicaRecord, TakenOut
+from yarnserve.records.replica import Health
+
+
+def test_a_process_that_is_started_again_in_place_has_its_start_up_time() -> None:
+    """Live for an hour, one death, relaunched in the same container: its start is counted from the death."""
+    watch = well()
+    for _ in range(60):
+        watch.look(*others(0, 1, 2, 3), after=60.0)
+    assert watch.look(dead(0, 1), *others(1, 2, 3)).do is Do.NOTHING
+    assert not watch.look(dead(0, 1), *others(1, 2, 3)).do.acts
+
+
+def test_a_replica_that_dies_every_eleven_minutes_for_a_day_is_noticed() -> None:
+    """5.1: 20 in 24 h open the breaker, also restarts that YARN makes; ten live minutes must not wipe the day."""
+    watch = well()
+    decisions = []
+    for death in range(1, 60):
+        container = f"c{death}-"
+        decisions.append(watch.look(dead(0, death, container), *others(1, 2, 3), after=30.0))
+        for _ in range(11):
+            decisions.append(watch.look(live(0, container, ends=death), *others(1, 2, 3), after=60.0))
+    assert any(each.do is not Do.NOTHING for each in decisions), "59 deaths in half a day, and nobody was told"
+
+
+def test_a_gap_in_which_nothing_could_be_seen_is_not_held_against_a_start() -> None:
+    """HDFS or YARN away for 20 minutes: the replica that was loading has had no chance to be seen making progress."""
+    watch = Watch()
+    loading = sight(0, Health.LOADING, progress="fetching")
+    watch.look(loading, *others(1, 2, 3))
+    assert watch.look(loading, *others(1, 2, 3), after=1200.0).do is Do.NOTHING
+
+
+def test_a_gap_does_not_make_an_action_fail() -> None:
+    """The action's deadline ran while nobody looked: its means must not be called spent at the first look after it."""
+    watch = well()
+    for _ in range(3):
+        watch.look(failing(0), *others(1, 2, 3))
+    assert watch.ledger.action is not None
+    watch.look(sight(0, Health.LOADING, container="b"), *others(1, 2, 3))
+    watch.look(sight(0, Health.LOADING, container="b"), *others(1, 2, 3), after=1200.0)
+    assert watch.ledger.replicas["serve-0"].rung == 0
+
+
+def test_a_fresh_version_that_fails_everywhere_is_taken_back_and_not_waited_out() -> None:
+    """All replicas turn bad at once, as a bad version makes them: no storm is called while that is being proved."""
+    watch = well()
+    watch.case = replace(watch.case, fresh=FreshModel("digits", 2, 1, watch.now + 1.0))
+    bad = [failing(0), failing(1), failing(2), failing(3)]
+    decisions = [watch.look(*bad).do for _ in range(3)]
+    assert decisions[-1] is Do.ROLL_BACK
+
+
+def test_a_single_replica_that_fails_every_other_look_is_noticed() -> None:
+    """Twice five of the last ten is ten of ten: a rule that can never be met."""
+    watch = well(1)
+    decisions = [watch.look(failing(0) if number % 2 else live(0)) for number in range(200)]
+    assert any(each.do is not Do.NOTHING for each in decisions)
+
+
+def test_a_trial_waits_until_the_component_is_stable() -> None:
+    """design.md 7: half-open = flex up once the component is STABLE (size None: it is FLEXING, or nobody knows)."""
+    watch = well()
+    away = ReplicaRecord(container="a9", seen_since=1.0, opened=1, open_until=watch.now)
+    watch.ledger = replace(watch.ledger, taken_out=(TakenOut("serve-9", watch.now - 10, watch.now, away),))
+    watch.case = replace(watch.case, wanted=5, size=None)
+    assert watch.look(*others(0, 1, 2, 3)).do is not Do.READMIT
+
+
+def test_a_trial_that_could_not_be_carried_out_is_not_forgotten() -> None:
+    """The act met another change: what was taken out is out still, with its breaker's count."""
+    watch = well()
+    away = ReplicaRecord(container="a9", seen_since=1.0, opened=3, open_until=watch.now)
+    watch.ledger = replace(watch.ledger, taken_out=(TakenOut("serve-9", watch.now - 10, watch.now, away),))
+    watch.case = replace(watch.case, wanted=5, size=4)
+    before = watch.ledger
+    assert watch.look(*others(0, 1, 2, 3)).do is Do.READMIT
+    watch.ledger = given_up(before, watch.ledger, "serve-9", is_refused=False)
+    assert [each.instance for each in watch.ledger.taken_out] == ["serve-9"]
+
+
+def test_a_dead_service_is_not_started_for_ever() -> None:
+    """5.1: escalation needs an end, and giving up must be visible."""
+    watch = well()
+    watch.case = replace(watch.case, failed=True, size=None)
+    gone = [sight(number, Health.GONE, container="") for number in range(4)]
+    starts = 0
+    for _ in range(24 * 60):
+        starts += watch.look(*gone, after=60.0).do is Do.START
+    assert starts <= 20
+
+
+def test_a_change_of_size_is_over_when_the_size_is_right() -> None:
+    """RESIZE waits for every replica to be well: one that hangs is not helped for ten minutes because of it."""
+    watch = well()
+    watch.case = replace(watch.case, size=3)
+    watch.look(*others(0, 1, 2))
+    assert watch.look(*others(0, 1, 2), after=61.0).do is Do.RESIZE
+    watch.case = replace(watch.case, size=4)
+    decisions = [watch.look(failing(0), *others(1, 2, 3)) for _ in range(6)]
+    assert any(each.do is Do.RESTART for each in decisions)
+
+
+def test_services_do_not_come_out_of_a_storm_at_the_same_moment() -> None:
+    """5.1: resume with a jitter of 0 to 120 s; the draw is there and is not used."""
+    ends = []
+    for draw in (0.0, 1.0):
+        watch = well()
+        watch.look(failing(0), failing(1), failing(2), live(3), draw=draw)
+        ends.append((watch.ledger.hold_until or 0.0) - watch.now)
+    assert ends[0] != ends[1]
+
+
+def test_a_loop_restarts_no_replica_that_serves_for_minutes_since() -> None:
+    """Three deaths in the first minute of ten (a node's registry, say), live ever since: to move it now is our harm."""
+    watch = well()
+    for death in (1, 2):
+        watch.look(dead(0, death), *others(1, 2, 3), after=10.0)
+    watch.look(sight(0, Health.LIVE, ends=3, death=Death(0.0, "transient", "a port in use")), *others(1, 2, 3))
+    decisions = [watch.look(live(0, ends=3), *others(1, 2, 3), after=60.0) for _ in range(8)]
+    assert not any(each.do.acts for each in decisions[1:]), [each.why for each in decisions if each.do.acts]
+
+
+def test_one_replica_of_which_everything_was_tried_does_not_keep_others_waiting() -> None:
+    """A give-up without means to take it out must not stop the second replica that hangs."""
+    watch = well(means=frozenset({Do.RESTART}))
+    acted = []
+    for _ in range(400):
+        container = chr(ord("a") + len(acted) % 20)
+        decision = watch.look(failing(0, container), failing(1), *others(2, 3), after=10.0)
+        if decision.do.acts:
+            acted.append(decision.instance)
+    assert "serve-1" in acted

@@ -1,0 +1,148 @@
+"""Many services supervised by one process, each in a thread of its own: one that hangs blinds none of the others."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from yarnserve.errors import NotFoundError, YarnserveError
+from yarnserve.service.connection import Connection
+from yarnserve.service.state import Wanted
+from yarnserve.supervise.supervisor import Supervisor, Tools
+
+#: Seconds between two looks for services that are new.
+LIST_EVERY = 60.0
+
+#: Seconds after which a service is supervised again that a bug of ours has ended.
+AFTER_BUG = 60.0
+
+#: Steps in which evidence is complete, where there is any; and the longest pause between two of them.
+STEPS_TO_CLARITY = 12
+GATHERING = 2.0
+
+#: Seconds that the threads have to give their leases back.
+PATIENCE = 15.0
+
+
+class Places(Protocol):
+    """Where the states of services are put up."""
+
+    def expect(self, name: str) -> None:
+        """Service *name* is supervised from now on."""
+
+    def forget(self, name: str) -> None:
+        """Service *name* is supervised no more."""
+
+
+class Fleet:
+    """Supervises services of *connection* until *stop*.
+
+    Args:
+        connection: the cluster.
+        tools: of every supervisor; its pause ends early when *stop* is set.
+        places: told which services are supervised.
+        stop: ends everything.
+        say: told, in a line, what is no matter of a single service.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        tools: Tools,
+        *,
+        places: Places,
+        stop: threading.Event,
+        say: Callable[[str], None],
+    ) -> None:
+        self._connection = connection
+        self._tools = tools
+        self._places = places
+        self._stop = stop
+        self._say = say
+        self._threads: dict[str, threading.Thread] = {}
+
+    def run(self, names: Collection[str]) -> None:
+        """Supervise the services *names*, until none of them is left or *stop* is set."""
+        for name in names:
+            self._begin(name)
+        while not self._stop.is_set() and any(thread.is_alive() for thread in self._threads.values()):
+            self._stop.wait(1.0)
+        self._end()
+
+    def run_all(self) -> None:
+        """Supervise every service of the user that wants it, until *stop* is set; those that are new are found."""
+        while True:
+            try:
+                for name in supervised_services(self._connection):
+                    self._begin(name)
+            except YarnserveError as error:
+                self._say(f"services cannot be listed: {error.what}")
+            if self._stop.wait(LIST_EVERY):
+                break
+        self._end()
+
+    def once(self, name: str) -> None:
+        """Look at service *name* until it is clear whether anything is to be done, and do it.
+
+        Raises:
+            NotFoundError: there is no such service.
+        """
+        supervisor = Supervisor(self._connection, name, self._tools)
+        try:
+            for _ in range(STEPS_TO_CLARITY):
+                due = supervisor.step()
+                if due > GATHERING:
+                    break
+                self._tools.pause(due)
+        finally:
+            supervisor.close()
+
+    def _begin(self, name: str) -> None:
+        known = self._threads.get(name)
+        if known is not None and known.is_alive():
+            return
+        self._places.expect(name)
+        thread = threading.Thread(target=self._supervise, args=(name,), daemon=True, name=f"supervise {name}")
+        self._threads[name] = thread
+        thread.start()
+
+    def _supervise(self, name: str) -> None:
+        while not self._stop.is_set():
+            try:
+                self._steps(name)
+            except NotFoundError as error:
+                self._say(f"{name} is supervised no more: {error.what}")
+                self._places.forget(name)
+                return
+            except KeyboardInterrupt:
+                return
+            except Exception:  # noqa: BLE001  a bug that one service brings out must not end the others
+                self._say(f"a bug of yarnserve ended the supervision of {name} for a while:\n{traceback.format_exc()}")
+                self._stop.wait(AFTER_BUG)
+
+    def _steps(self, name: str) -> None:
+        supervisor = Supervisor(self._connection, name, self._tools)
+        try:
+            while not self._stop.wait(supervisor.step()):
+                pass
+        finally:
+            supervisor.close()
+
+    def _end(self) -> None:
+        for thread in self._threads.values():
+            thread.join(PATIENCE)
+
+
+def supervised_services(connection: Connection) -> tuple[str, ...]:
+    """The services of the user that have ``supervise.enabled``, and that a person wants to run."""
+    found = []
+    for name in connection.saved_services():
+        store = connection.glance(name)
+        revision, desired = store.revisions.latest(), store.desired.latest()
+        if revision is None or desired is None or desired.record.state is not Wanted.RUNNING:
+            continue
+        if revision.record.spec.supervise.enabled:
+            found.append(name)
+    return tuple(found)
