@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -20,15 +19,10 @@ from prometheus_client.registry import Collector
 from yarnserve.errors import ConfigurationError
 from yarnserve.orders import Gate, Order
 from yarnserve.records.agent import AgentReport
+from yarnserve.web_thread import WebThread
 
 #: Seconds without a report after which the agent itself counts as stuck.
 STUCK = 15.0
-
-#: Bytes of a request's body that are read: orders have none.
-_BODY = 64 * 1024
-
-#: Connections that are kept, idle or slow: of more the oldest go, so that there are always files for the work itself.
-MOST_CONNECTIONS = 200
 
 
 class AgentServer:
@@ -66,48 +60,21 @@ class AgentServer:
         Raises:
             ConfigurationError: somebody else has the port.
         """
-        loop = asyncio.new_event_loop()
-        started, failure = threading.Event(), list[OSError]()
-
-        def run() -> None:
-            asyncio.set_event_loop(loop)
-            try:
-                loop.run_until_complete(self._listen())
-            except OSError as error:
-                failure.append(error)
-                return
-            finally:
-                started.set()
-            loop.run_forever()
-
-        threading.Thread(target=run, daemon=True, name="web").start()
-        started.wait()
-        if failure:
+        routes = [
+            web.get("/healthz", self._healthz),
+            web.get("/readyz", self._readyz),
+            web.get("/status", self._status),
+            web.get("/metrics", self._metrics),
+            web.post("/orders/{order}", self._order),
+        ]
+        try:
+            WebThread(routes, None, self._port).start()
+        except OSError as error:
             raise ConfigurationError(
                 f"the agent's port {self._port} cannot be opened",
-                why=failure[0].strerror or str(failure[0]),
+                why=error.strerror or str(error),
                 fix="end who has it, or choose others: ports in service.yaml",
-            )
-
-    async def _listen(self) -> None:
-        application = web.Application(client_max_size=_BODY)
-        application.router.add_get("/healthz", self._healthz)
-        application.router.add_get("/readyz", self._readyz)
-        application.router.add_get("/status", self._status)
-        application.router.add_get("/metrics", self._metrics)
-        application.router.add_post("/orders/{order}", self._order)
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
-
-        def admit() -> asyncio.Protocol:
-            server = runner.server
-            assert server is not None
-            for oldest in server.connections[: max(0, len(server.connections) - MOST_CONNECTIONS + 1)]:
-                if oldest.transport is not None:
-                    oldest.transport.abort()
-            return server()
-
-        await asyncio.get_running_loop().create_server(admit, None, self._port, reuse_address=True)
+            ) from error
 
     async def _healthz(self, request: web.Request) -> web.Response:
         silent = self._clock() - self._report().at

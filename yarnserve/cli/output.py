@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from yarnserve.errors import SpecError, YarnserveError
+from yarnserve.records.moments import timestamp as timestamp
 
 if TYPE_CHECKING:
     from yarnserve.judge.progress import Progress
@@ -96,14 +97,6 @@ def age(seconds_since_epoch: float | None, now: float | None = None) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length}{unit}"
     return f"{seconds}s"
-
-
-def timestamp(seconds_since_epoch: float | None) -> str | None:
-    """ISO 8601 in UTC, for machines."""
-    if seconds_since_epoch is None:
-        return None
-    moment = datetime.datetime.fromtimestamp(seconds_since_epoch, datetime.timezone.utc)
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def local_time(seconds_since_epoch: float) -> str:
