@@ -37,7 +37,12 @@ def run_command(
     python: str, file: PurePath, settings: Settings, *, state: PurePath, options: Sequence[str]
 ) -> tuple[str, ...]:
     """Return the words that run a replica with the *settings* that are in force now; *options* are further ones."""
-    told = [f"--state={state}", f"--user={settings.user}"]
+    return (python, "-m", "yarnserve", "local", "run", str(file), f"--state={state}", *hdfs_options(settings), *options)
+
+
+def hdfs_options(settings: Settings) -> list[str]:
+    """Return the options that lead to what *settings* say of HDFS; what Hadoop's files say is read there each time."""
+    told = [f"--user={settings.user}"]
     if settings.conf_dir is not None:
         told.append(f"--conf-dir={settings.conf_dir.absolute()}")
     if settings.namenodes and not settings.origins.get("namenodes", "").endswith(".xml"):
@@ -46,7 +51,7 @@ def run_command(
         told.append(f"--principal={settings.principal}")
     if settings.keytab is not None:
         told.append(f"--keytab={settings.keytab.absolute()}")
-    return (python, "-m", "yarnserve", "local", "run", str(file), *told, *options)
+    return told
 
 
 def unit_name(service: str) -> str:
@@ -58,7 +63,7 @@ def unit(asked: Asked, facts: UnitFacts) -> str:
     """Return the unit's text."""
     service = asked.spec.name
     needs = "network-online.target" + (" docker.service" if asked.way is Way.DOCKER else "")
-    variables = [f"Environment={_word(f'{name}={value}')}" for name, value in sorted(facts.environment.items())]
+    variables = [f"Environment={word(f'{name}={value}')}" for name, value in sorted(facts.environment.items())]
     # What docker run could not take along when it was killed itself.
     container = container_name(service, f"{COMPONENT}-%i")
     swept = [f"ExecStopPost=-{facts.docker} rm --force {container}"] if facts.docker else []
@@ -75,7 +80,7 @@ def unit(asked: Asked, facts: UnitFacts) -> str:
         "Type=simple",
         f"User={facts.user}",
         *variables,
-        f"ExecStart={' '.join(_argument(word) for word in facts.command)} --replica %i",
+        f"ExecStart={' '.join(argument(each) for each in facts.command)} --replica %i",
         *swept,
         "Restart=always",
         "RestartSec=5",
@@ -90,15 +95,15 @@ def unit(asked: Asked, facts: UnitFacts) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _argument(word: str) -> str:
-    """*word* as an argument of a command, where $ would begin a variable."""
-    return _word(word.replace("$", "$$"))
+def argument(text: str) -> str:
+    """*text* as an argument of a command, where $ would begin a variable."""
+    return word(text.replace("$", "$$"))
 
 
-def _word(word: str) -> str:
-    """*word* as systemd reads it: % stands for itself, blanks and quotes are in quotes."""
-    word = word.replace("%", "%%")
-    if word and not any(character in word for character in " \t\"'\\;"):
-        return word
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+def word(text: str) -> str:
+    """*text* as systemd reads it: % stands for itself, blanks and quotes are in quotes."""
+    text = text.replace("%", "%%")
+    if text and not any(character in text for character in " \t\"'\\;"):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

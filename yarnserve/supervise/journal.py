@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import wait
 from contextlib import suppress
 from pathlib import Path
@@ -41,6 +41,15 @@ PUMP_EVERY = 1.0
 _PATIENT = (What.SEEN, What.TOLD)
 
 NAME = "journal.jsonl"
+
+
+def default_directory(environ: Mapping[str, str]) -> Path:
+    """Where the journal lies: below the unit's StateDirectory, else below $XDG_STATE_HOME, else in the home."""
+    state = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if state:
+        return Path(state) / "supervise"
+    home = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "/")) / ".local" / "state")
+    return Path(home) / "yarnserve" / "supervise"
 
 
 class FileJournal:
