@@ -71,9 +71,11 @@ class Alert:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, key: str, error: YarnserveError, *, severity: str = "warning") -> Alert:
+    def of(
+        cls, key: str, error: YarnserveError, *, severity: str = "warning", labels: Mapping[str, str] | None = None
+    ) -> Alert:
         """The alert that *error* is worth."""
-        return cls(key, error.what, severity, dict(error.details()))
+        return cls(key, error.what, severity, dict(error.details()), labels or {})
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from yarnserve.cli.alerting import alerts_of, with_alerts
 from yarnserve.cli.options import with_connection
 from yarnserve.cli.output import narrate, print_json, timestamp
 from yarnserve.cli.quantities import Rate, bytes_in_words
@@ -40,8 +41,7 @@ if TYPE_CHECKING:
 @click.option("--interval", type=click.FloatRange(min=0.1), default=10.0, show_default=True, metavar="SECONDS",
               help="Between two looks at HDFS.")  # fmt: skip
 @click.option("--verify", is_flag=True, help="Compare also what is here already, every byte, and fetch what differs.")
-@click.option("--alert-command", metavar="COMMAND", help="Run by the shell for each alert, with JSON on its stdin.")
-@click.option("--alert-webhook", metavar="URL", help="Gets each alert as JSON by POST.")
+@with_alerts
 @with_connection
 def sync(connection: Connection, base_path: str, directory: Path, once: bool, plan: bool, **options: Any) -> None:
     """Bring the model version that is to be served from BASE_PATH on HDFS to DIR on this host, and keep it so.
@@ -70,7 +70,7 @@ def sync(connection: Connection, base_path: str, directory: Path, once: bool, pl
         if plan:
             _print_plan(engine)
             return
-        alerts = _alerts(options, directory)
+        alerts = alerts_of(options, directory / ".yarnserve" / "alerts.json")
         _follow(engine, alerts, base, teller, stop, once=once, interval=options["interval"])
 
 
@@ -97,17 +97,6 @@ def _options(options: Mapping[str, Any], teller: Teller, stop: threading.Event) 
         sleep=wait,
         check=check,
     )
-
-
-def _alerts(options: Mapping[str, Any], directory: Path) -> Alerts:
-    from yarnserve.alerts import Alerts, CommandSink, LogSink, Sink, WebhookSink
-
-    sinks: list[Sink] = [LogSink(narrate)]
-    if options["alert_command"]:
-        sinks.append(CommandSink(options["alert_command"]))
-    if options["alert_webhook"]:
-        sinks.append(WebhookSink(options["alert_webhook"]))
-    return Alerts(sinks, clock=time.time, state=directory / ".yarnserve" / "alerts.json", on_failure=narrate)
 
 
 def _follow(

@@ -171,6 +171,13 @@ def test_the_rules_for_prometheus_use_what_is_told() -> None:
         assert rule["labels"]["severity"] in ("warning", "critical")
 
 
+def test_every_metric_is_documented() -> None:
+    """In docs/supervise.md, and nothing there that is not told."""
+    told = samples(Metrics(lambda: [service()], now=lambda: NOW).text().decode())
+    page = (REPOSITORY / "docs" / "supervise.md").read_text()
+    assert set(re.findall(r"`(yarnserve_[a-z_]+)`", page)) == {name for name, _ in told}
+
+
 def test_it_answers_while_supervisors_write(served: Served) -> None:
     """Hundreds of states a second, two hundred replicas each, and no answer is torn."""
     is_over = threading.Event()

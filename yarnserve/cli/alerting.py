@@ -1,0 +1,47 @@
+"""Whom a command that runs for long tells of troubles: its options, each written once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from yarnserve.cli.output import narrate
+
+if TYPE_CHECKING:
+    from yarnserve.alerts import Alerts
+
+_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
+    click.option("--alert-command", metavar="COMMAND", help="Run by the shell for each alert, with JSON on its stdin."),
+    click.option("--alert-webhook", metavar="URL", help="Gets each alert as JSON by POST."),
+    click.option(
+        "--alertmanager", "alertmanagers", metavar="URL", multiple=True, help="Prometheus' Alertmanager; repeatable."
+    ),
+    click.option(
+        "--runbook", default="", metavar="URL", help="What to do; in alerts to Alertmanager, with #NAME of the alert."
+    ),
+)
+
+
+def with_alerts(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give *command* the options that say who is told; ``alerts_of`` makes of them what sends."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def alerts_of(options: Mapping[str, Any], state: Path) -> Alerts:
+    """Return what sends to the log and to whoever *options* name; *state* remembers what lasts."""
+    from yarnserve.alertmanager import AlertmanagerSink
+    from yarnserve.alerts import Alerts, CommandSink, LogSink, Sink, WebhookSink
+
+    sinks: list[Sink] = [LogSink(narrate)]
+    if options["alert_command"]:
+        sinks.append(CommandSink(options["alert_command"]))
+    if options["alert_webhook"]:
+        sinks.append(WebhookSink(options["alert_webhook"]))
+    sinks += [AlertmanagerSink(url, runbook=options["runbook"]) for url in options["alertmanagers"]]
+    return Alerts(sinks, clock=time.time, state=state, on_failure=narrate)
