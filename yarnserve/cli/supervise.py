@@ -2,58 +2,269 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from yarnserve.cli.alerting import alerts_of, with_alerts
 from yarnserve.cli.options import SERVICE_NAME, complete_service, with_connection
 from yarnserve.cli.output import narrate
 from yarnserve.cli.quantities import Duration
 
 if TYPE_CHECKING:
+    from yarnserve.alerts import BackgroundAlerts
+    from yarnserve.records.journal import JournalEntry
     from yarnserve.service.connection import Connection
+    from yarnserve.supervise.board import Board
+    from yarnserve.supervise.journal import Journal
+    from yarnserve.supervise.supervisor import Tools
+
+#: Seconds between two pictures of the live table.
+PICTURE_EVERY = 1.0
+
+#: Seconds that journal and alerts have at the end.
+PATIENCE = 5.0
 
 
 @click.command()
 @click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=complete_service)
-@click.option("--all", "all_services", is_flag=True, help="Every service of yours that has supervise.enabled.")
+@click.option("--all", "takes_all", is_flag=True, help="Every service of yours with supervise.enabled; new ones, too.")
 @click.option("--observe", is_flag=True, help="Say what would be done, and do nothing.")
-@click.option("--once", is_flag=True, help="Look once, act if need be, and end.")
+@click.option("--once", is_flag=True, help="Look until it is clear what is to be done, do it, and end.")
+@click.option("--listen", metavar="HOST:PORT", help="Answer /metrics, /healthz and /state there, e.g. 127.0.0.1:9118.")
+@click.option(
+    "--state", "directory", type=click.Path(path_type=Path, file_okay=False), help="Where journal and alerts are kept."
+)
+@click.option("--unit", is_flag=True, help="Print a systemd unit for this command, and end.")
+@with_alerts
 @with_connection
-def supervise(connection: Connection, names: Sequence[str], all_services: bool, observe: bool, once: bool) -> None:
-    """Watch services and relaunch what is not well, in the foreground."""
+def supervise(
+    connection: Connection,
+    names: Sequence[str],
+    takes_all: bool,
+    observe: bool,
+    once: bool,
+    listen: str | None,
+    directory: Path | None,
+    unit: bool,
+    **options: Any,
+) -> None:
+    """Watch services, and relaunch what is not well, for as long as this runs.
+
+    Each replica is asked for a real prediction every supervise.check_interval. One that fails three in a row, dies
+    again and again, or does not become live is explained, and restarted, moved or taken out: one at a time, within
+    budgets, and never when many fail at once (docs/supervise.md). What a person has stopped, scaled or paused stays so.
+
+    On a terminal it shows how everything stands, else it prints a line for each event. Of several supervisors of one
+    service, also on other hosts, one acts and the others stand by.
+
+    \b
+      yarnserve supervise digits --observe   what it would do
+      yarnserve supervise --all --listen :9118
+      yarnserve events digits -f             the story, from any host
+    """  # noqa: D301  click's mark for lines that stay as they are
     from yarnserve.errors import UsageError
-    from yarnserve.supervise.supervisor import Supervisor, Tools
 
-    if not names and not all_services:
+    if bool(names) == takes_all:
         raise UsageError("which services?", fix="name them, or say --all")
-    tools = Tools(acts=not observe, journal=lambda entry: narrate(f"{entry.instance or entry.service}: {entry.text}"))
-    import time
-
-    supervisor = Supervisor(connection, names[0], tools)
-    while True:
-        due = supervisor.step()
+    if unit:
+        _print_unit(connection, names, _unit_options(observe, listen, directory, options))
+        return
+    stop = threading.Event()
+    with ExitStack() as stack:
+        stack.enter_context(_ending(stop))
+        desk = stack.enter_context(_desk(connection, directory, options, stop, acts=not observe))
+        if listen is not None:
+            stack.enter_context(_listening(desk.board, listen))
         if once:
-            break
-        time.sleep(due)
-    supervisor.close()
+            _once(connection, names, takes_all, desk)
+        else:
+            _run(connection, names, takes_all, desk, stop)
+
+
+class _Desk:
+    """What the supervisors of one process share."""
+
+    def __init__(self, tools: Tools, board: Board, lines: Callable[[str], None]) -> None:
+        self.tools = tools
+        self.board = board
+        self.say = lines
+
+
+def _once(connection: Connection, names: Sequence[str], takes_all: bool, desk: _Desk) -> None:
+    from yarnserve.cli.supervision_table import supervision_lines
+    from yarnserve.supervise.fleet import Fleet, supervised_services
+
+    fleet = Fleet(connection, desk.tools, places=desk.board, stop=threading.Event(), say=desk.say)
+    for name in supervised_services(connection) if takes_all else names:
+        fleet.once(name)
+    for line in supervision_lines(desk.board.states()):
+        click.echo(line)
+
+
+def _run(connection: Connection, names: Sequence[str], takes_all: bool, desk: _Desk, stop: threading.Event) -> None:
+    from yarnserve.cli.screen import redrawable
+    from yarnserve.service.look import require_known
+    from yarnserve.supervise.fleet import Fleet
+    from yarnserve.supervise.notify import Heart, Notifier
+
+    for name in names:
+        require_known(connection, name)
+    heart = Heart(Notifier(os.environ, on_trouble=desk.say), desk.board)
+    fleet = Fleet(connection, desk.tools, places=desk.board, stop=stop, say=desk.say)
+    heart.start()
+    if redrawable():
+        threading.Thread(target=_draw, args=(desk.board, stop), daemon=True, name="picture").start()
+    try:
+        if takes_all:
+            fleet.run_all()
+        else:
+            fleet.run(names)
+    finally:
+        heart.close()
+
+
+def _draw(board: Board, stop: threading.Event) -> None:
+    from yarnserve.cli.screen import draw
+    from yarnserve.cli.supervision_table import supervision_lines
+
+    while not stop.wait(PICTURE_EVERY):
+        draw(supervision_lines(board.states()))
+
+
+@contextmanager
+def _ending(stop: threading.Event) -> Iterator[None]:
+    """Make SIGTERM end the work in order, as Ctrl-C does: leases are given back."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    try:
+        yield
+    except KeyboardInterrupt:
+        stop.set()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _desk(
+    connection: Connection, directory: Path | None, options: Mapping[str, Any], stop: threading.Event, *, acts: bool
+) -> Iterator[_Desk]:
+    from yarnserve.alerts import BackgroundAlerts
+    from yarnserve.cli.screen import redrawable
+    from yarnserve.supervise.board import Board
+    from yarnserve.supervise.journal import FileJournal, Journal
+    from yarnserve.supervise.supervisor import Tools
+
+    # A terminal that is drawn anew shows the newest entries itself.
+    say = _nothing if redrawable() else narrate
+    place = directory or _state_directory()
+    place.mkdir(parents=True, exist_ok=True)
+    board = Board()
+    journal = Journal(
+        FileJournal(place, on_trouble=say) if acts else None,
+        lambda name: connection.store(name).journal,
+        on_trouble=say,
+    )
+    alarm = BackgroundAlerts(alerts_of(options, place / "alerts.json"), on_failure=say)
+
+    def write(entry: JournalEntry) -> None:
+        say(_line(entry))
+        if acts:
+            journal.write(entry)
+
+    def pause(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise KeyboardInterrupt
+
+    journal.start()
+    tools = Tools(journal=write, board=board, narrate=_nothing, pause=pause, acts=acts)
+    try:
+        yield _Desk(replace(tools, alarm=alarm) if acts else tools, board, say)
+    finally:
+        _finish(journal, alarm)
+
+
+def _finish(journal: Journal, alarm: BackgroundAlerts) -> None:
+    journal.close(PATIENCE)
+    alarm.finish(PATIENCE)
+
+
+@contextmanager
+def _listening(board: Board, listen: str) -> Iterator[None]:
+    from yarnserve.supervise.web import SupervisorServer, parse_listen
+
+    server = SupervisorServer(board, *parse_listen(listen))
+    server.start()
+    try:
+        yield
+    finally:
+        server.close()
+
+
+def _line(entry: JournalEntry) -> str:
+    """One line of the log: time, service, replica, what, why."""
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(entry.at))
+    about = f"{entry.service}/{entry.instance}" if entry.instance else entry.service
+    return f"{moment} {about} {entry.what.value}: {entry.text}"
+
+
+def _nothing(text: str) -> None:
+    """Say nothing."""
+
+
+def _state_directory() -> Path:
+    """Where systemd has made room, else where programs keep their state."""
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if given:
+        return Path(given) / "supervise"
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "yarnserve" / "supervise"
+
+
+def _unit_options(observe: bool, listen: str | None, directory: Path | None, options: Mapping[str, Any]) -> list[str]:
+    told = ["--observe"] if observe else []
+    told += [f"--listen={listen}"] if listen else []
+    told += [f"--state={directory.absolute()}"] if directory else []
+    for name in ("alert_command", "alert_webhook", "runbook"):
+        told += [f"--{name.replace('_', '-')}={options[name]}"] if options[name] else []
+    return told + [f"--alertmanager={url}" for url in options["alertmanagers"]]
+
+
+def _print_unit(connection: Connection, names: Sequence[str], options: Sequence[str]) -> None:
+    import getpass
+
+    from yarnserve.errors import UsageError
+    from yarnserve.supervise.units import SupervisorFacts, supervise_command, supervisor_unit
+
+    if names:
+        raise UsageError("a unit supervises every service", fix="say --all --unit")
+    command = supervise_command(sys.executable, connection.settings, options=options)
+    kept = ("HADOOP_CONF_DIR", "HADOOP_USER_NAME")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    click.echo(supervisor_unit(SupervisorFacts(command, getpass.getuser(), environment)), nl=False)
 
 
 @click.command()
 @SERVICE_NAME
-@click.option("--for", "seconds", type=Duration(), help="For how long, as in 2h; else until resume.")
+@click.option("--for", "seconds", type=Duration(), metavar="TIME", help="For how long, as in 2h; else until resume.")
 @click.option("--why", default="", metavar="TEXT", help="For whoever wonders.")
 @with_connection
 def pause(connection: Connection, name: str, seconds: float | None, why: str) -> None:
     """Have supervisors do nothing for service NAME, as for maintenance; they go on looking."""
-    import time
-
     from yarnserve.service.actions import Actions
 
     until = None if seconds is None else time.time() + seconds
     Actions(connection, narrate=narrate).pause(name, why=why, until=until)
-    lasting = "until: yarnserve resume " + name if until is None else f"for {seconds:g} s"
+    lasting = f"until: yarnserve resume {name}" if until is None else f"for {seconds:g} s"
     narrate(f"supervision of {name} is paused, {lasting}")
 
 
