@@ -15,7 +15,7 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -227,6 +227,12 @@ class Alarm(Protocol):
     def resolve(self, key: str, summary: str = "") -> None:
         """Tell that what *key* is about is over."""
 
+    def settle(self, prefix: str, lasting: Collection[str]) -> None:
+        """Tell that what keys with *prefix* are about is over, but for those that are *lasting*.
+
+        For whoever begins: an earlier process may have told of what has ended since.
+        """
+
 
 class BackgroundAlerts:
     """Sends through *alerts* in a thread of its own: whoever fires must not wait for a telephone.
@@ -257,6 +263,10 @@ class BackgroundAlerts:
     def resolve(self, key: str, summary: str = "") -> None:
         """Tell that what *key* is about is over."""
         self._put(key, False, lambda: self._alerts.resolve(key, summary))
+
+    def settle(self, prefix: str, lasting: Collection[str]) -> None:
+        """Tell that what keys with *prefix* are about is over, but for those that are *lasting*."""
+        self._put(f"all of {prefix}", False, lambda: self._alerts.settle(prefix, lasting))
 
     def finish(self, patience: float) -> None:
         """Wait until all that was told is sent, for *patience* seconds at most."""
@@ -446,6 +456,11 @@ class Alerts:
             if target.name in known.sent:
                 target.end(notice, self._clock())
         self._save()
+
+    def settle(self, prefix: str, lasting: Collection[str]) -> None:
+        """Tell that what keys with *prefix* are about is over, but for those that are *lasting*."""
+        for key in [each for each in self._firing if each.startswith(prefix) and each not in lasting]:
+            self.resolve(key)
 
     def refresh(self) -> None:
         """Tell what could not be told before, and again what a sink forgets; to be called every few seconds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -102,6 +102,10 @@ class Watched:
     def resolve(self, key: str, summary: str = "") -> None:
         """It is over."""
         self.alerts.pop(key, None)
+
+    def settle(self, prefix: str, lasting: Collection[str]) -> None:
+        """So is everything else that an earlier process told of."""
+        self.alerts = {key: alert for key, alert in self.alerts.items() if key in lasting}
 
     @property
     def tools(self) -> Tools:

@@ -161,12 +161,12 @@ def _desk(
     from yarnserve.alerts import BackgroundAlerts
     from yarnserve.cli.screen import redrawable
     from yarnserve.supervise.board import Board
-    from yarnserve.supervise.journal import FileJournal, Journal
+    from yarnserve.supervise.journal import FileJournal, Journal, default_directory
     from yarnserve.supervise.supervisor import Tools
 
     # A terminal that is drawn anew shows the newest entries itself.
     say = _nothing if redrawable() else narrate
-    place = directory or _state_directory()
+    place = directory or default_directory(os.environ)
     place.mkdir(parents=True, exist_ok=True)
     board = Board()
     journal = Journal(
@@ -219,15 +219,6 @@ def _line(entry: JournalEntry) -> str:
 
 def _nothing(text: str) -> None:
     """Say nothing."""
-
-
-def _state_directory() -> Path:
-    """Where systemd has made room, else where programs keep their state."""
-    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if given:
-        return Path(given) / "supervise"
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "yarnserve" / "supervise"
 
 
 def _unit_options(observe: bool, listen: str | None, directory: Path | None, options: Mapping[str, Any]) -> list[str]:

@@ -84,8 +84,7 @@ def spent(record: ReplicaRecord, trouble: Trouble, policy: SupervisePolicy, now:
         row = treatment_of(deaths[-1].kind)
         if row.most is not None and sum(death.kind == row.death.value for death in deaths) > row.most:
             return row.reason
-    cost = sum(treatment_of(death.kind).cost for death in deaths)
-    recent = sum(now - at < policy.restart_window for at in record.restarts) + cost
+    recent = _counted(record, policy, now)
     if recent >= policy.restarts:
         return f"{recent} restarts and deaths in {policy.restart_window} s are enough"
     died = sum(treatment_of(death.kind).cost for death in in_window(record, now, DAY))
@@ -93,6 +92,17 @@ def spent(record: ReplicaRecord, trouble: Trouble, policy: SupervisePolicy, now:
     if daily >= DAILY.value:
         return f"{daily} restarts and deaths in a day are enough"
     return ""
+
+
+def left(record: ReplicaRecord, policy: SupervisePolicy, now: float) -> str:
+    """What is left of a replica's budget, in words."""
+    return f"{max(0, policy.restarts - _counted(record, policy, now))} of {policy.restarts} restarts"
+
+
+def _counted(record: ReplicaRecord, policy: SupervisePolicy, now: float) -> int:
+    """Restarts of ours and deaths of its own that count now."""
+    cost = sum(treatment_of(death.kind).cost for death in recent_deaths(record, policy, now))
+    return sum(now - at < policy.restart_window for at in record.restarts) + cost
 
 
 def recent_deaths(record: ReplicaRecord, policy: SupervisePolicy, now: float) -> tuple[Death, ...]:

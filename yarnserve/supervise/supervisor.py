@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
 from yarnserve.judge.memory import News, Sight, given_up, observe
-from yarnserve.judge.restart import Case, Decision, Do, decide, floor
-from yarnserve.judge.trouble import recent_deaths
+from yarnserve.judge.restart import Case, Decision, Do, Judgement, decide, floor
+from yarnserve.judge.trouble import left, recent_deaths
 from yarnserve.records.journal import JournalEntry, What
 from yarnserve.records.ledger import Ledger, ReplicaRecord
 from yarnserve.records.policy import SupervisePolicy
@@ -67,6 +67,9 @@ class Silence:
         """Nothing."""
 
     def resolve(self, key: str, summary: str = "") -> None:
+        """Nothing."""
+
+    def settle(self, prefix: str, lasting: Collection[str]) -> None:
         """Nothing."""
 
 
@@ -237,21 +240,27 @@ class Supervisor:
             return FULL_LOOK_EVERY / 2
         ledger = self._take_in(ledger, snapshot)
         case = self._case(snapshot, revision.record, desired)
-        judgement = decide(ledger, self._sights(snapshot, ledger), case, self._tools.now(), self._tools.draw())
-        decision = judgement.decision
         keeps_still = self._keeps_still()
-        self._teller.judged(judgement, snapshot, would=bool(keeps_still) and decision.do.acts)
-        if decision.do.acts and keeps_still:
-            # What is not done is not remembered as done.
-            judgement = replace(judgement, ledger=ledger)
+        judgement = self._decide(ledger, snapshot, case, would=bool(keeps_still))
         self._ledger = judgement.ledger
         self._save(judgement.ledger)
         self._hold_against_nodes(snapshot)
-        self._report(snapshot, judgement.ledger, judgement.said, keeps_still or _hold(decision))
-        if decision.do.acts and not keeps_still:
-            self._act(decision, case, ledger, judgement.ledger, snapshot)
+        # What only observes says so by its mode.
+        hold = (keeps_still if self._tools.acts else "") or _hold(judgement.decision)
+        self._report(snapshot, judgement.ledger, judgement.said, hold)
+        if judgement.decision.do.acts and not keeps_still:
+            self._act(judgement.decision, case, ledger, judgement.ledger, snapshot)
             return SOON
-        return self._pause(judgement.ledger, revision.record.spec.supervise.check_interval)
+        return self._pause(judgement.ledger, case.policy.check_interval)
+
+    def _decide(self, ledger: Ledger, snapshot: Snapshot, case: Case, *, would: bool) -> Judgement:
+        """Judge and tell; with *would* nothing is going to be done, and so it is not remembered as done."""
+        now = self._tools.now()
+        judgement = decide(ledger, self._sights(snapshot, ledger), case, now, self._tools.draw())
+        budgets = {name: left(record, case.policy, now) for name, record in judgement.ledger.replicas.items()}
+        is_only_said = would and judgement.decision.do.acts
+        self._teller.judged(judgement, snapshot, budgets, would=is_only_said)
+        return replace(judgement, ledger=ledger) if is_only_said else judgement
 
     def _case(self, snapshot: Snapshot, revision: Revision, desired: Desired) -> Case:
         service, application = snapshot.service, snapshot.application

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import YarnserveError
@@ -39,6 +39,7 @@ class Teller:
         self._last: deque[JournalEntry] = deque(maxlen=_LAST)
         self._said: dict[str, tuple[Do, str]] = {}
         self._firing: set[str] = set()
+        self._has_settled = False
         self._notes: dict[str, str] = {}
         self._failed_steps = 0
         self.actions: Counter[str] = Counter()
@@ -57,12 +58,13 @@ class Teller:
         *,
         rule: str = "",
         means: str = "",
+        left: str = "",
     ) -> None:
-        """Write one entry."""
+        """Write one entry; *snapshot* tells where *instance* runs."""
         replicas = snapshot.replicas if snapshot is not None else ()
         replica = next((each for each in replicas if each.instance == instance), None)
         container, node = (replica.container_id, replica.node) if replica is not None else ("", "")
-        entry = JournalEntry(self._now(), self._name, what, text, instance, container, node, rule, means)
+        entry = JournalEntry(self._now(), self._name, what, text, instance, container, node, rule, means, left)
         self._last.append(entry)
         self._journal(entry)
 
@@ -77,10 +79,14 @@ class Teller:
         for each in news:
             self.tell(each.what, each.text, each.instance, snapshot)
 
-    def judged(self, judgement: Judgement, snapshot: Snapshot, *, would: bool) -> None:
+    def judged(self, judgement: Judgement, snapshot: Snapshot, left: Mapping[str, str], *, would: bool) -> None:
         """Write what is decided, where it is not what was decided before, and alert or stop alerting.
 
-        *would* says that it is not carried out.
+        Args:
+            judgement: what is decided.
+            snapshot: of what.
+            left: what is left of the budget of each replica, in words.
+            would: it is not carried out.
         """
         decisions = {**judgement.said}
         main = judgement.decision
@@ -92,7 +98,8 @@ class Teller:
                 is_only_said = (would and decision is main) or (decision.do.acts and decision is not main)
                 prefix = "would " if is_only_said else ""
                 text = f"{prefix}{decision.do.value}: {decision.why}"
-                self.tell(what, text, instance, snapshot, rule=decision.rule)
+                budget = left.get(instance, "")
+                self.tell(what, text, instance, snapshot, rule=decision.rule, left=budget)
         self._said = {instance: (decision.do, decision.rule) for instance, decision in decisions.items()}
         self._alert({self._key(each): each for each in decisions.values() if each.rule in _ALARMING})
 
@@ -122,7 +129,8 @@ class Teller:
             why = f" ({error.why})" if error.why else ""
             self.tell(What.TOLD, f"cannot be looked at: {error.what}{why}")
         if self._failed_steps >= _PATIENT_STEPS:
-            self._alarm.fire(Alert.of(key, error, severity="critical"))
+            labels = {"alertname": "YarnserveNotSupervised", "service": self._name}
+            self._alarm.fire(Alert.of(key, error, severity="critical", labels=labels))
 
     def _key(self, decision: Decision) -> str:
         return f"{self._name}/{decision.instance or 'all'}"
@@ -131,7 +139,18 @@ class Teller:
         for key, decision in alarming.items():
             severity = "critical" if decision.do in (Do.HOLD, Do.GIVE_UP, Do.START) else "warning"
             details = {"rule": decision.rule, **({"fix": decision.fix} if decision.fix else {})}
-            self._alarm.fire(Alert(key, f"{self._name}: {decision.why}", severity, details))
+            labels = {"alertname": _name_of(decision.rule), "service": self._name}
+            labels |= {"instance": decision.instance} if decision.instance else {}
+            self._alarm.fire(Alert(key, f"{self._name}: {decision.why}", severity, details, labels))
+        if not self._has_settled:
+            self._alarm.settle(f"{self._name}/", set(alarming))
+            self._has_settled = True
         for key in self._firing - set(alarming):
             self._alarm.resolve(key, f"{key} is over")
         self._firing = set(alarming)
+
+
+def _name_of(rule: str) -> str:
+    """The alert's name for Prometheus: ``replica's budget`` is YarnserveReplicasBudget."""
+    words = "".join(character for character in rule if character.isalnum() or character == " ").split()
+    return "Yarnserve" + "".join(word.capitalize() for word in words)
