@@ -1,7 +1,7 @@
 """Many replicas looked at at once, each with its own deadline; what is seen comes back unjudged.
 
 A plain call around one event loop: :func:`observe` asks every target for the status of its models and, where one
-is AVAILABLE, for a prediction; :func:`predict` sends one prediction. Owns aiohttp on the client side.
+is AVAILABLE, for a prediction; :func:`predict` sends one prediction.
 
 A status answer of 200 AVAILABLE never touches the model (tf-serving.md 4.2), therefore the prediction.
 """
@@ -9,19 +9,16 @@ A status answer of 200 AVAILABLE never touches the model (tf-serving.md 4.2), th
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
-import math
 import socket
-import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-import aiohttp
-from aiohttp.abc import AbstractResolver
+from typing import Any, Generic, TypeVar
 
 from yarnserve.errors import MalformedAnswerError, RequestTimeoutError, UnreachableError, first_line
+from yarnserve.exchange.client import PIECE, Answer, Client, Request
 from yarnserve.records.agent import AgentReport
 from yarnserve.records.replica import (
     Contact,
@@ -30,6 +27,7 @@ from yarnserve.records.replica import (
     ModelCheck,
     ModelObservation,
     ModelState,
+    ModelVersion,
     Observation,
     Prediction,
     Proof,
@@ -37,33 +35,27 @@ from yarnserve.records.replica import (
 )
 from yarnserve.serving import rest
 
-if TYPE_CHECKING:
-    from aiohttp.abc import ResolveResult
+T = TypeVar("T")
 
 #: So many models are looked at at a time, each over one connection: a process may often have 1024 open files.
 AT_ONCE = 500
 
-#: Answers of a model server are cut here: a probe must not be fed a gigabyte.
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
+#: Bytes of an answer of which nobody knows how long it should be: a status (of a server that has had a new version
+#: every hour for years), metadata, an agent's report, a page of counters.
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
-#: Bodies are sent and read in pieces of so many bytes.
-_PIECE = 1 << 16
+#: Bytes of an answer to a prediction of which nothing is expected.
+MAX_PREDICTION_BYTES = 64 * 1024 * 1024
 
-#: The part of an exchange's time that finding the host and connecting to it may take. Less than the whole, so that
-#: a host that cannot be reached is told apart from a server that accepts and is silent.
-_CONNECT_SHARE = 0.8
+#: An answer with the expected values has at most so many times the bytes that we would write: ``1`` is also
+#: ``0.99999999999999989``.
+_LONGEST_WRITING = 8
 
-#: So many host names are looked up at a time, each in a thread.
-_LOOKUPS = 64
+#: An answer that is compared with nothing is decoded up to so many bytes: decoding a long one makes others late.
+_MAX_DECODED = 1024 * 1024
 
-
-@dataclass(frozen=True)
-class _Answer:
-    """One HTTP exchange: *text* is the body, or the reason when *contact* is not ANSWERED."""
-
-    contact: Contact
-    status: int = 0
-    text: str = ""
+#: So many different answers are remembered for all replicas of one call.
+_REMEMBERED = 100
 
 
 def observe(targets: Sequence[Target], *, deadline: float, at_once: int = AT_ONCE) -> tuple[Observation, ...]:
@@ -88,7 +80,8 @@ def predict(endpoint: Endpoint, model: str, body: Mapping[str, Any], *, deadline
         MalformedAnswerError: the answer has status 200 and is not JSON.
     """
     url = endpoint.rest_url + rest.predict_path(model)
-    answer = asyncio.run(_exchange_once(url, _encoded(body), deadline))
+    request = Request(endpoint.host, endpoint.rest_port, rest.predict_path(model), _encoded(body))
+    answer = asyncio.run(_ask_once(request, deadline, MAX_PREDICTION_BYTES))
     if answer.contact is Contact.TIMED_OUT:
         raise RequestTimeoutError(f"no answer to a prediction within {deadline:g} s", where=url)
     if answer.contact is not Contact.ANSWERED:
@@ -105,21 +98,10 @@ def read(url: str, *, deadline: float) -> str | None:
 
 def read_all(urls: Sequence[str], *, deadline: float) -> tuple[str | None, ...]:
     """The same for many addresses, in their order, :data:`AT_ONCE` of them at a time."""
-
-    async def read_them() -> list[_Answer]:
-        turns = asyncio.Semaphore(AT_ONCE)
-
-        async def read_one(url: str) -> _Answer:
-            async with turns:
-                return await _exchange(session, url, b"", deadline)
-
-        async with _session() as session:
-            return await asyncio.gather(*map(read_one, urls))
-
-    answers = asyncio.run(read_them()) if urls else []
-    return tuple(
-        answer.text if answer.contact is Contact.ANSWERED and answer.status == 200 else None for answer in answers
-    )
+    if not urls:
+        return ()
+    answers = asyncio.run(_ask_all([Request.to(url) for url in urls], deadline))
+    return tuple(answer.text if answer.is_ok else None for answer in answers)
 
 
 def agent_reports(places: Mapping[str, Endpoint], service: str, *, deadline: float) -> Mapping[str, AgentReport]:
@@ -146,7 +128,7 @@ def post(url: str, headers: Mapping[str, str], *, deadline: float) -> tuple[int,
     Raises:
         UnreachableError: nothing answers, or not within *deadline* seconds.
     """
-    answer = asyncio.run(_exchange_once(url, b"", deadline, method="POST", headers=headers))
+    answer = asyncio.run(_ask_once(Request.to(url, method="POST", headers=headers), deadline, MAX_ANSWER_BYTES))
     if answer.contact is not Contact.ANSWERED:
         raise UnreachableError("nobody takes the order", where=url, why=answer.text)
     return answer.status, answer.text
@@ -161,29 +143,38 @@ def accepts(host: str, port: int, *, deadline: float) -> bool:
     return True
 
 
-async def _exchange_once(
-    url: str, body: bytes, deadline: float, *, method: str = "", headers: Mapping[str, str] | None = None
-) -> _Answer:
-    async with _session() as session:
-        return await _exchange(session, url, body, deadline, method=method, headers=headers)
+async def _ask_once(request: Request, deadline: float, limit: int) -> Answer:
+    return await Client().ask(request, seconds=deadline, limit=limit)
+
+
+async def _ask_all(requests: Sequence[Request], deadline: float) -> list[Answer]:
+    client, turns = Client(), asyncio.Semaphore(AT_ONCE)
+
+    async def ask(request: Request) -> Answer:
+        async with turns:
+            return await client.ask(request, seconds=deadline, limit=MAX_ANSWER_BYTES)
+
+    return await asyncio.gather(*map(ask, requests))
 
 
 async def _observe_all(
     targets: Sequence[Target], shared: _Shared, deadline: float, at_once: int
 ) -> tuple[Observation, ...]:
-    turns = asyncio.Semaphore(at_once)
+    client, clock = Client(), asyncio.get_running_loop().time
+    seen: list[list[ModelObservation | None]] = [[None] * len(target.models) for target in targets]
+    looks = [(number, index) for number, target in enumerate(targets) for index in range(len(target.models))]
+    turns = iter(looks)
 
-    async def observe_model(endpoint: Endpoint, check: ModelCheck) -> ModelObservation:
-        async with turns:
-            ends = asyncio.get_running_loop().time() + deadline
-            return await _observe_model(_Replica(session, endpoint, ends), check, shared)
+    async def take_turns() -> None:
+        for number, index in turns:
+            replica = _Replica(client, targets[number].endpoint, clock() + deadline)
+            seen[number][index] = await _observe_model(replica, targets[number].models[index], shared)
 
-    async def observe_target(target: Target) -> Observation:
-        models = await asyncio.gather(*(observe_model(target.endpoint, check) for check in target.models))
-        return Observation(target.instance, target.endpoint, tuple(models))
-
-    async with _session() as session:
-        return tuple(await asyncio.gather(*map(observe_target, targets)))
+    await asyncio.gather(*(take_turns() for _ in range(min(at_once, len(looks)))))
+    return tuple(
+        Observation(target.instance, target.endpoint, tuple(model for model in models if model is not None))
+        for target, models in zip(targets, seen, strict=True)
+    )
 
 
 class _Shared:
@@ -197,50 +188,78 @@ class _Shared:
         # By identity, because an example cannot be hashed; the targets keep it alive.
         examples = {id(check.example): check.example for target in targets for check in target.models}
         self._of_examples = {key: _encoded(example.request) for key, example in examples.items() if example}
-        self._of_metadata: dict[str, bytes | None] = {}
-        self._compared: dict[tuple[int, str], tuple[Contact, str, str]] = {}
+        self._limits = {key: self._limit(key, example) for key, example in examples.items() if example}
+        self._statuses = _Memory[tuple[ModelVersion, ...] | MalformedAnswerError]()
+        self._of_metadata = _Memory[bytes | None]()
+        self._compared = _Memory[tuple[Contact, str, str]]()
 
     def body_of(self, example: Example) -> bytes:
         """The encoded request of an example of the targets."""
         return self._of_examples[id(example)]
 
+    def limit_of(self, example: Example | None) -> int:
+        """How many bytes the answer to a prediction may have."""
+        return self._limits.get(id(example), MAX_PREDICTION_BYTES)
+
+    def status(self, answer: str) -> tuple[ModelVersion, ...] | MalformedAnswerError:
+        """What a status answer says, or why it is none."""
+        return self._statuses.recall(answer, None, lambda: _status(answer))
+
     def body_from(self, metadata: str) -> bytes | None:
         """The encoded request that a metadata answer allows, None for none."""
-        if metadata not in self._of_metadata:
-            self._of_metadata[metadata] = _body_from(metadata)
-        return self._of_metadata[metadata]
+        return self._of_metadata.recall(metadata, None, lambda: _body_from(metadata))
 
     def compared(self, answer: str, example: Example | None) -> tuple[Contact, str, str]:
         """Contact, error and mismatch of an answer to a prediction; replicas of one version mostly say the same."""
-        key = (id(example), answer)
-        if key not in self._compared:
-            self._compared[key] = _compare(answer, example)
-        return self._compared[key]
+        return self._compared.recall(answer, example, lambda: _compare(answer, example))
+
+    def _limit(self, key: int, example: Example) -> int:
+        if example.expected is None:
+            return MAX_PREDICTION_BYTES
+        # A server that refuses the request may quote it.
+        longest = _LONGEST_WRITING * len(_encoded(example.expected)) + 2 * len(self._of_examples[key])
+        return min(PIECE + longest, MAX_PREDICTION_BYTES)
+
+
+class _Memory(Generic[T]):
+    """What was worked out of answers; of the answers themselves nothing is kept, however many different ones come."""
+
+    def __init__(self) -> None:
+        self._results: dict[tuple[int, bytes], T] = {}
+
+    def recall(self, answer: str, example: Example | None, work_out: Callable[[], T]) -> T:
+        """What *work_out* gave for the same *answer* and *example* before, or gives now."""
+        key = (id(example), hashlib.blake2b(answer.encode(), digest_size=16).digest())
+        if key not in self._results:
+            if len(self._results) >= _REMEMBERED:
+                self._results.clear()
+            self._results[key] = work_out()
+        return self._results[key]
 
 
 @dataclass(frozen=True)
 class _Replica:
     """A replica that is being looked at, until *ends* (time of the event loop)."""
 
-    session: aiohttp.ClientSession
+    client: Client
     endpoint: Endpoint
     ends: float
 
-    async def ask(self, path: str, body: bytes = b"") -> _Answer:
+    async def ask(self, path: str, body: bytes = b"", limit: int = MAX_ANSWER_BYTES) -> Answer:
         left = max(0.001, self.ends - asyncio.get_running_loop().time())
-        return await _exchange(self.session, self.endpoint.rest_url + path, body, left)
+        request = Request(self.endpoint.host, self.endpoint.rest_port, path, body)
+        return await self.client.ask(request, seconds=left, limit=limit)
 
 
 async def _observe_model(replica: _Replica, check: ModelCheck, shared: _Shared) -> ModelObservation:
     answer = await replica.ask(rest.status_path(check.name))
     if answer.contact is not Contact.ANSWERED:
-        return ModelObservation(check.name, answer.contact, error=answer.text)
+        return ModelObservation(check.name, answer.contact, answer.status, error=answer.text)
     if answer.status != 200:
         return ModelObservation(check.name, answer.contact, answer.status, error=_server_error(answer.text))
-    try:
-        versions = rest.parse_status(_decoded(answer.text))
-    except MalformedAnswerError as error:
-        return ModelObservation(check.name, Contact.BROKEN, answer.status, error=error.what)
+    versions = shared.status(answer.text)
+    if isinstance(versions, MalformedAnswerError):
+        return ModelObservation(check.name, Contact.BROKEN, answer.status, error=versions.what)
     seen = ModelObservation(check.name, answer.contact, answer.status, versions)
     available = {version.version for version in versions if version.state is ModelState.AVAILABLE}
     if not available or check.version not in {None, *available}:
@@ -252,7 +271,7 @@ async def _prove(replica: _Replica, check: ModelCheck, shared: _Shared) -> Predi
     if check.example is not None:
         return await _try(replica, check, Proof.EXAMPLE, shared.body_of(check.example), shared)
     answer = await replica.ask(rest.metadata_path(check.name, check.version))
-    if answer.contact is not Contact.ANSWERED or answer.status != 200:
+    if not answer.is_ok:
         return None
     body = shared.body_from(answer.text)
     return None if body is None else await _try(replica, check, Proof.METADATA, body, shared)
@@ -261,14 +280,21 @@ async def _prove(replica: _Replica, check: ModelCheck, shared: _Shared) -> Predi
 async def _try(replica: _Replica, check: ModelCheck, proof: Proof, body: bytes, shared: _Shared) -> Prediction:
     clock = asyncio.get_running_loop().time
     started = clock()
-    answer = await replica.ask(rest.predict_path(check.name, check.version), body)
+    answer = await replica.ask(rest.predict_path(check.name, check.version), body, shared.limit_of(check.example))
     seconds = clock() - started
     if answer.contact is not Contact.ANSWERED:
-        return Prediction(proof, answer.contact, error=answer.text, seconds=seconds)
+        return Prediction(proof, answer.contact, answer.status, answer.text, seconds=seconds)
     if answer.status != 200:
         return Prediction(proof, answer.contact, answer.status, _server_error(answer.text), seconds=seconds)
     contact, error, mismatch = shared.compared(answer.text, check.example)
     return Prediction(proof, contact, answer.status, error, mismatch, seconds)
+
+
+def _status(answer: str) -> tuple[ModelVersion, ...] | MalformedAnswerError:
+    try:
+        return rest.parse_status(_decoded(answer))
+    except MalformedAnswerError as error:
+        return error
 
 
 def _body_from(metadata: str) -> bytes | None:
@@ -280,6 +306,8 @@ def _body_from(metadata: str) -> bytes | None:
 
 
 def _compare(answer: str, example: Example | None) -> tuple[Contact, str, str]:
+    if example is None and len(answer) > _MAX_DECODED and answer[0] == "{" and answer.rstrip()[-1] == "}":
+        return Contact.ANSWERED, "", ""
     try:
         document = _decoded(answer)
     except MalformedAnswerError as error:
@@ -307,116 +335,3 @@ def _server_error(text: str) -> str:
     if isinstance(document, dict) and isinstance(document.get("error"), str):
         return first_line(document["error"])
     return first_line(text)
-
-
-def _session() -> aiohttp.ClientSession:
-    # One connection per exchange: a kept-alive one would hide a server that accepts nobody new.
-    connector = aiohttp.TCPConnector(limit=0, force_close=True, resolver=_Resolver(), use_dns_cache=False)
-    return aiohttp.ClientSession(connector=connector)
-
-
-class _Resolver(AbstractResolver):
-    """Looks up every host once, in daemon threads.
-
-    The threads of asyncio's own resolver are waited for at the end of asyncio.run, however long a name server takes.
-    """
-
-    def __init__(self) -> None:
-        self._lookups: dict[str, asyncio.Future[list[Any] | OSError]] = {}
-        self._slots = asyncio.Semaphore(_LOOKUPS)
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        if host not in self._lookups:
-            self._lookups[host] = asyncio.ensure_future(self._look_up(host, family))
-        # Whoever runs out of time leaves the look-up to the others who wait for it.
-        found = await asyncio.shield(self._lookups[host])
-        if isinstance(found, OSError):
-            raise OSError(found.errno, found.strerror)
-        return [
-            {
-                "hostname": host,
-                "host": address[0],
-                "port": port,
-                "family": family,
-                "proto": proto,
-                "flags": socket.AI_NUMERICHOST,
-            }
-            for family, _, proto, _, address in found
-        ]
-
-    async def _look_up(self, host: str, family: int) -> list[Any] | OSError:
-        loop = asyncio.get_running_loop()
-        found: asyncio.Future[list[Any] | OSError] = loop.create_future()
-
-        def deliver(result: list[Any] | OSError) -> None:
-            if not found.done():
-                found.set_result(result)
-
-        def look_up() -> None:
-            result: list[Any] | OSError
-            try:
-                result = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-            except OSError as error:
-                result = error
-            with suppress(RuntimeError):  # the event loop has ended, nobody waits any more
-                loop.call_soon_threadsafe(deliver, result)
-
-        async with self._slots:
-            threading.Thread(target=look_up, daemon=True).start()
-            return await found
-
-    async def close(self) -> None:
-        """Nothing is waited for."""
-
-
-async def _exchange(
-    session: aiohttp.ClientSession,
-    url: str,
-    body: bytes,
-    seconds: float,
-    *,
-    method: str = "",
-    headers: Mapping[str, str] | None = None,
-) -> _Answer:
-    """Send one request, a POST where there is a body; every way it can fail is an _Answer."""
-    told = {"Content-Type": "application/json", "Content-Length": str(len(body))} if body else {}
-    connect = _CONNECT_SHARE * seconds
-    # aiohttp rounds longer times up to whole seconds, unless it is given a threshold.
-    timeout = aiohttp.ClientTimeout(total=seconds, connect=connect, ceil_threshold=math.inf)
-    data = _pieces(body) if body else None
-    try:
-        async with session.request(
-            method or ("POST" if body else "GET"),
-            url,
-            data=data,
-            headers={**told, **(headers or {})},
-            timeout=timeout,
-            allow_redirects=False,
-        ) as reply:
-            return _Answer(Contact.ANSWERED, reply.status, await _text(reply))
-    except aiohttp.ServerTimeoutError:  # only of connecting: a time-out of reading is not set
-        return _Answer(Contact.UNREACHABLE, text=f"no connection within {connect:.1f} s")
-    except asyncio.TimeoutError:  # before Python 3.11 this is not the builtin TimeoutError
-        return _Answer(Contact.TIMED_OUT, text=f"no answer within {seconds:.1f} s")
-    except aiohttp.ClientConnectorError as error:
-        refused = isinstance(error.os_error, ConnectionRefusedError)
-        return _Answer(Contact.REFUSED if refused else Contact.UNREACHABLE, text=first_line(str(error.os_error)))
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        return _Answer(Contact.BROKEN, text=first_line(str(error)) or type(error).__name__)
-
-
-async def _pieces(body: bytes) -> AsyncIterator[bytes]:
-    """Hand *body* over bit by bit: given it whole, aiohttp would buffer a copy for every replica."""
-    for start in range(0, len(body), _PIECE):
-        yield body[start : start + _PIECE]
-
-
-async def _text(reply: aiohttp.ClientResponse) -> str:
-    content = bytearray()
-    async for chunk in reply.content.iter_chunked(_PIECE):
-        content += chunk
-        if len(content) > MAX_ANSWER_BYTES:
-            raise ValueError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-    return content.decode("utf-8", "replace")
