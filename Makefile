@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-all soak hadoop check bench bench-hadoop bench-update bundle clean
+.PHONY: help demo test test-all soak hadoop check bench bench-fleet bench-hadoop bench-update bundle clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -14,6 +14,7 @@ help:
 	@echo "make hadoop: a real Hadoop in the foreground, with what to export (HADOOP=3.1.4 and others; needs Java, Maven)"
 	@echo "make check: lint, types, imports"
 	@echo "make bench: the benchmarks, each beside its peer"
+	@echo "make bench-fleet: how many replicas one core watches (two cores; three minutes)"
 	@echo "make bench-hadoop: status and sync beside Hadoop's own command line, on a real cluster (needs Java, Maven, curl)"
 	@echo "make bench-update: a new version to eight replicas, and what callers notice (needs Java, Maven, wrk; five minutes)"
 	@echo "make bundle: an archive with a Python of its own, for hosts without a recent one (docker/README.md)"
@@ -62,6 +63,9 @@ bench: $(VENV)/.sandbox
 	$(BIN)/python benchmarks/cli.py
 	$(BIN)/python benchmarks/sandbox.py
 	$(BIN)/python benchmarks/status.py
+
+bench-fleet: $(VENV)/.sandbox
+	$(BIN)/python benchmarks/fleet.py $(FLEET)
 
 bench-hadoop: $(VENV)/.test
 	PYTHONPATH=. $(BIN)/python benchmarks/yarn_cli.py $(STATUS)
