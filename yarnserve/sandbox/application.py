@@ -98,6 +98,12 @@ class Application:
         return self.state is AppState.RUNNING and self.master is None
 
     @property
+    def is_cut_off(self) -> bool:
+        """Whether its ApplicationMaster went with its node, and nobody knows yet."""
+        container = self.attempts[-1].container
+        return container is not None and not container.completed and container.node.off_since is not None
+
+    @property
     def master(self) -> ApplicationMaster | None:
         """The ApplicationMaster that answers now, if one does."""
         return None if self.state.ended or self.cluster.is_recovering else self.attempts[-1].master
@@ -171,6 +177,8 @@ class Application:
             if now >= attempt.started_at + self.profile.restart_gap or attempt.number == 1:
                 self._state = AppState.ACCEPTED
                 self._place_master(attempt, now)
+        elif self.is_cut_off:
+            return
         elif attempt.container.completed:
             self._attempt_died(attempt, attempt.container.exit_code, now)
         elif attempt.master is None:

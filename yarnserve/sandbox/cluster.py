@@ -52,7 +52,14 @@ class Cluster:
     @property
     def nodes(self) -> tuple[Node, ...]:
         """The nodes that are registered."""
-        return () if Fault.NO_NODES in self.faults or self.is_recovering else self._nodes
+        if Fault.NO_NODES in self.faults or self.is_recovering:
+            return ()
+        return tuple(node for node in self._nodes if not node.is_expired(self._now))
+
+    @property
+    def all_nodes(self) -> tuple[Node, ...]:
+        """Every node, whatever has become of it."""
+        return self._nodes
 
     @property
     def is_recovering(self) -> bool:
@@ -76,7 +83,7 @@ class Cluster:
     @property
     def usable_nodes(self) -> tuple[Node, ...]:
         """The nodes that containers may be started on."""
-        return tuple(node for node in self.nodes if not self.ails(node))
+        return tuple(node for node in self.nodes if node.off_since is None and not self.ails(node))
 
     def ails(self, node: Node) -> bool:
         """Whether *node* is UNHEALTHY."""

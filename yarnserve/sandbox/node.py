@@ -28,6 +28,7 @@ NODE_LOST = -100
 KILLED_BY_MASTER = -105
 #: These are not retried in place: success, and death by KILL and TERM.
 NEVER_RETRIED = (0, 128 + signal.SIGKILL, 128 + signal.SIGTERM)
+_LOST = "Container released on a *lost* node"
 #: Reported states of a Docker container that has ended and is being cleaned up, before 3.3 (golden docker-3.1.4).
 _CLEANING = (
     NodeContainerState.EXITED_WITH_SUCCESS,
@@ -146,9 +147,14 @@ class NodeContainer:
         """End the container for good: TERM now, KILL after the profile's delay."""
         self._end(KILLED_BY_MASTER, "Container killed by the ApplicationMaster.", signal.SIGTERM, now)
 
+    def vanish(self, now: float) -> None:
+        """Take in that the container went with its node."""
+        if not self.completed:
+            self.complete(NODE_LOST, f"{_stamp(now)}{_LOST}\n", now)
+
     def lose(self, now: float) -> None:
         """End the container at once because its node is not to be used any more."""
-        self._end(NODE_LOST, "Container released on a *lost* node", signal.SIGKILL, now)
+        self._end(NODE_LOST, _LOST, signal.SIGKILL, now)
 
     def _end(self, code: int, words: str, number: int, now: float) -> None:
         if self.completed or self._leaves or self.state in (NodeContainerState.KILLING, *_CLEANING):
@@ -271,6 +277,7 @@ class Node:
 
     Attributes:
         faults: what is wrong with its cluster now; the cluster's own set once it belongs to one.
+        off_since: when its power went; None while it is on.
     """
 
     def __init__(
@@ -286,6 +293,7 @@ class Node:
         self.profile = profile
         self.runtime = runtime
         self.faults: set[Fault] = set()
+        self.off_since: float | None = None
         self._docker = docker or DockerHost()
         self.containers: dict[str, NodeContainer] = {}
         #: What the containers that are not over hold; counted as they come and go, since every placement asks.
@@ -330,6 +338,23 @@ class Node:
         is_off, lacks_mount = Fault.DOCKER_OFF in self.faults, Fault.DOCKER_MOUNTS in self.faults
         return self._docker.refusal(launch, gpus, is_off=is_off, lacks_mount=lacks_mount)
 
+    def power_off(self, now: float) -> None:
+        """End every process on it, without a word to anybody; YARN finds out by its silence."""
+        self.off_since = now
+        for container in self.containers.values():
+            if container.handle is not None:
+                self.runtime.kill(container.handle, signal.SIGKILL)
+
+    def power_on(self, now: float) -> None:
+        """Let it register anew: what ran on it before is lost."""
+        self.off_since = None
+        for container in self.containers.values():
+            container.vanish(now)
+
+    def is_expired(self, now: float) -> bool:
+        """Whether it has been silent for so long that YARN has given it up."""
+        return self.off_since is not None and now >= self.off_since + self.profile.node_expiry
+
     def lose_containers(self, now: float) -> None:
         """End every container that is not over."""
         for container in self.containers.values():
@@ -337,6 +362,11 @@ class Node:
 
     def advance(self, now: float) -> None:
         """Advance every container and forget those whose end is old news."""
+        if self.is_expired(now):
+            for container in self.containers.values():
+                container.vanish(now)
+        if self.off_since is not None:
+            return
         for container in list(self.containers.values()):
             container.advance(now)
             completed_at = container.completed_at

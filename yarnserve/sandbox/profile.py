@@ -36,6 +36,7 @@ class Profile:
         failed_linger: how long an ApplicationMaster answers as FAILED before it exits (real-hadoop.md 7, item 8).
         finished_linger: the same for SUCCEEDED, and for FAILED of components that are never restarted.
         completed_linger: how long a NodeManager remembers a container that has ended.
+        node_expiry: yarn.nm.liveness-monitor.expiry-interval-ms: how long a silent node counts as one that runs.
         kill_delay: yarn.nodemanager.sleep-delay-before-sigkill.ms: from TERM to KILL.
         docker_kill_delay: the same for a Docker container: ``docker stop`` before 3.3 (docker-on-yarn-observed.md).
         docker_cleanup: how long a Docker container that has ended stays short of DONE, before 3.3.
@@ -77,6 +78,7 @@ class Profile:
     failed_linger: float = 1.0
     finished_linger: float = 0.5
     completed_linger: float = 1.0
+    node_expiry: float = 600.0
     kill_delay: float = 0.25
     docker_kill_delay: float = 10.0
     docker_cleanup: float = 0.2

@@ -222,8 +222,9 @@ class Services:
         """Whether a call that needs the service's ApplicationMaster has to wait, because it is up and silent."""
         stored = self._definitions.get((user, name))
         application = self._application(stored) if stored is not None else None
-        is_up = application is not None and application.master is not None
-        return is_up and Fault.MASTERS_SILENT in self.cluster.faults
+        if application is None or application.master is None:
+            return False
+        return application.is_cut_off or Fault.MASTERS_SILENT in self.cluster.faults
 
     def _minimal(self, name: str, application: Application | None, now: float) -> Document:
         """Return what GET still tells of a service without a running master."""

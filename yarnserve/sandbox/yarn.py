@@ -134,6 +134,11 @@ class YarnServers:
         return is_done
 
     @property
+    def is_due_to_fail(self) -> bool:
+        """Whether the active ResourceManager is to end at a moment that has not come yet."""
+        return self._due is not None
+
+    @property
     def _servers(self) -> list[Door]:
         own = [] if self.control in self.managers.listeners else [self.control]
         return [*self.managers.listeners, *own, *self.node_managers]
