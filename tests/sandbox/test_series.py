@@ -164,6 +164,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 def test_damaged_entries_are_skipped(hdfs: Hdfs, series: Series, damage: Callable[[bytes], bytes]) -> None:
     """The one before counts again, the damaged one's number stays taken."""
     fill(hdfs, series, 2)
+    hdfs.clock.now += 1
     put_file(hdfs.namespace, f"{SERIES}/2.json", damage(hdfs.content(f"{SERIES}/2.json")), "alice")
     latest = series.latest()
     assert latest is not None
@@ -171,6 +172,23 @@ def test_damaged_entries_are_skipped(hdfs: Hdfs, series: Series, damage: Callabl
     assert [entry.number for entry in series.history()] == [1]
     assert series.append({"n": 3}, after=1).number == 3
     assert [entry.number for entry in series.history()] == [1, 3]
+
+
+def test_an_entry_is_read_once(hdfs: Hdfs, relay: Relay) -> None:
+    """Files never change, so whoever looks again only lists; a series begun anew is read, whatever its numbers."""
+    with connected(relay.url) as storage:
+        watched, other = Series(storage, SERIES), Series(storage, SERIES)
+        other.append({"n": 1}, after=0)
+        first = watched.latest()
+        opened = relay.asked.count("OPEN")
+        assert watched.latest() == first
+        assert relay.asked.count("OPEN") == opened
+        storage.delete(SERIES, recursive=True)
+        hdfs.clock.now += 1
+        other.append({"n": 2}, after=0)
+        again = watched.latest()
+        assert again is not None
+        assert again.body == {"n": 2}
 
 
 def test_other_names_are_not_entries(hdfs: Hdfs, series: Series) -> None:
@@ -190,6 +208,7 @@ def test_a_newer_format_is_not_skipped(hdfs: Hdfs, series: Series) -> None:
     """To go back behind a newer yarnserve's entry would undo what it did."""
     fill(hdfs, series, 2)
     newer = hdfs.content(f"{SERIES}/2.json").replace(b'"format": 1', b'"format": 2')
+    hdfs.clock.now += 1
     put_file(hdfs.namespace, f"{SERIES}/2.json", newer, "alice")
     acts: list[Callable[[], Any]] = [series.latest, series.history, lambda: series.append({}, after=1)]
     for act in acts:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from random import Random
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import requests
 import tenacity
@@ -239,10 +239,34 @@ class _ForgetfulSession(requests.Session):
         self.cookies.set_policy(_NO_COOKIES)
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
-        prepared = super().prepare_request(request)
+        """The same without what there is not here; requests spends half of its time on merging nothing into nothing."""
+        prepared = requests.PreparedRequest()
         # A followed redirect copies cookies from jar to jar of the requests, past the session's own jar.
-        prepared._cookies.set_policy(_NO_COOKIES)  # type: ignore[attr-defined]
+        cookies = requests.cookies.RequestsCookieJar(policy=_NO_COOKIES)
+        headers: dict[str, Any] = {**self.headers, **(request.headers or {})}
+        always, given = cast("dict[str, Any]", self.params), cast("dict[str, Any]", request.params or {})
+        prepared.prepare(
+            method=request.method,
+            url=request.url,
+            files=request.files,
+            data=request.data,
+            json=request.json,
+            headers={name: value for name, value in headers.items() if value is not None},
+            params={**always, **given},
+            auth=request.auth or self.auth,
+            cookies=cookies,
+            hooks={event: [*self.hooks.get(event, ()), *told] for event, told in request.hooks.items()},
+        )
         return prepared
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """There is no environment."""
+        return {
+            "proxies": proxies or {},
+            "stream": self.stream if stream is None else stream,
+            "verify": self.verify if verify is None else verify,
+            "cert": cert or self.cert,
+        }
 
 
 _NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])

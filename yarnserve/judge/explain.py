@@ -7,6 +7,7 @@ given from outside; what the server's log says is no evidence for those.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -684,18 +685,25 @@ def explain_exit(code: int, diagnostics: str = "", last_words: str = "") -> Expl
     return Explanation(Kind.UNKNOWN, cause, "read the log with yarnserve logs NAME", _OBSERVED)
 
 
+#: A supervisor is told the same texts again and again, every few seconds.
+_REMEMBERED = 256
+
+
+@functools.lru_cache(_REMEMBERED)
 def rule_of_exit(code: int, text: str) -> Rule | None:
     """Return the row that explains an end with *code* whose *text* is known so far; None where no row has the code."""
     text = text[-LONGEST:]
     return next((row for row in RULES if code in row.codes and (not row.pattern or row.found_in(text))), None)
 
 
+@functools.lru_cache(_REMEMBERED)
 def hardware_rule(text: str) -> Rule | None:
     """Return the row of broken hardware that *text* tells of, whatever the exit code; None where it tells of none."""
     text = text[-LONGEST:]
     return next((row for row in _HARDWARE_RULES if row.found_in(text)), None)
 
 
+@functools.lru_cache(_REMEMBERED)
 def explain_text(text: str) -> Explanation | None:
     """Explain diagnostics, a waiting reason or a line of a server's log; None when no row of the table knows it."""
     text = text[-LONGEST:]

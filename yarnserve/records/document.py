@@ -7,6 +7,7 @@ refused with the field's name, an unknown field (a newer yarnserve's) is ignored
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -84,7 +85,7 @@ def _read_mapping(kind: Any, value: object, path: str) -> dict[str, Any]:
 def _read_record(kind: Any, value: object, path: str) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{path}: expected an object, found {type(value).__name__}")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(kind):
         if field.name in value:
@@ -92,6 +93,12 @@ def _read_record(kind: Any, value: object, path: str) -> Any:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ValueError(f"{path}.{field.name}: missing")
     return kind(**fields)
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """The types of the fields of *kind*; they stand there as text, and it takes its time to evaluate it."""
+    return typing.get_type_hints(kind)
 
 
 def _read_scalar(kind: Any, value: object, path: str) -> Any:

@@ -117,7 +117,7 @@ def look(
         UsageError: no service can have this name.
         UnreachableError: YARN cannot be asked at all.
     """
-    store = connection.glance(name)
+    store = reader.store if reader else connection.glance(name)
     notes = _Notes()
     # Where the services API is asked sparingly the application tells whether to ask at all; else both at once.
     early_read = None if reader and reader.sparing else in_background(lambda: connection.services.get(name))

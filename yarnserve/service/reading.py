@@ -10,6 +10,7 @@ from functools import cached_property
 from yarnserve.errors import ConfigurationError, YarnserveError
 from yarnserve.records.yarn import Application, Service
 from yarnserve.service.connection import Connection
+from yarnserve.service.store import ServiceStore
 from yarnserve.yarn.polling import leaks_per_call
 
 #: Seconds between two GETs where each costs memory: after a change that the cluster's own API shows, and at most.
@@ -36,6 +37,11 @@ class Reader:
         self._key: object = None
         self._interval = FIRST_INTERVAL
         self._due = 0.0
+
+    @cached_property
+    def store(self) -> ServiceStore:
+        """What is saved of the service; what was read of it once is not read again."""
+        return self._connection.glance(self._name)
 
     @cached_property
     def sparing(self) -> bool:

@@ -87,6 +87,8 @@ class Series:
         self.directory = directory
         self._storage = storage
         self._new_id = new_id
+        #: The entry read or written last, and what tells its file from every other.
+        self._newest: tuple[object, Entry] | None = None
 
     def latest(self) -> Entry | None:
         """Return the highest readable entry; None when there is none, or no directory.
@@ -166,7 +168,7 @@ class Series:
                 self._discard(temporary)
             raise
         self._publish(temporary, number, identity)
-        return Entry(number, plain, written.modified_at)
+        return self._remembered(number, written, plain)
 
     def prune(self, keep: int, *, also: Collection[int] = ()) -> None:
         """Delete old entries: the newest readable one stays, and so do the *keep* - 1 numbers before it.
@@ -255,9 +257,18 @@ class Series:
     def _entry(self, number: int, status: FileStatus) -> Entry | None:
         if status.is_directory:
             return None
+        newest = self._newest
+        if newest is not None and newest[0] == _mark(number, status):
+            return newest[1]
         path = self._number_path(number)
         content = _decode(self._storage.read(path), path)
-        return None if content is None else Entry(number, content.body, status.modified_at)
+        return None if content is None else self._remembered(number, status, content.body)
+
+    def _remembered(self, number: int, status: FileStatus, body: Mapping[str, Any]) -> Entry:
+        """Files never change, so one that is there again needs not be read again."""
+        entry = Entry(number, body, status.modified_at)
+        self._newest = _mark(number, status), entry
+        return entry
 
     def _path(self, name: str) -> str:
         return posixpath.join(self.directory, name)
@@ -284,6 +295,11 @@ def prune_quietly(series: Series, keep: int, *, also: Collection[int] = ()) -> N
 
 class _NotSavedError(UnreachableError):
     """An append whose rename got no answer, and was certainly not carried out: it may be tried again."""
+
+
+def _mark(number: int, status: FileStatus) -> object:
+    """What tells a file from the one of the same number in a series that was begun anew."""
+    return number, status.modified_at, status.length
 
 
 def _nobody_answers(error: YarnserveError) -> bool:
