@@ -80,6 +80,11 @@ class Replicas:
         return Observation(target.instance, target.endpoint, (told,))
 
 
+def no_pages(urls: Sequence[str], *, deadline: float) -> list[None]:
+    """Nobody shows counters."""
+    return [None for _ in urls]
+
+
 def no_agents(places: Mapping[str, object], *, deadline: float) -> Mapping[str, object]:
     """Nobody."""
     return {}
@@ -111,7 +116,7 @@ class Watched:
     def tools(self) -> Tools:
         """For a supervisor of it, in a hurry."""
         return Tools(
-            eyes=Eyes(self.replicas.observe, no_agents),  # type: ignore[arg-type]
+            eyes=Eyes(self.replicas.observe, no_agents, no_pages),  # type: ignore[arg-type]
             journal=self.story.append,
             alarm=self,
             board=self.states.append,

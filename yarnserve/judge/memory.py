@@ -28,7 +28,8 @@ class Sight:
         container: its container's id; empty while it has none.
         node: where it runs.
         health: how it is, and *reason* why.
-        evidence: a prediction was tried, and failed or was not answered.
+        evidence: a prediction was tried, and failed, was refused or not answered.
+        versions: the model versions that it serves; empty where it does not tell.
         busy: it answers others meanwhile: its request counters move.
         agent_works: its agent is at it, and knows more than is seen from outside.
         progress: words that change while its start makes progress.
@@ -43,6 +44,7 @@ class Sight:
     health: Health
     reason: str
     evidence: bool = False
+    versions: str = ""
     busy: bool = False
     agent_works: bool = False
     progress: str = ""
@@ -222,8 +224,12 @@ def _in_new_container(record: ReplicaRecord, sight: Sight, now: float) -> Replic
 
 
 def _answered(record: ReplicaRecord, sight: Sight, now: float, news: list[News]) -> ReplicaRecord:
+    if sight.versions and sight.versions != record.versions:
+        # What another version answered says nothing of this one.
+        record = replace(record, versions=sight.versions, proved=False, answers=())
     answers = record.answers[-_REMEMBERED:]
-    if sight.health.serving:
+    # A request that passed before, in this container, is refused now: no longer the request's fault.
+    if sight.health.serving and not (sight.evidence and record.proved):
         if record.live_since is None:
             news.append(News(What.SEEN, sight.instance, f"{sight.health.value}: {sight.reason}"))
         live_since = record.live_since if record.live_since is not None else now

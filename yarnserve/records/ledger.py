@@ -37,7 +37,8 @@ class ReplicaRecord:
         container: the one that was seen last; with another, all that is about the present begins anew.
         node: where that ran.
         seen_since: when it was first seen.
-        proved: it has answered its example rightly in this container: only from then on failing is news.
+        versions: the model versions that it served when it answered last.
+        proved: it has answered its example rightly with them in this container: only from then on failing is news.
         answers: whether each of the last looks found it well, newest last.
         failing_since: when the first failure in a row was; None while it is well.
         live_since: since when it has been live without a break; None while it is not.
@@ -56,6 +57,7 @@ class ReplicaRecord:
     container: str = ""
     node: str = ""
     seen_since: float = 0.0
+    versions: str = ""
     proved: bool = False
     answers: tuple[bool, ...] = ()
     failing_since: float | None = None

@@ -6,7 +6,7 @@ blind eye does not hide what the others see.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -44,6 +44,7 @@ class Eyes:
 
     observe: Callable[..., tuple[Observation, ...]] = probe.observe
     agents_at: Callable[..., Mapping[str, AgentReport]] = probe.agents_at
+    read_all: Callable[..., Sequence[str | None]] = probe.read_all
 
 
 #: Over the network.

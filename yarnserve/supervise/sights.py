@@ -81,8 +81,9 @@ def _sight(replica: Replica, observation: Observation | None, record: ReplicaRec
         replica.container_id,
         replica.node,
         replica.verdict.health,
-        replica.verdict.reason,
-        evidence=replica.verdict.health is Health.FAILING and observation is not None and _tells(observation),
+        f"{replica.verdict.reason}; it answers others meanwhile" if busy else replica.verdict.reason,
+        evidence=observation is not None and _is_evidence(replica.verdict.health, observation),
+        versions=_in_words(replica),
         busy=busy,
         agent_works=agent is not None and agent.state in _AT_WORK,
         progress="" if agent is None else f"{agent.state} {agent.why} {agent.server_starts}",
@@ -90,6 +91,19 @@ def _sight(replica: Replica, observation: Observation | None, record: ReplicaRec
         death=_death(replica, record),
         shunned=shunned,
     )
+
+
+def _is_evidence(health: Health, observation: Observation) -> bool:
+    """Whether a server was reached that did not answer, answered wrongly, or refuses the example."""
+    if health is Health.AVAILABLE:
+        return any(model.prediction is not None and model.prediction.status >= 400 for model in observation.models)
+    return health is Health.FAILING and _tells(observation)
+
+
+def _in_words(replica: Replica) -> str:
+    """The versions that *replica* serves: ``digits 2``; empty where it tells of none."""
+    served = sorted((replica.versions or {}).items())
+    return ", ".join(f"{model} {' '.join(map(str, sorted(found)))}" for model, found in served if found)
 
 
 def _tells(observation: Observation) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from yarnserve.alerts import Alarm, Alert
@@ -24,6 +24,7 @@ from yarnserve.records.replica import Replica
 from yarnserve.records.supervision import Mode, ReplicaState, ServiceState
 from yarnserve.records.yarn import ApplicationState, ComponentState
 from yarnserve.service.actions import Actions
+from yarnserve.service.busy import Counting
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import EYES, PROBE_DEADLINE, Eyes, Snapshot, look
 from yarnserve.service.reading import Reader
@@ -42,6 +43,9 @@ from yarnserve.yarn.resource_managers import OUTCOME_UNKNOWN
 LEASE_TTL = 24.0
 LEASE_RENEW_EVERY = 6.0
 LEASE_MARGIN = 4.0
+
+#: Seconds that a replica which does not answer has to show its counters.
+COUNT_DEADLINE = 1.0
 
 #: Seconds between two looks through all eyes while every replica is well; between them only the replicas are asked.
 FULL_LOOK_EVERY = 60.0
@@ -123,6 +127,7 @@ class Supervisor:
             pause=self._tools.pause,
         )
         self._file = LedgerFile(self._store)
+        self._counting = Counting(self._tools.eyes.read_all, deadline=COUNT_DEADLINE)
         self._nodes = NodeWatch(connection, name, self._tools.now)
         self._teller = Teller(name, self._tools.journal, self._tools.alarm, self._tools.now)
         self._is_holder = False
@@ -198,23 +203,25 @@ class Supervisor:
             newer = with_observations(known, tools.eyes.observe(targets_of(known), deadline=deadline))
             if newer.well:
                 return ledger, newer
-            ledger = self._take_in(ledger, newer)
+            ledger, _ = self._take_in(ledger, newer)
         looked = look(self._connection, self.name, reader=self._reader, eyes=tools.eyes, deadline=deadline)
         self._snapshot, self._looked_at = looked, tools.clock()
         return ledger, looked
 
-    def _take_in(self, ledger: Ledger, snapshot: Snapshot) -> Ledger:
-        """Remember what *snapshot* shows, and tell what is new in it."""
-        after, news = observe(ledger, self._sights(snapshot, ledger), self._tools.now())
+    def _take_in(self, ledger: Ledger, snapshot: Snapshot) -> tuple[Ledger, tuple[Sight, ...]]:
+        """Remember what *snapshot* shows, and tell what is new in it; return what it shows, too."""
+        sights = self._sights(snapshot, ledger)
+        after, news = observe(ledger, sights, self._tools.now())
         self._teller.news(news, snapshot)
         self._deaths += [each for each in news if each.death is not None]
         self._ledger = after
-        return after
+        return after, sights
 
     def _sights(self, snapshot: Snapshot, ledger: Ledger) -> tuple[Sight, ...]:
         shunned = {} if snapshot.well else self._nodes.shunned()
         self._teller.once("nodes", self._nodes.trouble)
-        return sights_of(snapshot, ledger, shunned=shunned)
+        busy = self._counting.busy(snapshot.observations)
+        return sights_of(snapshot, ledger, busy=busy, shunned=shunned)
 
     def _hold_against_nodes(self, snapshot: Snapshot) -> None:
         """Hold the new deaths against their nodes; they are saved by now, and so are never counted twice."""
@@ -238,10 +245,10 @@ class Supervisor:
             self._save(ledger)
             self._report(snapshot, ledger, {}, f"stopped by {desired.by}")
             return FULL_LOOK_EVERY / 2
-        ledger = self._take_in(ledger, snapshot)
+        ledger, sights = self._take_in(ledger, snapshot)
         case = self._case(snapshot, revision.record, desired)
         keeps_still = self._keeps_still()
-        judgement = self._decide(ledger, snapshot, case, would=bool(keeps_still))
+        judgement = self._decide(ledger, sights, snapshot, case, would=bool(keeps_still))
         self._ledger = judgement.ledger
         self._save(judgement.ledger)
         self._hold_against_nodes(snapshot)
@@ -253,10 +260,12 @@ class Supervisor:
             return SOON
         return self._pause(judgement.ledger, case.policy.check_interval)
 
-    def _decide(self, ledger: Ledger, snapshot: Snapshot, case: Case, *, would: bool) -> Judgement:
+    def _decide(
+        self, ledger: Ledger, sights: Sequence[Sight], snapshot: Snapshot, case: Case, *, would: bool
+    ) -> Judgement:
         """Judge and tell; with *would* nothing is going to be done, and so it is not remembered as done."""
         now = self._tools.now()
-        judgement = decide(ledger, self._sights(snapshot, ledger), case, now, self._tools.draw())
+        judgement = decide(ledger, sights, case, now, self._tools.draw())
         budgets = {name: left(record, case.policy, now) for name, record in judgement.ledger.replicas.items()}
         is_only_said = would and judgement.decision.do.acts
         self._teller.judged(judgement, snapshot, budgets, would=is_only_said)

@@ -108,6 +108,18 @@ def test_failing_is_no_news_of_a_container_that_was_never_live() -> None:
         assert watch.look(failing(0), *others(1, 2, 3)).do is Do.NOTHING
 
 
+def test_a_request_that_passed_and_is_refused_now_is_evidence() -> None:
+    """429 for want of GPU memory, where it was answered before in this container; a new version is not blamed."""
+    watch = well()
+    refusing = replace(sight(0, Health.AVAILABLE), evidence=True)
+    for _ in range(2):
+        assert watch.look(refusing, *others(1, 2, 3)).do is Do.NOTHING
+    assert watch.look(refusing, *others(1, 2, 3)).do is Do.RESTART
+    watch = well()
+    for _ in range(5):
+        assert watch.look(replace(refusing, versions="digits 2"), *others(1, 2, 3)).do is Do.NOTHING
+
+
 def test_another_container_begins_anew() -> None:
     """What was held against one says nothing of the next."""
     watch = well()
