@@ -469,6 +469,14 @@ class Actions:
                 return Outcome(Step.NOTHING)
             return Outcome(Step.START, self._submit(name, lease, lambda: self.connection.services.start(name)))
 
+    def relaunch(self, name: str) -> Outcome:
+        """Stop the running service *name* and start it again, all replicas at once; what is wanted of it stays."""
+        with self._leased(name, "relaunch") as (store, lease):
+            _require_ours(store, name, self.connection)
+            if self._see(name, store).runs:
+                self._stop(name, lease)
+            return Outcome(Step.START, self._submit(name, lease, lambda: self.connection.services.start(name)))
+
     def destroy(self, name: str) -> None:
         """Stop service *name*, remove its definition from YARN and everything saved of it.
 

@@ -18,6 +18,7 @@ class Decision(Enum):
     RESIZE = "give it its size again"
     ROLL_BACK = "go back to the model version before"
     START = "start the service again"
+    RELAUNCH = "stop and start the whole service"
 
 
 class Means(Enum):
@@ -30,6 +31,7 @@ class Means(Enum):
     FLEX = "flex"
     CHANNEL = "channel of the model repository"
     SUBMIT = "start through the services API"
+    STOP_START = "stop, then start"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ TABLE = (
     Entry(Decision.RESIZE, Means.FLEX),
     Entry(Decision.ROLL_BACK, Means.CHANNEL, by_agents=True),
     Entry(Decision.START, Means.SUBMIT),
+    Entry(Decision.RELAUNCH, Means.STOP_START),
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from yarnserve.config import hdfs_path
 from yarnserve.errors import ConflictError, NotFoundError
-from yarnserve.judge.restart import Do, FreshModel
+from yarnserve.judge.decisions import Do, FreshModel
 from yarnserve.records.version import Version
 from yarnserve.repository.channels import Channels
 from yarnserve.service.actions import Actions
@@ -25,6 +25,7 @@ WISHES: Mapping[Do, Wish] = {
     Do.RESIZE: Wish.RESIZE,
     Do.ROLL_BACK: Wish.ROLL_BACK,
     Do.START: Wish.START,
+    Do.RELAUNCH: Wish.RELAUNCH,
 }
 
 
@@ -74,6 +75,8 @@ def carry_out(
         actions.resize(name, size)
     elif do is Do.START:
         actions.start(name)
+    elif do is Do.RELAUNCH:
+        actions.relaunch(name)
     elif do is Do.ROLL_BACK and fresh is not None:
         _roll_back(actions.connection, name, fresh)
 

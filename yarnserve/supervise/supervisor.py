@@ -14,8 +14,10 @@ from dataclasses import dataclass, field, replace
 
 from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
+from yarnserve.judge.decisions import Case, Decision, Do, Judgement
 from yarnserve.judge.memory import News, Sight, given_up, observe
-from yarnserve.judge.restart import Case, Decision, Do, Judgement, decide, floor
+from yarnserve.judge.one_replica import floor
+from yarnserve.judge.restart import decide
 from yarnserve.judge.trouble import left, recent_deaths
 from yarnserve.records.journal import JournalEntry, What
 from yarnserve.records.ledger import Ledger, ReplicaRecord

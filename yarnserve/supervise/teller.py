@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import YarnserveError
+from yarnserve.judge.decisions import Decision, Do, Judgement
 from yarnserve.judge.memory import News
-from yarnserve.judge.restart import Decision, Do, Judgement
 from yarnserve.records.journal import JournalEntry, What
 from yarnserve.service.look import Snapshot
 

@@ -9,9 +9,11 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from yarnserve.judge.decisions import Case, Decision, Do, FreshModel
 from yarnserve.judge.limits import GIVE_UP, HOLD, LONG_LIVE, ODD_SIZE
 from yarnserve.judge.memory import Sight, given_up, observe
-from yarnserve.judge.restart import Case, Decision, Do, FreshModel, decide, floor
+from yarnserve.judge.one_replica import floor
+from yarnserve.judge.restart import decide
 from yarnserve.records.journal import What
 from yarnserve.records.ledger import Death, Ledger
 from yarnserve.records.policy import SupervisePolicy
@@ -301,6 +303,20 @@ def test_where_nothing_can_be_taken_out_somebody_is_told() -> None:
     decision = fail(watch, 0)
     assert (decision.do, decision.rule) == (Do.GIVE_UP, "no means")
     assert watch.look(failing(0), *others(1, 2, 3)).rule == "given up"
+
+
+def test_where_none_serves_and_none_can_be_replaced_the_service_begins_anew() -> None:
+    """On 3.1.1 that is all there is; while one still serves it is left alone, and after five times in a day as well."""
+    watch = well(2, means=frozenset({Do.RESIZE, Do.START, Do.RELAUNCH}))
+    for _ in range(40):
+        assert watch.look(failing(0), live(1)).do is not Do.RELAUNCH
+    for _ in range(40):
+        decision = watch.look(failing(0), failing(1))
+        if decision.do.acts:
+            break
+    assert (decision.do, decision.rule) == (Do.RELAUNCH, "nothing left")
+    watch.look(live(0, "b"), live(1, "b"))
+    assert watch.ledger.action is None
 
 
 def test_many_that_turn_bad_at_once_are_a_storm() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.unit.judge.test_restart import Watch, dead, failing, live, others, sight, well
+from yarnserve.judge.decisions import Do, FreshModel
 from yarnserve.judge.memory import given_up
-from yarnserve.judge.restart import Do, FreshModel
 from yarnserve.records.ledger import Death, ReplicaRecord, TakenOut
 from yarnserve.records.replica import Health
 

@@ -1,0 +1,95 @@
+"""What can be decided for a service, and the case that it is decided for. Pure records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from yarnserve.judge.memory import RESIZE as RESIZE_WORD
+from yarnserve.judge.trouble import Rule
+from yarnserve.records.ledger import Ledger
+from yarnserve.records.policy import SupervisePolicy
+
+
+class Do(str, Enum):
+    """What is decided."""
+
+    RESTART = "restart"
+    MOVE = "move"
+    ROLL_BACK = "roll back"
+    TAKE_OUT = "take out"
+    READMIT = "readmit"
+    RESIZE = RESIZE_WORD
+    START = "start"
+    RELAUNCH = "relaunch"
+    GIVE_UP = "give up"
+    WAIT = "wait"
+    HOLD = "hold"
+    NOTHING = "nothing"
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything of the service is changed."""
+        return self not in (Do.GIVE_UP, Do.WAIT, Do.HOLD, Do.NOTHING)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision.
+
+    Attributes:
+        do: what.
+        rule: names the line of the policy.
+        why: in words an admin understands.
+        instance: the replica that it is about; empty for the whole service.
+        fix: what would mend it, where that is known.
+        evidence: what the replica has done wrong; None where it is not about one.
+    """
+
+    do: Do
+    rule: str
+    why: str
+    instance: str = ""
+    fix: str = ""
+    evidence: Rule | None = None
+
+
+@dataclass(frozen=True)
+class FreshModel:
+    """A version that became the stable one at *at* (epoch), and the one that was it *before*."""
+
+    model: str
+    version: int
+    before: int
+    at: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a service is, beside its replicas.
+
+    Attributes:
+        policy: the service's.
+        means: what can be done on this Hadoop and with this service.
+        wanted: how many replicas a person wants.
+        size: how many YARN was told; None while it does not say, or changes it.
+        failed: the service's application has FAILED: nothing runs, and nobody ended it.
+        fresh: the newest change of a model; None where there is none that can be taken back.
+    """
+
+    policy: SupervisePolicy
+    means: frozenset[Do]
+    wanted: int
+    size: int | None = None
+    failed: bool = False
+    fresh: FreshModel | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The *ledger* that remembers what is decided, the *decision*, and what is to be *said* of each replica in need."""
+
+    ledger: Ledger
+    decision: Decision
+    said: Mapping[str, Decision] = field(default_factory=dict)

@@ -1,0 +1,122 @@
+"""What is to be said of a service as a whole: storms, fresh versions, loops that most share, sizes, starts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from yarnserve.judge.decisions import Case, Decision, Do
+from yarnserve.judge.limits import DAY, FRESH_MODEL, LOOP, ODD_SIZE, SERVICE_LEAST, STARTS, TOGETHER
+from yarnserve.judge.memory import Sight
+from yarnserve.judge.trouble import Rule
+from yarnserve.records.ledger import Ledger, ReplicaRecord
+
+
+def fresh_version(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float) -> Decision | None:
+    """Go back where a version is fresh and half of the replicas turned bad after it came."""
+    fresh = case.fresh
+    if fresh is None or Do.ROLL_BACK not in case.means or not 0 <= now - fresh.at <= FRESH_MODEL.value:
+        return None
+    turned = [name for name, at in ledger.turned.items() if at >= fresh.at and name in ledger.replicas]
+    if not turned or 2 * len(turned) < len(sights):
+        return None
+    bad = [name for name in turned if _is_proven(ledger.replicas[name], case)]
+    if 2 * len(bad) < len(sights):
+        why = f"{len(turned)} of {len(sights)} replicas turned bad after version {fresh.version} of {fresh.model} came"
+        return Decision(Do.WAIT, "fresh version", f"{why}: is it the version's fault?")
+    why = (
+        f"{len(bad)} of {len(sights)} replicas turned bad after version {fresh.version} of {fresh.model} came, "
+        f"{now - fresh.at:.0f} s ago: back to {fresh.before}"
+    )
+    return Decision(Do.ROLL_BACK, "fresh version", why)
+
+
+def _is_proven(record: ReplicaRecord, case: Case) -> bool:
+    return record.failures >= case.policy.failures or len(record.deaths) >= LOOP.value
+
+
+def storm(ledger: Ledger, sights: Sequence[Sight], now: float) -> str:
+    """Why single replicas are not at fault: more than half of them, two at least, turned bad within a minute."""
+    present = {sight.instance for sight in sights}
+    times = sorted(at for name, at in ledger.turned.items() if name in present)
+    bad = [at for at in times if now - at <= TOGETHER.value]
+    if len(bad) < 2 or 2 * len(bad) <= len(sights):
+        return ""
+    return (
+        f"{len(bad)} of {len(sights)} replicas turned bad within {TOGETHER.value:g} s: that is what they share "
+        "(HDFS, the network, a model, a driver), and restarts would not mend it"
+    )
+
+
+def common_loop(said: Mapping[str, Decision], replicas: int) -> Decision | None:
+    """More than half of the replicas die again and again: elsewhere they would, too."""
+    loops = [each for each in said.values() if each.evidence == Rule.LOOP]
+    if len(loops) < 2 or 2 * len(loops) <= replicas:
+        return None
+    why = f"{len(loops)} of {replicas} replicas die again and again, which no other place would mend: {loops[0].why}"
+    return Decision(Do.HOLD, "together", why, fix=loops[0].fix)
+
+
+def left_to_yarn(decision: Decision) -> Decision:
+    """The same decision about one replica, where nothing is done because most are alike."""
+    if not decision.do.acts:
+        return decision
+    return replace(decision, do=Do.HOLD, rule="together")
+
+
+def dead_service(ledger: Ledger, case: Case, now: float) -> Decision | None:
+    """Start it again where its application has FAILED, a few times a day."""
+    if not case.failed or Do.START not in case.means:
+        return None
+    starts = sum(now - at < DAY for at in ledger.starts)
+    if starts >= STARTS.value:
+        why = f"its application has FAILED again after {starts} starts in a day"
+        return Decision(Do.HOLD, "dead service", why, fix="yarnserve events NAME tells why it failed")
+    return Decision(Do.START, "dead service", "its application has FAILED, and nobody has stopped it")
+
+
+def hopeless(
+    ledger: Ledger, sights: Sequence[Sight], case: Case, said: Mapping[str, Decision], now: float
+) -> Decision | None:
+    """Begin the whole service anew where none serves, each has been judged, and single ones cannot be replaced."""
+    if Do.RELAUNCH not in case.means or Do.RESTART in case.means or any(each.health.serving for each in sights):
+        return None
+    blamed = [each for each in said.values() if each.evidence in (Rule.FAILS, Rule.STARTUP)]
+    if not blamed or len(said) < len(sights):
+        return None
+    if sum(now - at < DAY for at in ledger.starts) >= STARTS.value:
+        return None
+    why = f"none of {len(sights)} replicas serves, and this Hadoop cannot replace single ones: {blamed[0].why}"
+    return Decision(Do.RELAUNCH, "nothing left", why)
+
+
+def odd_size(ledger: Ledger, case: Case, now: float) -> tuple[Ledger, Decision | None]:
+    """Give YARN the wanted size again where an interrupted replacement has left another."""
+    due = case.wanted - len(ledger.taken_out)
+    if case.size is None or case.size == due or case.failed:
+        return replace(ledger, odd_size_since=None), None
+    since = ledger.odd_size_since if ledger.odd_size_since is not None else now
+    ledger = replace(ledger, odd_size_since=since)
+    if now - since < ODD_SIZE.value or Do.RESIZE not in case.means:
+        return ledger, None
+    why = f"YARN has {case.size} replicas, and {due} are wanted: a replacement was interrupted"
+    return ledger, Decision(Do.RESIZE, "size", why)
+
+
+def due_back(ledger: Ledger, case: Case, now: float) -> Decision | None:
+    """Give what was taken out its place again, once its time is over and the size is not being changed."""
+    if case.size is None:
+        return None
+    due = next((each for each in ledger.taken_out if now >= each.until), None)
+    if due is None:
+        return None
+    why = f"{due.instance} was taken out {now - due.at:.0f} s ago: one trial"
+    return Decision(Do.READMIT, "trial", why, due.instance)
+
+
+def service_budget(ledger: Ledger, replicas: int) -> str:
+    """Why the service may have no further action now, in words; empty where it may."""
+    allowed = max(int(SERVICE_LEAST.value), replicas)
+    if len(ledger.actions) < allowed:
+        return ""
+    return f"{len(ledger.actions)} actions in ten minutes are all that the service may have"
