@@ -68,12 +68,13 @@ def terminal_with_sandbox() -> Iterator[dict[str, str]]:
         assert process.returncode == 0
 
 
-def assert_runs(command: str, shell: dict[str, str]) -> None:
-    """Run one line as printed; it must succeed."""
+def assert_runs(command: str, shell: dict[str, str]) -> str:
+    """Run one line as printed; it must succeed. Return what it printed."""
     ran = subprocess.run(
         command, shell=True, env=shell, cwd=REPOSITORY, capture_output=True, text=True, timeout=DEADLINE, check=False
     )
     assert ran.returncode == 0, f"$ {command}\n{ran.stdout}{ran.stderr}"
+    return ran.stdout
 
 
 def test_every_command_runs_as_printed(request: pytest.FixtureRequest) -> None:
@@ -87,8 +88,10 @@ def test_every_command_runs_as_printed(request: pytest.FixtureRequest) -> None:
     for command in printed[:first]:
         assert_runs(command, environment())
     with terminal_with_sandbox() as shell:
-        for command in printed[first + 1 :]:
-            assert_runs(command, shell)
+        told = {command: assert_runs(command, shell) for command in printed[first + 1 :]}
+    story = told["yarnserve events digits --since 10m"]
+    assert re.search("serve-1 +decided +restart: serve-1 failed 3 looks in a row", story), story
+    assert re.search("serve-[0-9]+ +verified +its new container is live", story), story
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -106,8 +106,7 @@ class Teller:
     def acted(self, decision: Decision, means: str, snapshot: Snapshot) -> None:
         """Write that *decision* was carried out."""
         self.actions[means] += 1
-        text = f"{decision.do.value}: {means}"
-        self.tell(What.ACTED, text, decision.instance, snapshot, rule=decision.rule, means=means)
+        self.tell(What.ACTED, decision.do.value, decision.instance, snapshot, rule=decision.rule, means=means)
 
     def failed(self, decision: Decision, error: YarnserveError, means: str, snapshot: Snapshot) -> None:
         """Write that it could not be carried out."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.support import REPOSITORY
 from tests.unit.judge.test_restart import Watch, dead, failing, live, others, sight, well
 from yarnserve.judge.decisions import Do, FreshModel
+from yarnserve.judge.limits import LIMITS
 from yarnserve.judge.memory import given_up
 from yarnserve.records.ledger import Death, ReplicaRecord, TakenOut
 from yarnserve.records.replica import Health
+from yarnserve.render.features import SERVICES
+from yarnserve.service.means import TABLE, Entry
 
 
 def test_a_process_that_is_started_again_in_place_has_its_start_up_time() -> None:
@@ -140,3 +144,17 @@ def test_one_replica_of_which_everything_was_tried_does_not_keep_others_waiting(
         if decision.do.acts:
             acted.append(decision.instance)
     assert "serve-1" in acted
+
+
+def test_the_documentation_has_every_number_and_every_means() -> None:
+    """docs/supervise.md shows them as the code has them, in the same order."""
+    page = (REPOSITORY / "docs" / "supervise.md").read_text(encoding="utf-8")
+    numbers = [f"| {each.name} | {each.value:g} | {each.reason} |" for each in LIMITS]
+    assert "\n".join(numbers) in page
+    means = [f"| {each.decision.value} | {each.means.value} | {_where(each)} |" for each in TABLE]
+    assert "\n".join(means) in page
+
+
+def _where(entry: Entry) -> str:
+    since = "any" if entry.needs is SERVICES else entry.needs.since
+    return f"{since}, with agents" if entry.by_agents else since
