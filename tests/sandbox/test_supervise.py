@@ -13,6 +13,7 @@ from tests.sandbox.yarn_support import connection_to
 from tests.support import wait_until
 from yarnserve.alerts import Alert
 from yarnserve.errors import NotFoundError
+from yarnserve.judge.decisions import Do
 from yarnserve.records.journal import JournalEntry, What
 from yarnserve.records.replica import (
     Contact,
@@ -29,7 +30,7 @@ from yarnserve.sandbox import Sandbox
 from yarnserve.sandbox.profile import HADOOP_3_1_4, HADOOP_3_3_6, Profile
 from yarnserve.service.actions import Actions
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import Eyes
+from yarnserve.service.look import Eyes, look
 from yarnserve.spec.loader import parse_spec
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 from yarnserve.supervise.supervisor import Supervisor, Tools
@@ -45,7 +46,7 @@ model: {{base_path: /models/digits}}
 serving: {{version: "2.6", flags: {{prefer_tflite_model: true}}}}
 replicas: {replicas}
 resources: {{memory: 512m}}
-supervise: {{enabled: true}}
+supervise: {{enabled: true, startup_deadline: 30s}}
 """
     return parse_spec(text, file="service.yaml", read_text=lambda path: "")
 
@@ -57,10 +58,11 @@ def quick() -> float:
 
 @dataclass
 class Replicas:
-    """What the replicas of simulated containers answer: rightly, but for those whose container is in *hung*."""
+    """What simulated containers answer: rightly, but for those that are *hung*, or whose instance is not *good*."""
 
     connection: Connection
     hung: set[str] = field(default_factory=set)
+    good: set[str] | None = None
 
     def observe(self, targets: Sequence[Target], *, deadline: float) -> tuple[Observation, ...]:
         """Answer for every target; one whose container was replaced is well again."""
@@ -71,7 +73,7 @@ class Replicas:
 
     def _answer(self, target: Target, container: str) -> Observation:
         name = target.models[0].name
-        if container in self.hung:
+        if container in self.hung or (self.good is not None and target.instance not in self.good):
             told = ModelObservation(name, Contact.TIMED_OUT, error="silent")
         else:
             answer = Prediction(Proof.METADATA, Contact.ANSWERED, 200)
@@ -281,3 +283,36 @@ def test_a_service_that_is_gone_ends_its_supervision(watched: Watched) -> None:
         steps(supervisor, 3)
     supervisor.close()
     assert watched.connection.storage.status(watched.connection.store(NAME).directory) is None
+
+
+def test_what_nothing_mends_is_taken_out_told_and_given_one_trial_later(watched: Watched) -> None:
+    """Each rung has its time; status says who has taken it out; after half an hour it gets its place again."""
+    now = [time.time()]
+    supervisor = watched.supervisor(now=lambda: now[0])
+    steps(supervisor, 2)
+    watched.replicas.hung.add(watched.containers()["serve-1"])
+    watched.replicas.good = {"serve-0", "serve-2"}
+
+    def pass_time(until: Do, most: int) -> None:
+        for _ in range(most):
+            supervisor.step()
+            now[0] += 8.0
+            if any(text == until.value for text in watched.told(What.ACTED)):
+                return
+        raise AssertionError([entry.text for entry in watched.story])
+
+    pass_time(Do.TAKE_OUT, 40)
+    assert len(watched.containers()) == 2
+    seen = look(watched.connection, NAME, eyes=watched.tools.eyes)
+    away = next(each for each in seen.replicas if not each.container_id)
+    assert away.verdict.reason.startswith("taken out by its supervisor until ")
+    assert "did not mend it" in away.verdict.reason
+    assert any("did not mend it" in alert.summary for alert in watched.alerts.values())
+    watched.replicas.good = None
+    now[0] += 1800.0
+    pass_time(Do.READMIT, 20)
+    wait_until(lambda: len(watched.containers()) == 3, what="the third replica")
+    steps(supervisor, 3)
+    assert watched.states[-1].live == 3
+    assert not watched.alerts
+    supervisor.close()

@@ -117,7 +117,7 @@ def _begun(
         replicas[decision.instance] = _restarted(again, case.policy, now, draw)
     if decision.do is Do.TAKE_OUT:
         away = opened(record, now)
-        taken_out = (*taken_out, TakenOut(decision.instance, now, away.open_until or now, away))
+        taken_out = (*taken_out, TakenOut(decision.instance, now, away.open_until or now, away, decision.why))
     if decision.do is Do.READMIT:
         back = next(each for each in taken_out if each.instance == decision.instance)
         taken_out = tuple(each for each in taken_out if each is not back)

@@ -101,12 +101,16 @@ class Action:
 
 @dataclass(frozen=True)
 class TakenOut:
-    """A replica that was given up and taken away from the service's size until *until*: *record* is what is known."""
+    """A replica that was given up and taken away from the service's size until *until*.
+
+    *why* says it in words; *record* is what is known of it.
+    """
 
     instance: str
     at: float
     until: float
     record: ReplicaRecord
+    why: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.judge.explain import Explanation
 from yarnserve.judge.verdict import judge_missing, judge_replica, judge_silence
 from yarnserve.records.agent import AgentReport
-from yarnserve.records.replica import Endpoint, Observation, Replica, Target, Verdict
+from yarnserve.records.moments import timestamp
+from yarnserve.records.replica import Endpoint, Health, Observation, Replica, Target, Verdict
 from yarnserve.records.yarn import NOT_ENDED, Application, Component, Container, NodeContainer, Service
 from yarnserve.service import agents
 from yarnserve.service.background import in_background
@@ -161,7 +162,9 @@ def look(
     )
     replicas = [seen.replica(container) for container in containers.values()]
     missing = judge_missing(service, application, silence=silence)
-    replicas += [seen.missing(instance, missing) for instance in unplaced]
+    away = _taken_out(store, len(unplaced))
+    verdicts = [missing] * (len(unplaced) - len(away)) + away
+    replicas += [seen.missing(instance, verdict) for instance, verdict in zip(unplaced, verdicts, strict=True)]
     return Snapshot(
         name,
         service,
@@ -173,6 +176,20 @@ def look(
         tuple(notes.texts),
         complete,
     )
+
+
+def _taken_out(store: ServiceStore, unplaced: int) -> list[Verdict]:
+    """The verdicts on those of the *unplaced* that a supervisor has taken out on purpose; read only where some are."""
+    if not unplaced:
+        return []
+    with suppress(YarnserveError):
+        saved = store.ledger.latest()
+        away = saved.record.taken_out[:unplaced] if saved else ()
+        return [
+            Verdict(Health.PENDING, f"taken out by its supervisor until {timestamp(each.until)}: {each.why}")
+            for each in away
+        ]
+    return []
 
 
 def no_service(connection: Connection, name: str) -> NotFoundError:
