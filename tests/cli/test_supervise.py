@@ -1,0 +1,109 @@
+"""``supervise``, ``pause``, ``resume`` as an admin and systemd use them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Service, Shell
+from tests.support import claimed_ports, wait_until
+
+
+@contextmanager
+def supervising(yarnserve: Shell, *arguments: str) -> Iterator[str]:
+    """A supervisor in the foreground, ended by SIGTERM, with 0; yield the address at which it tells."""
+    with claimed_ports() as port:
+        process = yarnserve.start("supervise", *arguments, "--listen", f"127.0.0.1:{port}")
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, told = process.communicate(timeout=30)
+    assert process.returncode == 0, told
+
+
+def mode(url: str) -> str:
+    """What the only service's supervisor does; empty while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"{url}/state", timeout=5) as answer:
+            services = json.load(answer)["services"]
+    except OSError:
+        return ""
+    return str(services[0]["mode"]) if services else ""
+
+
+def test_once_shows_how_it_stands_and_ends(own: Service, yarnserve: Shell, tmp_path: Path) -> None:
+    """The table is stdout, the story stderr; the journal is on this host and beside the service."""
+    once = yarnserve("supervise", own.name, "--once", "--state", str(tmp_path / "state"))
+    assert once.status == 0, once.stderr
+    assert "own: acting, 1 of 1 replicas live" in once.stdout
+    assert "own/serve-0 seen: live" in once.stderr
+    lines = [json.loads(line) for line in (tmp_path / "state" / "journal.jsonl").read_text().splitlines()]
+    assert {line["service"] for line in lines} == {"own"}
+    story = yarnserve("events", own.name, "-o", "json").document["events"]
+    assert any(each["what"] == "seen" and each["replica"] == "serve-0" for each in story)
+
+
+def test_observing_leaves_nothing_behind(own: Service, yarnserve: Shell, tmp_path: Path) -> None:
+    """No journal, no ledger, no lease: whoever only wants to know changes nothing."""
+    seen = yarnserve("supervise", own.name, "--once", "--observe", "--state", str(tmp_path / "state"))
+    assert seen.status == 0, seen.stderr
+    assert "own: observing" in seen.stdout
+    assert not (tmp_path / "state" / "journal.jsonl").exists()
+
+
+def test_a_second_supervisor_takes_over_at_once_when_the_first_is_told_to_end(
+    own: Service, yarnserve: Shell, tmp_path: Path
+) -> None:
+    """SIGTERM gives the lease back; nobody waits for it to run out."""
+    with supervising(yarnserve, own.name, "--state", str(tmp_path / "first")) as first:
+        wait_until(lambda: mode(first) == "acting", what="the first one")
+        with supervising(yarnserve, own.name, "--state", str(tmp_path / "second")) as second:
+            wait_until(lambda: mode(second) == "standby", what="the second one")
+    with supervising(yarnserve, own.name, "--state", str(tmp_path / "third")) as third:
+        wait_until(lambda: mode(third) == "acting", deadline=15.0, what="the third one, sooner than a lease runs out")
+
+
+def test_all_finds_what_wants_it_and_a_pause_is_seen(own: Service, yarnserve: Shell, tmp_path: Path) -> None:
+    """A service without supervise.enabled is left alone by --all; pause and resume reach a running supervisor."""
+    path = own.write_spec("own", supervise={"enabled": True, "check_interval": "1s", "check_timeout": "1s"})
+    assert yarnserve("launch", str(path), "--replace", "--wait").status == 0
+    with supervising(yarnserve, "--all", "--state", str(tmp_path / "state")) as url:
+        wait_until(lambda: mode(url) == "acting", what="own")
+        paused = yarnserve("pause", own.name, "--for", "2h", "--why", "new driver")
+        assert "paused, for 7200 s" in paused.stderr
+        wait_until(lambda: mode(url) == "paused", what="the pause")
+        assert yarnserve("resume", own.name).status == 0
+        wait_until(lambda: mode(url) == "acting", what="the end of it")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "word"),
+    [
+        ((), 2, "which services?"),
+        (("own", "--all"), 2, "which services?"),
+        (("nobody", "--once"), 5, "nobody"),
+        (("nobody",), 5, "there is no service 'nobody'"),
+        (("nobody", "--listen", "here"), 2, "not an address"),
+        (("nobody", "--unit"), 2, "say --all"),
+    ],
+)
+def test_what_cannot_be_supervised(
+    yarnserve: Shell, tmp_path: Path, arguments: tuple[str, ...], status: int, word: str
+) -> None:
+    """Told at once, with the status that scripts rely on."""
+    refused = yarnserve("supervise", *arguments, "--state", str(tmp_path / "state"))
+    assert refused.status == status, refused.stderr
+    assert word in refused.stderr
+
+
+def test_pause_of_nothing(yarnserve: Shell) -> None:
+    """A service that yarnserve has not launched has no supervisor to pause."""
+    assert yarnserve("pause", "nobody").status == 5
+    assert yarnserve("resume", "nobody").status == 5
