@@ -48,12 +48,14 @@ class Watch:
     """Watches the orders in *world* of a supervisor with *policy*.
 
     Attributes:
+        clock: the supervisor's, in seconds since the epoch.
         violations: what must not be, in words.
         endings: every replica that was ended by our hand.
     """
 
     world: World
     policy: SupervisePolicy
+    clock: Callable[[], float] = lambda: 0.0
     violations: list[str] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
     forgets_before: float = 0.0
@@ -132,8 +134,8 @@ class Watch:
             return
         if now - runs[-1].started_at > self.policy.startup_deadline and runs[-1].up_at > now:
             return
-        lineage = self._root(number)
-        deaths = [at for at, other in self.world.servers.deaths if self._root(other) == lineage]
+        # Of this instance: what died elsewhere, in another's place, says nothing against it.
+        deaths = [at for at, other in self.world.servers.deaths if other == number]
         if sum(now - at < LOOP_WINDOW for at in deaths) < LOOP_DEATHS:
             self._violated(f"serve-{number} is ended without a reason: {container} was well all its life")
 
@@ -165,8 +167,9 @@ class Watch:
             self._violated(f"serve-{number}: more than {DAILY} restarts in a day")
         known = self._state.replicas if self._state is not None else ()
         until = next((each.given_up_until for each in known if each.instance == f"serve-{number}"), None)
-        if until is not None and self._state is not None and until > self._state.at:
-            self._violated(f"serve-{number} is ended although it is given up for {until - self._state.at:.0f} s more")
+        left = until - self.clock() if until is not None else 0.0
+        if left > 0:
+            self._violated(f"serve-{number} is ended although it is given up for {left:.0f} s more")
 
     def _is_over(self, ending: Ending) -> bool:
         """Whether what took the place of a replica was well once, has died, or has had its time."""
@@ -200,8 +203,3 @@ class Watch:
     def _violated(self, text: str) -> None:
         self.violations.append(f"at {self.world.elapsed:.1f} s: {text}")
         self.world.tell(f"VIOLATED: {text}")
-
-
-def watching(watch: Watch) -> Callable[[Call], None]:
-    """What a network is to be told."""
-    return watch.before

@@ -66,6 +66,7 @@ class Life:
         self._supervisor: Supervisor | None = None
         self._due = world.now
         self._armed: Fault | None = None
+        watch.clock = self._now
         world.on_supervisor = self._fault
         world.network.before = self._before
 
@@ -97,7 +98,11 @@ class Life:
         self._plug = Plug(world.network)
         self._connection = world.connection(self._plug)
         tools = Tools(
-            eyes=Eyes(observe=world.servers.observe, agents_at=lambda places, deadline: {}),
+            eyes=Eyes(
+                observe=world.servers.observe,
+                agents_at=lambda places, deadline: {},
+                read_all=lambda urls, deadline: (None,) * len(urls),
+            ),
             journal=self._journal,
             board=self._watch.seen,
             narrate=lambda text: world.tell(f"    ({text})"),
