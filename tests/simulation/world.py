@@ -285,8 +285,11 @@ class World:
         for application in self.yarn.cluster.applications.values():
             if application.state.ended:
                 continue
-            master = application.attempts[-1].master
+            attempt = application.attempts[-1]
+            master, container = attempt.master, attempt.container
             if application.state is not AppState.RUNNING or master is None or application.is_cut_off:
+                return False
+            if container is None or container.completed:
                 return False
             if not all(_is_at_rest(component) for component in master.components):
                 return False
@@ -448,7 +451,11 @@ class World:
 
 def _is_at_rest(component: YarnComponent) -> bool:
     return component.state is ComponentState.STABLE and all(
-        instance.launching is None and instance.state is InstanceState.READY for instance in component.instances
+        instance.launching is None
+        and instance.state is InstanceState.READY
+        and instance.container is not None
+        and not instance.container.completed
+        for instance in component.instances
     )
 
 
