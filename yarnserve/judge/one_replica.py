@@ -53,7 +53,8 @@ class ReplicaJudge:
         if record.open_until is not None and self.now < record.open_until:
             left = record.open_until - self.now
             return _said(Do.WAIT, "given up", sight, trouble, f"given up for {left:.0f} s more")
-        least = floor(self.case.policy, self.replicas)
+        # What is taken out is away, too.
+        least = floor(self.case.policy, self.case.wanted)
         serves_some = sight.health.serving or trouble.rule is Rule.SOME_FAIL
         if serves_some and self.live - sight.health.serving < least:
             return _said(Do.HOLD, "floor", sight, trouble, f"it serves some, and {least} others have to be live")

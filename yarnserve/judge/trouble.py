@@ -63,7 +63,9 @@ def trouble_of(
 
 
 def _loop(record: ReplicaRecord, name: str, policy: SupervisePolicy, now: float) -> Trouble | None:
-    deaths = recent_deaths(record, policy, now)
+    # What died before our last restart died elsewhere: it costs budget, and says nothing against what runs now.
+    begun = max(record.restarts, default=0.0)
+    deaths = [death for death in recent_deaths(record, policy, now) if death.at > begun]
     is_down = record.live_since is None
     if deaths and is_down and treatment_of(deaths[-1].kind).most == 0:
         return Trouble(Rule.LOOP, f"{name} died ({deaths[-1].cause})", deaths[-1].fix)

@@ -274,7 +274,7 @@ class Actions:
             self._narrate(f"restarting {instance} of {name}: {means.value}")
             if means is Means.SIGNAL:
                 return self._restart_by_signal(name, container, lease)
-            return self._restart_by_decommission(name, component, spec, instance, lease)
+            return self._restart_by_decommission(name, component, spec, instance, container_id, lease)
 
     def move(self, name: str, replica: str, *, container_id: str = "") -> Outcome:
         """The same by another replica, of another number, wherever YARN finds room: a new container says least of all.
@@ -288,7 +288,7 @@ class Actions:
             container = _meant(require_instance(component, name, replica), container_id)
             self._require_means(Decision.MOVE_REPLICA, f"cannot move {container.instance} of {name}")
             self._narrate(f"moving {container.instance} of {name}: {Means.DECOMMISSION.value}")
-            return self._restart_by_decommission(name, component, spec, container.instance, lease)
+            return self._restart_by_decommission(name, component, spec, container.instance, container_id, lease)
 
     def take_out(self, name: str, replica: str, *, container_id: str = "") -> Outcome:
         """Take *replica* away, and leave the wanted size as a person has said it.
@@ -301,7 +301,7 @@ class Actions:
             container = _meant(require_instance(self._running_component(name, store), name, replica), container_id)
             self._require_means(Decision.TAKE_OUT, f"cannot take {container.instance} of {name} out")
             self._narrate(f"taking {container.instance} of {name} out")
-            self._decommission(name, container.instance, lease)
+            self._decommission(name, container.instance, container_id, lease)
             return Outcome(Step.SCALE, instances=(container.instance,))
 
     def resize(self, name: str, replicas: int) -> Outcome:
@@ -400,14 +400,14 @@ class Actions:
         return bool(ids) and old.id not in ids
 
     def _restart_by_decommission(
-        self, name: str, component: Component, spec: ServiceSpec, instance: str, lease: Lease
+        self, name: str, component: Component, spec: ServiceSpec, instance: str, meant: str, lease: Lease
     ) -> Outcome:
         if spec.ports.per_replica and _next_number(component) >= most_replicas(*used_ports(spec)):
             raise UsageError(f"{name} cannot get one more number for a replica", why="its ports would pass 65535")
         before = {each.instance for each in component.containers}
         replicas = component.desired
         try:
-            self._decommission(name, instance, lease)
+            self._decommission(name, instance, meant, lease)
             self._give_size(name, replicas, lease)
             new = self._orders.settle(
                 lambda: tuple(self._instances(name) - before), f"a replica in place of {instance}"
@@ -417,11 +417,17 @@ class Actions:
             raise
         return Outcome(Step.RESTART, instances=tuple(sorted(new)))
 
-    def _decommission(self, name: str, instance: str, lease: Lease) -> None:
+    def _decommission(self, name: str, instance: str, meant: str, lease: Lease) -> None:
+        def send() -> None:
+            # Once more: while it was waited YARN may have put a sound container in the place of the one that is meant.
+            if meant:
+                _meant(require_instance(self._component(name), name, instance), meant)
+            self.connection.services.decommission(name, COMPONENT, instance)
+
         self._orders.settle(lambda: not self._flexing(name), f"{name} to finish its last change of size")
         self._order(
             lease,
-            lambda: self.connection.services.decommission(name, COMPONENT, instance),
+            send,
             done=lambda: instance not in self._instances(name),
             what=f"the end of {instance}",
             result=f"{instance} to end",

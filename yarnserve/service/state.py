@@ -90,11 +90,15 @@ class Sightings:
         return max(0, len(seen) - 1) + in_place
 
     def last_exit(self, instance: str) -> LastExit | None:
-        """How the process of *instance* last ended, as far as it was seen."""
-        for container in reversed(self.containers.get(instance, ())):
-            if container in self.exits:
-                exits = self.exits[container]
-                return LastExit(exits.code, exits.cause, exits.fix, exits.certain, container, exits.text)
+        """How the process of *instance* last ended; None where nobody saw that, whatever was seen before."""
+        seen = self.containers.get(instance, ())
+        for container in reversed(seen):
+            exits = self.exits.get(container)
+            if container == seen[-1] and exits is None:
+                continue
+            if exits is None or (container != seen[-1] and exits.deaths == exits.relaunches):
+                return None
+            return LastExit(exits.code, exits.cause, exits.fix, exits.certain, container, exits.text)
         return None
 
     def with_seen(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
 from yarnserve.judge.decisions import Case, Decision, Do, Judgement
+from yarnserve.judge.limits import SINGLE
 from yarnserve.judge.memory import News, Sight, given_up, observe
 from yarnserve.judge.one_replica import floor
 from yarnserve.judge.restart import decide
@@ -260,7 +261,7 @@ class Supervisor:
         if judgement.decision.do.acts and not keeps_still:
             self._act(judgement.decision, case, ledger, judgement.ledger, snapshot)
             return SOON
-        return self._pause(judgement.ledger, case.policy.check_interval)
+        return self._pause(judgement.ledger, case.policy)
 
     def _decide(
         self, ledger: Ledger, sights: Sequence[Sight], snapshot: Snapshot, case: Case, *, would: bool
@@ -350,9 +351,12 @@ class Supervisor:
             self._lease.renew()
         self._tools.pause(seconds)
 
-    def _pause(self, ledger: Ledger, interval: float) -> float:
-        gathers = any(record.failures and record.proved for record in ledger.replicas.values())
-        return SOON if gathers and ledger.action is None and ledger.hold_until is None else float(interval)
+    def _pause(self, ledger: Ledger, policy: SupervisePolicy) -> float:
+        # Until there is evidence enough, of an only replica twice as much; then more of it is in no hurry.
+        enough = SINGLE.value * policy.failures
+        gathers = any(0 < record.failures < enough and record.proved for record in ledger.replicas.values())
+        is_free = ledger.action is None and ledger.hold_until is None
+        return SOON if gathers and is_free else float(policy.check_interval)
 
     def _report(self, snapshot: Snapshot, ledger: Ledger, said: Mapping[str, Decision], hold: str) -> None:
         desired, revision = snapshot.desired, snapshot.revision

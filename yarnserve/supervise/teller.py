@@ -93,7 +93,8 @@ class Teller:
         if main.do is not Do.NOTHING:
             decisions[main.instance] = main
         for instance, decision in decisions.items():
-            if self._said.get(instance) != (decision.do, decision.rule) or (decision.do.acts and not would):
+            is_done = decision is main and decision.do.acts and not would
+            if self._said.get(instance) != (decision.do, decision.rule) or is_done:
                 what = What.HELD if decision.do is Do.HOLD else What.DECIDED
                 is_only_said = (would and decision is main) or (decision.do.acts and decision is not main)
                 prefix = "would " if is_only_said else ""

@@ -289,6 +289,32 @@ def test_a_crash_loop_is_named_after_its_second_death_and_moved_after_the_third(
     assert (moved.do, moved.instance) == (Do.MOVE, "serve-0")
 
 
+def test_what_died_before_it_was_moved_says_nothing_against_the_new_place() -> None:
+    """Its deaths cost budget; the successor is live, and is left alone."""
+    watch = well()
+    for death in (1, 2, 3):
+        moved = watch.look(dead(0, death), *others(1, 2, 3), after=45.0)
+    assert moved.do is Do.MOVE
+    decisions = [watch.look(live(4, "b"), *others(1, 2, 3), after=15.0) for _ in range(10)]
+    assert not any(each.do.acts for each in decisions), [each.why for each in decisions]
+
+
+def test_what_is_taken_out_is_away_when_the_rest_are_counted() -> None:
+    """Of four wanted three have to be live beside one that still serves some: with one taken out nothing is touched."""
+    watch = well()
+    permanent = Death(0.0, "permanent", "no such image")
+    assert watch.look(dead(3, 1, death=permanent), *others(0, 1, 2)).do is Do.TAKE_OUT
+    watch.case = replace(watch.case, size=3)
+    for _ in range(4):
+        watch.look(failing(0), *others(1, 2), after=20.0)
+        decision = watch.look(live(0), *others(1, 2), after=20.0)
+    for _ in range(2):
+        watch.look(failing(0), *others(1, 2), after=20.0)
+        decision = watch.look(live(0), *others(1, 2), after=20.0)
+    assert watch.said["serve-0"].rule == "floor"
+    assert not decision.do.acts
+
+
 def test_what_will_end_so_again_is_taken_out_at_once() -> None:
     """Image not found, wrong flag: nothing but a change helps, and the fix is told after the first death."""
     watch = well()

@@ -48,6 +48,25 @@ def test_an_instance_scaled_away_is_forgotten_only_when_the_component_is_stable(
     assert scaled.with_seen("app_1", component(serve_0="c2", serve_1="c4")).restarts("serve-1") == 0
 
 
+def ended(container: str, state: str, code: int, minute: int) -> NodeContainer:
+    """What a NodeManager says of a process that has ended in some *minute*."""
+    words = f"[2026-11-28 10:{minute:02}:00.000]Container exited with a non-zero exit code {code}."
+    return NodeContainer(container, state, code, words)
+
+
+def test_an_end_that_nobody_saw_is_not_taken_for_an_earlier_one() -> None:
+    """A crash in place, then an end that the NodeManager forgot at once: what happened last is not known."""
+    seen = Sightings().with_seen("app_1", component(serve_0="c2"), [ended("c2", "RUNNING", 139, 1)])
+    crashed = seen.last_exit("serve-0")
+    assert crashed is not None
+    assert crashed.code == 139
+    assert seen.with_seen("app_1", component(serve_0="c3")).last_exit("serve-0") is None
+    final = seen.with_seen("app_1", component(serve_0="c2"), [ended("c2", "DONE", 137, 2)])
+    known = final.with_seen("app_1", component(serve_0="c3")).last_exit("serve-0")
+    assert known is not None
+    assert known.code == 137
+
+
 def test_sightings_survive_being_saved() -> None:
     """What is read back from HDFS counts on where it stopped."""
     seen = Sightings().with_seen("app_1", component(serve_0="c2")).with_seen("app_1", component(serve_0="c3"))
