@@ -63,6 +63,7 @@ bench: $(VENV)/.sandbox
 	$(BIN)/python benchmarks/cli.py
 	$(BIN)/python benchmarks/sandbox.py
 	$(BIN)/python benchmarks/status.py
+	$(BIN)/python benchmarks/judging.py
 
 bench-fleet: $(VENV)/.sandbox
 	$(BIN)/python benchmarks/fleet.py $(FLEET)
