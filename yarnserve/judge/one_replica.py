@@ -37,6 +37,8 @@ class ReplicaJudge:
             return None
         if trouble.rule is Rule.MISPLACED and Do.MOVE in self.case.means:
             return _said(Do.MOVE, trouble.rule.value, sight, trouble, f"moved again, {record.rerolls + 1} of {REROLLS}")
+        if trouble.rule is Rule.DIES:
+            return _said(Do.WAIT, "loop", sight, trouble, "it is up again")
         if waits := self._waits(record, sight, trouble):
             return waits
         is_trial = record.open_until is not None
@@ -64,7 +66,7 @@ class ReplicaJudge:
         """YARN starts again what dies; another place is all that can be added to that, and not at once."""
         if trouble.rule is Rule.LOOP:
             deaths = recent_deaths(record, self.case.policy, self.now)
-            is_its_node = deaths[-1].kind == DeathKind.NODE.value
+            is_its_node = bool(deaths) and deaths[-1].kind == DeathKind.NODE.value
             if not sight.container or (record.rung == 0 and len(deaths) <= LOOP.value and not is_its_node):
                 return _said(Do.WAIT, "loop", sight, trouble, "YARN starts it again")
         if self.now < record.not_before:

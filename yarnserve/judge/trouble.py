@@ -25,6 +25,7 @@ class Rule(str, Enum):
     FAILS = "evidence"
     SOME_FAIL = "some fail"
     LOOP = "loop"
+    DIES = "dies"
     STARTUP = "startup"
     MISPLACED = "quarantined node"
 
@@ -59,13 +60,25 @@ def trouble_of(
     waited = now - max(record.seen_since, record.progress_at)
     if sight.container and not record.proved and not sight.health.serving and waited > policy.startup_deadline:
         return Trouble(Rule.STARTUP, f"{name} is not live {waited:.0f} s after its start ({sight.reason})")
+    deaths = _deaths_here(record, policy, now)
+    if len(deaths) >= LOOP.value:
+        # It is up again, as it will be after each death.
+        return Trouble(Rule.DIES, _in_words(name, deaths, now), deaths[-1].fix)
     return None
 
 
-def _loop(record: ReplicaRecord, name: str, policy: SupervisePolicy, now: float) -> Trouble | None:
-    # What died before our last restart died elsewhere: it costs budget, and says nothing against what runs now.
+def _deaths_here(record: ReplicaRecord, policy: SupervisePolicy, now: float) -> tuple[Death, ...]:
+    """The recent deaths since our last restart: those before cost budget, and say nothing against what runs now."""
     begun = max(record.restarts, default=0.0)
-    deaths = [death for death in recent_deaths(record, policy, now) if death.at > begun]
+    return tuple(death for death in recent_deaths(record, policy, now) if death.at > begun)
+
+
+def _in_words(name: str, deaths: tuple[Death, ...], now: float) -> str:
+    return f"{name} died {len(deaths)} times in {now - deaths[0].at:.0f} s ({deaths[-1].cause})"
+
+
+def _loop(record: ReplicaRecord, name: str, policy: SupervisePolicy, now: float) -> Trouble | None:
+    deaths = _deaths_here(record, policy, now)
     is_down = record.live_since is None
     if deaths and is_down and treatment_of(deaths[-1].kind).most == 0:
         return Trouble(Rule.LOOP, f"{name} died ({deaths[-1].cause})", deaths[-1].fix)
@@ -73,9 +86,7 @@ def _loop(record: ReplicaRecord, name: str, policy: SupervisePolicy, now: float)
     if is_down and len(daily) >= DAILY.value:
         return Trouble(Rule.LOOP, f"{name} died {len(daily)} times in a day ({daily[-1].cause})", daily[-1].fix)
     if len(deaths) > LOOP.value or (len(deaths) == LOOP.value and is_down):
-        lasted = now - deaths[0].at
-        evidence = f"{name} died {len(deaths)} times in {lasted:.0f} s ({deaths[-1].cause})"
-        return Trouble(Rule.LOOP, evidence, deaths[-1].fix)
+        return Trouble(Rule.LOOP, _in_words(name, deaths, now), deaths[-1].fix)
     return None
 
 

@@ -35,7 +35,7 @@ def sight(number: int, health: Health, *, container: str = "a", **told: object) 
 
 def live(number: int, container: str = "a", ends: int = 0) -> Sight:
     """A replica that has answered its example."""
-    return sight(number, Health.LIVE, container=container, ends=ends)
+    return sight(number, Health.LIVE, container=container, ends=ends, death=CRASH if ends else None)
 
 
 def failing(number: int, container: str = "a") -> Sight:
@@ -313,6 +313,19 @@ def test_what_is_taken_out_is_away_when_the_rest_are_counted() -> None:
         decision = watch.look(live(0), *others(1, 2), after=20.0)
     assert watch.said["serve-0"].rule == "floor"
     assert not decision.do.acts
+
+
+def test_a_loop_is_named_also_where_the_replica_is_up_again_at_each_look() -> None:
+    """A server that loads in a second is never seen down; nothing is done to it, and what fails beside it is cured."""
+    watch = well()
+    assert watch.look(live(0, ends=1), *others(1, 2, 3), after=60.0).do is Do.NOTHING
+    named = watch.look(live(0, ends=2), *others(1, 2, 3), after=60.0)
+    assert (named.do, named.rule, named.instance) == (Do.WAIT, "loop", "serve-0")
+    assert named.why == "serve-0 died 2 times in 60 s (killed by a signal); it is up again"
+    for _ in range(2):
+        watch.look(live(0, ends=2), failing(1), *others(2, 3))
+    restarted = watch.look(live(0, ends=2), failing(1), *others(2, 3))
+    assert (restarted.do, restarted.instance) == (Do.RESTART, "serve-1")
 
 
 def test_what_will_end_so_again_is_taken_out_at_once() -> None:

@@ -158,3 +158,14 @@ def test_the_documentation_has_every_number_and_every_means() -> None:
 def _where(entry: Entry) -> str:
     since = "any" if entry.needs is SERVICES else entry.needs.since
     return f"{since}, with agents" if entry.by_agents else since
+
+
+def test_a_death_long_ago_is_no_loop_and_no_crash_of_the_policy() -> None:
+    """Twenty in a day, the last of them an hour ago, and it is starting now: judged by the day, not by the window."""
+    watch = well()
+    deaths = tuple(Death(watch.now - 3600.0 - 900.0 * index, "unknown", "killed") for index in range(20))
+    record = replace(watch.ledger.replicas["serve-0"], deaths=deaths[::-1])
+    watch.ledger = replace(watch.ledger, replicas={**watch.ledger.replicas, "serve-0": record})
+    decision = watch.look(sight(0, Health.STARTING), *others(1, 2, 3))
+    assert decision.do is Do.TAKE_OUT
+    assert "died 20 times in a day" in decision.why
