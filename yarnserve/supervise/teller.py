@@ -98,7 +98,9 @@ class Teller:
                 what = What.HELD if decision.do is Do.HOLD else What.DECIDED
                 is_only_said = (would and decision is main) or (decision.do.acts and decision is not main)
                 prefix = "would " if is_only_said else ""
-                text = f"{prefix}{decision.do.value}: {decision.why}"
+                # The journal is read where no alert has come.
+                fix = f"; fix: {decision.fix}" if decision.fix else ""
+                text = f"{prefix}{decision.do.value}: {decision.why}{fix}"
                 budget = left.get(instance, "")
                 self.tell(what, text, instance, snapshot, rule=decision.rule, left=budget)
         self._said = {instance: (decision.do, decision.rule) for instance, decision in decisions.items()}
