@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from yarnserve.records.supervision import ServiceState
 
 #: Seconds within which every service has to be stepped. A step that acts waits for a replica to let its callers out.
-PATIENCE = 300.0
+PATIENCE = 600.0
 
 
 class Board:

@@ -18,6 +18,9 @@ LIST_EVERY = 60.0
 #: Seconds after which a service is supervised again that a bug of ours has ended.
 AFTER_BUG = 60.0
 
+#: Seconds between two looks at the lease of a supervisor that waits.
+KEEP_EVERY = 3.0
+
 #: Steps in which evidence is complete, where there is any; and the longest pause between two of them.
 STEPS_TO_CLARITY = 12
 GATHERING = 2.0
@@ -125,10 +128,19 @@ class Fleet:
     def _steps(self, name: str) -> None:
         supervisor = Supervisor(self._connection, name, self._tools)
         try:
-            while not self._stop.wait(supervisor.step()):
+            while not self._waits(supervisor, supervisor.step()):
                 pass
         finally:
             supervisor.close()
+
+    def _waits(self, supervisor: Supervisor, seconds: float) -> bool:
+        """Wait for *seconds*, and renew the lease meanwhile; return whether it is all over."""
+        ends = self._tools.clock() + seconds
+        while (left := ends - self._tools.clock()) > 0:
+            if self._stop.wait(min(left, KEEP_EVERY)):
+                return True
+            supervisor.keep()
+        return self._stop.is_set()
 
     def _end(self) -> None:
         for thread in self._threads.values():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from yarnserve.alerts import Alarm, Alert
@@ -25,11 +26,13 @@ from yarnserve.records.ledger import Ledger, ReplicaRecord
 from yarnserve.records.policy import SupervisePolicy
 from yarnserve.records.replica import Replica
 from yarnserve.records.supervision import Mode, ReplicaState, ServiceState
+from yarnserve.records.version import Version
 from yarnserve.records.yarn import ApplicationState, ComponentState
 from yarnserve.service.actions import Actions
 from yarnserve.service.busy import Counting
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import EYES, PROBE_DEADLINE, Eyes, Snapshot, look
+from yarnserve.service.means import Means
 from yarnserve.service.reading import Reader
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.spec.model import COMPONENT
@@ -52,6 +55,9 @@ COUNT_DEADLINE = 1.0
 
 #: Seconds between two looks through all eyes while every replica is well; between them only the replicas are asked.
 FULL_LOOK_EVERY = 60.0
+
+#: Seconds between two questions for the cluster's version.
+VERSION_EVERY = 600.0
 
 #: Seconds to the next look: after a first failure, of whoever stands by, and at most while nothing can be asked.
 SOON = 2.0
@@ -137,6 +143,7 @@ class Supervisor:
         self._ledger: Ledger | None = None
         self._snapshot: Snapshot | None = None
         self._looked_at = 0.0
+        self._version: tuple[float, Version | None] = (0.0, None)
         self._deaths: list[News] = []
         self._failed_steps = 0
         self._state = ServiceState(name, self._tools.now(), Mode.STANDBY)
@@ -163,6 +170,12 @@ class Supervisor:
             self._state = replace(self._state, trouble=error.what)
         self._tools.board(replace(self._state, last=self._teller.last, actions=dict(self._teller.actions)))
         return due
+
+    def keep(self) -> None:
+        """Renew the lease if that is due: whoever owns this does so while it waits long for the next step."""
+        if self._is_holder and self._lease.is_due:
+            with suppress(YarnserveError):
+                self._lease.renew()
 
     def close(self) -> None:
         """Give the lease back."""
@@ -259,7 +272,8 @@ class Supervisor:
         hold = (keeps_still if self._tools.acts else "") or _hold(judgement.decision)
         self._report(snapshot, judgement.ledger, judgement.said, hold)
         if judgement.decision.do.acts and not keeps_still:
-            self._act(judgement.decision, case, ledger, judgement.ledger, snapshot)
+            means = self._means(revision.record)[judgement.decision.do]
+            self._act(judgement.decision, means.value, case, ledger, judgement.ledger, snapshot)
             return SOON
         return self._pause(judgement.ledger, case.policy)
 
@@ -278,16 +292,23 @@ class Supervisor:
         service, application = snapshot.service, snapshot.application
         component = service.component(COMPONENT) if service else None
         settled = component is not None and component.state is ComponentState.STABLE
-        means = means_of(self._connection.hadoop_version(), has_agents=revision.spec.has_agent)
         return Case(
             revision.spec.supervise,
-            frozenset(means),
+            frozenset(self._means(revision)),
             desired.replicas,
             component.desired if component is not None and settled else None,
             failed=application is not None and application.state is ApplicationState.FAILED,
             # Looked up when something is wrong: it costs reads of HDFS for each model.
             fresh=None if snapshot.well else newest_change(self._connection, revision),
         )
+
+    def _means(self, revision: Revision) -> Mapping[Do, Means]:
+        """What can be done; the cluster's version is asked for now and then, because clusters are upgraded."""
+        asked_at, version = self._version
+        if version is None or self._tools.clock() - asked_at > VERSION_EVERY:
+            version = self._connection.hadoop_version()
+            self._version = (self._tools.clock(), version)
+        return means_of(version, has_agents=revision.spec.has_agent)
 
     def _keeps_still(self) -> str:
         """Why nothing is done whatever is decided; empty where it is done."""
@@ -307,8 +328,10 @@ class Supervisor:
             self._ledger = None
             raise
 
-    def _act(self, decision: Decision, case: Case, before: Ledger, ledger: Ledger, snapshot: Snapshot) -> None:
-        """Carry *decision* out, which turned *before* into *ledger*; that is on HDFS already."""
+    def _act(
+        self, decision: Decision, means: str, case: Case, before: Ledger, ledger: Ledger, snapshot: Snapshot
+    ) -> None:
+        """Carry *decision* out by *means*; it turned *before* into *ledger*, which is on HDFS already."""
         tools = self._tools
         actions = Actions(
             self._connection,
@@ -320,7 +343,6 @@ class Supervisor:
         )
         container = ledger.replicas[decision.instance].container if decision.instance in ledger.replicas else ""
         size = case.wanted - len(ledger.taken_out)
-        means = means_of(self._connection.hadoop_version(), has_agents=_has_agents(snapshot))[decision.do]
         try:
             self._lease.check()
             carry_out(
@@ -335,14 +357,14 @@ class Supervisor:
         except LeaseLostError:
             raise
         except YarnserveError as error:
-            self._teller.failed(decision, error, means.value, snapshot)
+            self._teller.failed(decision, error, means, snapshot)
             if not isinstance(error, OUTCOME_UNKNOWN):
                 # It is known that nothing was done: nothing is to be waited for.
                 is_refused = not isinstance(error, ConflictError)
                 self._ledger = given_up(before, ledger, decision.instance, is_refused=is_refused)
                 self._save(self._ledger)
         else:
-            self._teller.acted(decision, means.value, snapshot)
+            self._teller.acted(decision, means, snapshot)
         self._snapshot = None
 
     def _patiently(self, seconds: float) -> None:
@@ -378,10 +400,6 @@ def _check_timeout(snapshot: Snapshot | None) -> float:
     if snapshot is None or snapshot.revision is None:
         return PROBE_DEADLINE
     return float(snapshot.revision.record.spec.supervise.check_timeout)
-
-
-def _has_agents(snapshot: Snapshot) -> bool:
-    return snapshot.revision is not None and snapshot.revision.record.spec.has_agent
 
 
 def _hold(decision: Decision) -> str:

@@ -413,6 +413,15 @@ def test_a_size_that_an_interrupted_replacement_left_is_mended() -> None:
     assert watch.look(*others(0, 1, 2), after=ODD_SIZE.value).do is Do.RESIZE
 
 
+def test_a_size_is_never_made_smaller() -> None:
+    """YARN would take the newest away, well or not; what was thought to be taken out is there after all."""
+    watch = well()
+    permanent = Death(0.0, "permanent", "no such image")
+    assert watch.look(dead(3, 1, death=permanent), *others(0, 1, 2)).do is Do.TAKE_OUT
+    watch.idle(3 * ODD_SIZE.value, *others(0, 1, 2), live(3, "b"))
+    assert not watch.ledger.taken_out
+
+
 def test_a_failed_service_is_started_again() -> None:
     """Nobody has stopped it: YARN's own attempts are used up."""
     watch = well()
