@@ -45,8 +45,7 @@ def decide(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw
     """
     ledger, said = _each(ledger, sights, case, now)
     if ledger.action is not None:
-        about = ledger.action.instance or "the service"
-        return Judgement(ledger, Decision(Do.WAIT, "one at a time", f"{ledger.action.what} of {about} goes on"), said)
+        return _under_way(ledger, ledger.action, sights, case, now, draw, said)
     if decision := fresh_version(ledger, sights, case, now):
         if decision.do.acts:
             return _begun(replace(ledger, hold_until=None, hold_why=""), decision, case, now, draw, said)
@@ -83,6 +82,23 @@ def decide(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw
         why = f"{candidates[0].why}; {over}"
         return Judgement(ledger, Decision(Do.HOLD, "service's budget", why, candidates[0].instance), said)
     return _begun(ledger, candidates[0], case, now, draw, said)
+
+
+def _under_way(
+    ledger: Ledger,
+    action: Action,
+    sights: Sequence[Sight],
+    case: Case,
+    now: float,
+    draw: float,
+    said: Mapping[str, Decision],
+) -> Judgement:
+    """Wait for what is being done, and finish it where it was interrupted half way."""
+    ledger, odd = odd_size(ledger, case, now)
+    if odd is not None and not service_budget(ledger, len(sights)):
+        return _begun(ledger, odd, case, now, draw, said)
+    about = action.instance or "the service"
+    return Judgement(ledger, Decision(Do.WAIT, "one at a time", f"{action.what} of {about} goes on"), said)
 
 
 def _each(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float) -> tuple[Ledger, dict[str, Decision]]:
@@ -124,6 +140,9 @@ def _begun(
         replicas[decision.instance] = replace(back.record, restarts=(*back.record.restarts, now), open_until=now)
         container = back.record.container
     action = Action(decision.do.value, decision.instance, container, now, now + case.policy.startup_deadline)
+    if ledger.action is not None:
+        # What was interrupted goes on: the replica that comes now is the one that it was to make.
+        action = replace(ledger.action, deadline=action.deadline)
     begun = replace(
         ledger,
         replicas=replicas,

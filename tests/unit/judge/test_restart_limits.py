@@ -114,6 +114,22 @@ def test_a_change_of_size_is_over_when_the_size_is_right() -> None:
     assert any(each.do is Do.RESTART for each in decisions)
 
 
+def test_a_replacement_that_was_interrupted_half_way_is_finished_and_counted() -> None:
+    """Decommissioned, and nobody gave the size back: not ten minutes short of one, and its budget is remembered."""
+    watch = well()
+    for _ in range(3):
+        decision = watch.look(failing(0), *others(1, 2, 3))
+    assert decision.do is Do.RESTART
+    watch.case = replace(watch.case, size=3)
+    gone = sight(0, Health.GONE, container="")
+    decisions = [watch.look(gone, *others(1, 2, 3)) for _ in range(7)]
+    assert [each.do for each in decisions] == [Do.WAIT] * 6 + [Do.RESIZE]
+    watch.case = replace(watch.case, size=4)
+    assert watch.look(*others(1, 2, 3, 4)).do is Do.NOTHING
+    assert watch.news[-1].startswith("verified: its new container is live")
+    assert len(watch.ledger.replicas["serve-4"].restarts) == 1
+
+
 def test_services_do_not_come_out_of_a_storm_at_the_same_moment() -> None:
     """5.1: resume with a jitter of 0 to 120 s; the draw is there and is not used."""
     ends = []
