@@ -6,6 +6,7 @@ Only ``/ws/v1/cluster/info`` tells, for a standby answers it itself and redirect
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,6 +48,12 @@ class _Process:
     started_at: float | None
 
 
+class _LastWrite(threading.local):
+    """Who got the last write of this thread: many services are supervised over one connection, each in a thread."""
+
+    to: _Process | None = None
+
+
 class ResourceManagers:
     """One or more ResourceManagers; reads remember the active one, writes look again each time.
 
@@ -65,7 +72,7 @@ class ResourceManagers:
         self._session = session
         self._probe_timeout = probe_timeout
         self._remembered = ""
-        self._writer: _Process | None = None
+        self._last_write = _LastWrite()
 
     def active(self) -> str:
         """Ask every ResourceManager, at the same time, and return the base URL of the active one.
@@ -101,9 +108,9 @@ class ResourceManagers:
             StandbyError: nothing was carried out, and somebody else will be active soon.
             UnreachableError: any other kind; nothing was carried out.
         """
-        self._writer = self._only_active()
+        self._last_write.to = writer = self._only_active()
         try:
-            return self._answered(ask(self._writer.url))
+            return self._answered(ask(writer.url))
         except OUTCOME_UNKNOWN:
             self._remembered = ""
             raise
@@ -115,20 +122,21 @@ class ResourceManagers:
             raise StandbyError("the active ResourceManager has ended", where=error.where, why=why, fix=_WAIT) from error
 
     def writer_is_gone(self) -> bool:
-        """Whether the process that got the last write has ended: what it had not done by then, it never will.
+        """Whether the process that got this thread's last write has ended: what it had not done, it never will.
 
         A refused connection or another start prove it. Silence does not, nor does another's being active: a frozen
         ResourceManager carries out what waits for it when it wakes up (real-hadoop-ha.md 4).
         """
-        if self._writer is None:
+        writer = self._last_write.to
+        if writer is None:
             return False
         try:
-            started_at = self._info(self._writer.url).started_at
+            started_at = self._info(writer.url).started_at
         except NotListeningError:
             return True
         except YarnserveError:
             return False
-        return None not in (started_at, self._writer.started_at) and started_at != self._writer.started_at
+        return None not in (started_at, writer.started_at) and started_at != writer.started_at
 
     def _read(self, url: str, ask: Callable[[str], Reply]) -> Reply:
         reply = self._answered(ask(url))

@@ -13,6 +13,7 @@ from tests.unit.hadoop.wire import SILENCE, Asked, Responder, Wire, answer, free
 from yarnserve.errors import AccessError, MalformedAnswerError, RequestTimeoutError, StandbyError, UnreachableError
 from yarnserve.hadoop.authentication import SimpleAuthentication
 from yarnserve.hadoop.session import HadoopSession, Reply, Timeouts
+from yarnserve.service.background import in_background
 from yarnserve.yarn.resource_managers import INFO, ResourceManagers
 
 
@@ -245,4 +246,15 @@ def test_a_silent_writer_is_not_gone(session: HadoopSession, start: Start) -> No
     frozen, other = start(lambda asked: answers.pop(0)), start(manager(["STANDBY", "ACTIVE"]))
     managers = ResourceManagers(session, (frozen.url, other.url), probe_timeout=0.2)
     lost(session, managers)
+    assert not managers.writer_is_gone()
+
+
+def test_each_thread_asks_for_the_writer_of_its_own(session: HadoopSession, start: Start) -> None:
+    """Another service's write, to a process that has ended since, says nothing of the one that got ours."""
+    ours, states = start(manager(["ACTIVE", "STANDBY"], lambda asked: b"")), ["STANDBY", "ACTIVE"]
+    with serving(manager(states, lambda asked: b"")) as theirs:
+        managers = ResourceManagers(session, (ours.url, theirs.url))
+        lost(session, managers)
+        in_background(lambda: lost(session, managers)).result(10.0)
+        assert paths(theirs)[-1] == "/app"
     assert not managers.writer_is_gone()
