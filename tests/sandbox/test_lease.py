@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.sandbox.storage_support import HOME
+from tests.sandbox.storage_support import HOME, Relay, connected
 from yarnserve.errors import LeaseHeldError, LeaseLostError
 from yarnserve.storage.client import Storage
 from yarnserve.storage.lease import RENEW_EVERY, SAFETY_MARGIN, TTL, Lease
@@ -102,17 +102,35 @@ def test_a_released_lease_is_free_at_once(series: Series) -> None:
     assert clock.now == 1000.0
 
 
-def test_a_holder_that_cannot_renew_stops_before_anybody_may_take_over(series: Series) -> None:
-    """Its own clock tells the holder to stop a margin before the TTL ends."""
+def test_a_holder_that_cannot_renew_stops_before_anybody_may_take_over(relay: Relay) -> None:
+    """Its own clock tells the holder to stop a margin before the TTL ends, where HDFS takes no renewal."""
+    with connected(relay.url) as storage:
+        clock = HandClock()
+        held = lease(Series(storage, f"{HOME}/lease"), "alice", clock)
+        held.acquire()
+        relay.ignored = {"CREATE"}
+        clock.now += TTL - SAFETY_MARGIN
+        held.check()
+        clock.now += 0.1
+        with pytest.raises(LeaseLostError) as caught:
+            held.check()
+    assert "could not be renewed" in caught.value.why
+
+
+def test_an_overdue_renewal_is_made_up_for_unless_somebody_took_over(series: Series) -> None:
+    """Whoever slept is the holder still while nobody else is; the file that another one has written decides."""
     clock = HandClock()
     held = lease(series, "alice", clock)
     held.acquire()
-    clock.now += TTL - SAFETY_MARGIN
+    clock.now += 2 * TTL
     held.check()
-    clock.now += 0.1
+    other = lease(series, "bob", clock)
+    assert other.try_acquire() == "alice"
+    clock.now += TTL
+    assert other.try_acquire() == ""
     with pytest.raises(LeaseLostError) as caught:
         held.check()
-    assert "could not be renewed" in caught.value.why
+    assert "took it over" in caught.value.why
 
 
 def test_a_renewal_extends_the_holders_trust(series: Series) -> None:

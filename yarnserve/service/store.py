@@ -174,6 +174,10 @@ class ServiceStore:
                 continue
         return after
 
+    def exists(self) -> bool:
+        """Whether anything is remembered: a look that costs little."""
+        return self._lease_storage.status(self.directory) is not None
+
     def remove(self) -> None:
         """Delete everything remembered of the service."""
         self._storage.delete(self.directory, recursive=True)

@@ -36,8 +36,10 @@ WATCH_EVERY = 1.0
 #: Seconds to wait for a renewal under way before releasing beside it.
 JOIN_PATIENCE = 2.0
 
-#: Lease files kept; the newest is the lease, the others help an admin see who was there.
+#: Lease files kept; the newest is the lease, the others help an admin see who was there. Old ones are removed at every
+#: so many renewals: each time would double what a lease costs the NameNode.
 KEPT = 3
+PRUNE_EVERY = 8
 
 
 @dataclass(frozen=True)
@@ -261,7 +263,8 @@ class Lease:
         self._number = entry.number
         # Counted from before the request: a watcher starts counting when it sees the file, which is later.
         self._renewed_at = begun
-        prune_quietly(self._series, KEPT)
+        if entry.number % PRUNE_EVERY == 0:
+            prune_quietly(self._series, KEPT)
         return True
 
     def _keep_renewing(self) -> None:

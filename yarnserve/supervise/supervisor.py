@@ -195,7 +195,7 @@ class Supervisor:
     def _others(self) -> str:
         """Hold the supervisor's lease; return who else does, empty for us."""
         if self._is_holder:
-            if self._lease.is_due and self._store.supervisor.latest() is None:
+            if self._lease.is_due and not self._store.exists():
                 raise NotFoundError(f"there is no service {self.name!r} any more")
             try:
                 self._lease.check()
