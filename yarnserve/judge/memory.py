@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from yarnserve.judge.deaths import Death as DeathKind
@@ -17,6 +17,9 @@ RESIZE = "resize"
 
 #: Answers that are remembered of a replica: twice as many count where there is only one.
 _REMEMBERED = int(LOOKS.value * SINGLE.value) - 1
+
+#: Deaths that are remembered of a replica: far more than any budget, and no more than a ledger can be saved with.
+_MOST_DEATHS = 100
 
 
 @dataclass(frozen=True)
@@ -129,9 +132,11 @@ def in_window(record: ReplicaRecord, now: float, window: float) -> tuple[Death, 
 
 def _after_jump(ledger: Ledger, now: float) -> Ledger:
     """What stays when nobody has looked, or the clock jumped: budgets, moved along with it, and whole deadlines."""
-    if ledger.looked_at is None or 0 <= now - ledger.looked_at <= BLIND.value:
+    # Of another supervisor's clock no more is known than the newest time that it has written down.
+    looked_at = max((now, *_moments(ledger))) if ledger.looked_at is None else ledger.looked_at
+    if 0 <= now - looked_at <= BLIND.value:
         return ledger
-    shift = min(0.0, now - ledger.looked_at)
+    shift = min(0.0, now - looked_at)
     action = ledger.action
     replicas = {instance: _shifted(record, shift, now) for instance, record in ledger.replicas.items()}
     return replace(
@@ -145,6 +150,15 @@ def _after_jump(ledger: Ledger, now: float) -> Ledger:
         hold_until=None,
         odd_size_since=None,
     )
+
+
+def _moments(ledger: Ledger) -> Iterator[float]:
+    """When anything was done, or a death was seen."""
+    yield from (*ledger.actions, *ledger.starts)
+    yield from (each.at for each in ledger.taken_out)
+    for record in ledger.replicas.values():
+        yield from record.restarts
+        yield from (death.at for death in record.deaths)
 
 
 def _length(action: Action) -> float:
@@ -195,7 +209,8 @@ def _seen(record: ReplicaRecord, sight: Sight, action: Action | None, now: float
         if not is_first and sight.death is not None and not ours:
             death = replace(sight.death, at=now)
             if death.kind != DeathKind.FREE.value:
-                record = replace(record, deaths=(*(each for each in record.deaths if now - each.at < DAY), death))
+                kept = [each for each in record.deaths if now - each.at < DAY]
+                record = replace(record, deaths=(*kept, death)[-_MOST_DEATHS:])
             text = f"its process ended ({death.kind}): {death.cause}"
             news.append(News(What.DIED, sight.instance, text, death, node))
         record = replace(record, ends_seen=sight.ends, answers=(), failing_since=None, live_since=None)
@@ -204,7 +219,8 @@ def _seen(record: ReplicaRecord, sight: Sight, action: Action | None, now: float
         record = replace(record, ends_seen=sight.ends)
     elif sight.node != record.node:
         record = replace(record, node=sight.node)
-    if sight.progress != record.progress:
+    if sight.progress != record.progress or not record.progress_at:
+        # What was seen of a start by the supervisor before is not known: it has its whole time.
         record = replace(record, progress=sight.progress, progress_at=now)
     return _answered(record, sight, now, news), news
 
@@ -226,7 +242,7 @@ def _in_new_container(record: ReplicaRecord, sight: Sight, now: float) -> Replic
 def _answered(record: ReplicaRecord, sight: Sight, now: float, news: list[News]) -> ReplicaRecord:
     if sight.versions and sight.versions != record.versions:
         # What another version answered says nothing of this one.
-        record = replace(record, versions=sight.versions, proved=False, answers=())
+        record = replace(record, versions=sight.versions, proved=False, answers=(), progress_at=now)
     answers = record.answers[-_REMEMBERED:]
     # A request that passed before, in this container, is refused now: no longer the request's fault.
     if sight.health.serving and not (sight.evidence and record.proved):
@@ -234,7 +250,9 @@ def _answered(record: ReplicaRecord, sight: Sight, now: float, news: list[News])
             news.append(News(What.SEEN, sight.instance, f"{sight.health.value}: {sight.reason}"))
         live_since = record.live_since if record.live_since is not None else now
         proved = record.proved or sight.health is Health.LIVE
-        record = replace(record, proved=proved, answers=(*answers, True), failing_since=None, live_since=live_since)
+        # Whoever has served has not begun to start when its container did.
+        record = replace(record, proved=proved, live_since=live_since, progress_at=now)
+        record = replace(record, answers=(*answers, True), failing_since=None)
         return _after_long_live(record) if now - live_since >= LONG_LIVE.value else record
     if not sight.evidence or sight.busy:
         return replace(record, live_since=None)

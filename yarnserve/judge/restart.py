@@ -25,6 +25,7 @@ from yarnserve.judge.whole_service import (
     left_to_yarn,
     odd_size,
     service_budget,
+    still_here,
     storm,
 )
 from yarnserve.records.ledger import Action, Ledger, ReplicaRecord, TakenOut
@@ -58,7 +59,7 @@ def decide(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw
         return Judgement(held, Decision(Do.HOLD, "together", why), said)
     if common := common_loop(said, len(sights)):
         return Judgement(ledger, common, {name: left_to_yarn(each) for name, each in said.items()})
-    ledger, odd = odd_size(ledger, case, now)
+    ledger, odd = odd_size(ledger, sights, case, now)
     candidates = [
         decision
         for decision in (
@@ -105,7 +106,10 @@ def _each(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float) -> tu
     """Judge each replica by itself; those that are well are left out."""
     said, replicas = {}, dict(ledger.replicas)
     judge = ReplicaJudge(case, len(sights), sum(sight.health.serving for sight in sights), len(ledger.taken_out), now)
+    ending = {each.instance for each in still_here(ledger, sights)}
     for sight in sights:
+        if sight.instance in ending:
+            continue
         record = replicas[sight.instance]
         decision = judge.of_replica(record, sight)
         if decision is None:
@@ -149,9 +153,7 @@ def _begun(
         taken_out=taken_out,
         action=None if decision.do is Do.TAKE_OUT else action,
         actions=(*ledger.actions, now),
-        starts=(*(at for at in ledger.starts if now - at < DAY), now)
-        if decision.do in (Do.START, Do.RELAUNCH)
-        else ledger.starts,
+        starts=_starts(ledger, decision, now),
         odd_size_since=None,
     )
     return Judgement(begun, decision, {**said, **({decision.instance: decision} if decision.instance else {})})

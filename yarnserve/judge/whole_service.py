@@ -9,7 +9,7 @@ from yarnserve.judge.decisions import Case, Decision, Do
 from yarnserve.judge.limits import DAY, FRESH_MODEL, LOOP, ODD_SIZE, SERVICE_LEAST, STARTS, TOGETHER
 from yarnserve.judge.memory import Sight
 from yarnserve.judge.trouble import Rule
-from yarnserve.records.ledger import Ledger, ReplicaRecord
+from yarnserve.records.ledger import Ledger, ReplicaRecord, TakenOut
 
 
 def fresh_version(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float) -> Decision | None:
@@ -90,8 +90,28 @@ def hopeless(
     return Decision(Do.RELAUNCH, "nothing left", why)
 
 
-def odd_size(ledger: Ledger, case: Case, now: float) -> tuple[Ledger, Decision | None]:
-    """Give YARN the wanted size again where an interrupted replacement has left another."""
+def still_here(ledger: Ledger, sights: Sequence[Sight]) -> tuple[TakenOut, ...]:
+    """What was to be taken out and runs all the same, because whoever began it was interrupted."""
+    running = {(sight.instance, sight.container) for sight in sights}
+    return tuple(each for each in ledger.taken_out if (each.instance, each.record.container) in running)
+
+
+def _put_back(ledger: Ledger, here: Sequence[TakenOut]) -> Ledger:
+    """The ledger where those *here* are given up, and not taken out."""
+    replicas = dict(ledger.replicas)
+    for each in here:
+        given_up = each.record
+        replicas[each.instance] = replace(
+            replicas[each.instance], opened=given_up.opened, open_until=given_up.open_until
+        )
+    return replace(ledger, replicas=replicas, taken_out=tuple(each for each in ledger.taken_out if each not in here))
+
+
+def odd_size(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float) -> tuple[Ledger, Decision | None]:
+    """Give YARN the wanted size again where an interrupted replacement, or a person's verb, has left another.
+
+    What was to be taken out and still runs is no reason: a smaller size would end another replica in its place.
+    """
     due = case.wanted - len(ledger.taken_out)
     if case.size is None or case.size == due or case.failed:
         return replace(ledger, odd_size_since=None), None
@@ -104,7 +124,9 @@ def odd_size(ledger: Ledger, case: Case, now: float) -> tuple[Ledger, Decision |
     ledger = replace(ledger, odd_size_since=since)
     if now - since < ODD_SIZE.value or Do.RESIZE not in case.means:
         return ledger, None
-    why = f"YARN has {case.size} replicas, and {due} are wanted: a replacement was interrupted"
+    if case.size > due and (here := still_here(ledger, sights)):
+        return replace(_put_back(ledger, here), odd_size_since=None), None
+    why = f"YARN has {case.size} replicas, and {due} are wanted: a change was interrupted"
     return ledger, Decision(Do.RESIZE, "size", why)
 
 

@@ -118,7 +118,6 @@ class Ledger:
     """Everything of one service.
 
     Attributes:
-        application: the application that it is about; with another all that is about containers begins anew.
         replicas: by instance.
         action: the one that is under way; None while there is none.
         taken_out: what is away for a while by our own hand.
@@ -132,7 +131,6 @@ class Ledger:
         odd_size_since: since when YARN's size has not been the wanted one; None while it is.
     """
 
-    application: str = ""
     replicas: Mapping[str, ReplicaRecord] = field(default_factory=dict)
     action: Action | None = None
     taken_out: tuple[TakenOut, ...] = ()

@@ -13,6 +13,7 @@ from yarnserve.records.ledger import Death, ReplicaRecord, TakenOut
 from yarnserve.records.replica import Health
 from yarnserve.render.features import SERVICES
 from yarnserve.service.means import TABLE, Entry
+from yarnserve.supervise.notes import lasting
 
 
 def test_a_process_that_is_started_again_in_place_has_its_start_up_time() -> None:
@@ -185,3 +186,65 @@ def test_a_death_long_ago_is_no_loop_and_no_crash_of_the_policy() -> None:
     decision = watch.look(sight(0, Health.STARTING), *others(1, 2, 3))
     assert decision.do is Do.TAKE_OUT
     assert "died 20 times in a day" in decision.why
+
+
+def test_a_replica_that_no_prediction_can_prove_is_not_restarted_for_one_failed_look() -> None:
+    """It has served for an hour: its start-up time begins when it served last, not when its container did."""
+    watch = Watch()
+    served = sight(0, Health.AVAILABLE)
+    watch.idle(3600.0, served, *others(1, 2, 3))
+    assert not watch.look(failing(0), *others(1, 2, 3)).do.acts
+    watch.idle(watch.case.policy.startup_deadline - 60.0, failing(0), *others(1, 2, 3))
+    assert watch.look(failing(0), *others(1, 2, 3), after=120.0).rule == "startup"
+
+
+def test_a_new_model_version_has_the_time_of_a_start() -> None:
+    """Swapped in after an hour, and its first prediction fails: that is no start that takes an hour."""
+    watch = well()
+    before, after = sight(0, Health.LIVE, versions="digits 1"), replace(failing(0), versions="digits 2")
+    watch.idle(3600.0, before, *others(1, 2, 3))
+    for _ in range(5):
+        assert not watch.look(after, *others(1, 2, 3)).do.acts
+
+
+def test_whoever_takes_over_gives_a_start_its_whole_time() -> None:
+    """What the supervisor before saw of its progress is not known."""
+    watch = Watch()
+    loading = sight(0, Health.LOADING)
+    watch.idle(500.0, loading, *others(1, 2, 3))
+    watch.ledger = lasting(watch.ledger)
+    watch.idle(watch.case.policy.startup_deadline, loading, *others(1, 2, 3))
+    assert watch.look(loading, *others(1, 2, 3), after=120.0).rule == "startup"
+
+
+def test_a_replica_that_is_still_there_is_not_made_up_for_by_ending_another() -> None:
+    """A supervisor died between writing down that it takes one out and doing so: a smaller size would end a sound one.
+
+    The replica is given up where it is, and once.
+    """
+    watch = well(8)
+    held = Death(0.0, "permanent", "its image is not there")
+    taken = watch.look(dead(0, 1, death=held), *others(*range(1, 8)))
+    assert taken.do is Do.TAKE_OUT
+    watch.idle(300.0, dead(0, 1), *others(*range(1, 8)))
+    assert watch.ledger.taken_out == ()
+    assert watch.said["serve-0"].rule == "given up"
+
+
+def test_a_clock_behind_that_of_the_supervisor_before_waits_no_longer() -> None:
+    """Times in the saved ledger that lie ahead are moved back: budgets and pauses last as long as they were to."""
+    watch = well()
+    known = replace(watch.ledger.replicas["serve-0"], restarts=(watch.now,), not_before=watch.now + 30)
+    watch.ledger = lasting(replace(watch.ledger, replicas={**watch.ledger.replicas, "serve-0": known}))
+    watch.now -= 7200.0
+    watch.look(*others(0, 1, 2, 3))
+    assert watch.ledger.replicas["serve-0"].not_before == watch.now + 30
+    assert watch.ledger.replicas["serve-0"].restarts == (watch.now,)
+
+
+def test_a_loop_of_a_day_does_not_make_the_ledger_grow_without_end() -> None:
+    """One death every 45 s: more than any budget counts are not remembered."""
+    watch = well()
+    for number in range(1, 300):
+        watch.look(dead(0, number), *others(1, 2, 3), after=45.0)
+    assert len(watch.ledger.replicas["serve-0"].deaths) == 100
