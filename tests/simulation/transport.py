@@ -58,13 +58,14 @@ class Waits:
     """Seconds that were waited for; what waits at the same time in several threads passes only once."""
 
     def __init__(self) -> None:
-        self._of: dict[int, float] = {}
+        # By the threads themselves, and not by their numbers, which are given again.
+        self._of: dict[threading.Thread, float] = {}
         self._guard = threading.Lock()
 
     def add(self, seconds: float) -> None:
         """Count a wait of this thread."""
         with self._guard:
-            thread = threading.get_ident()
+            thread = threading.current_thread()
             self._of[thread] = self._of.get(thread, 0.0) + seconds
 
     def take(self) -> float:
