@@ -15,6 +15,9 @@ from yarnserve.records.replica import Health
 #: The decision's word for a size that is given again.
 RESIZE = "resize"
 
+#: So many versions that passed are remembered: more are never served side by side for long.
+_VERSIONS = 8
+
 #: Answers that are remembered of a replica: twice as many count where there is only one.
 _REMEMBERED = int(LOOKS.value * SINGLE.value) - 1
 
@@ -76,8 +79,10 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
     known = _inherited(before, sights)
     news: list[News] = []
     replicas = {}
+    passed = _passed(before, sights)
     for sight in sights:
-        record, told = _seen(known.get(sight.instance, ReplicaRecord()), sight, before.action, now)
+        was = known.get(sight.instance, ReplicaRecord())
+        record, told = _seen(was, sight, before.action, now, passes=sight.versions in passed)
         replicas[sight.instance] = record
         news += told
     action = before.action
@@ -92,7 +97,9 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
         replicas[action.instance] = known[action.instance]
     turned = {name: before.turned.get(name, now) for name, record in replicas.items() if _is_bad(record, now)}
     actions = tuple(at for at in before.actions if 0 <= now - at < SERVICE_WINDOW.value)
-    after = replace(before, replicas=replicas, turned=turned, action=action, actions=actions, looked_at=now)
+    after = replace(
+        before, replicas=replicas, turned=turned, action=action, actions=actions, looked_at=now, passed=passed
+    )
     return after, tuple(news)
 
 
@@ -198,7 +205,15 @@ def _lowest(names: Sequence[str]) -> str:
     return min(names, key=lambda name: (len(name), name))
 
 
-def _seen(record: ReplicaRecord, sight: Sight, action: Action | None, now: float) -> tuple[ReplicaRecord, list[News]]:
+def _passed(ledger: Ledger, sights: Sequence[Sight]) -> tuple[str, ...]:
+    """The versions of which it is known that they answer the example rightly."""
+    new = {sight.versions for sight in sights if sight.health is Health.LIVE and sight.versions}
+    return (*ledger.passed, *sorted(new - set(ledger.passed)))[-_VERSIONS:]
+
+
+def _seen(
+    record: ReplicaRecord, sight: Sight, action: Action | None, now: float, *, passes: bool
+) -> tuple[ReplicaRecord, list[News]]:
     news: list[News] = []
     is_first = not record.seen_since
     ours = action is not None and action.container == record.container and action.instance == sight.instance
@@ -222,7 +237,7 @@ def _seen(record: ReplicaRecord, sight: Sight, action: Action | None, now: float
     if sight.progress != record.progress or not record.progress_at:
         # What was seen of a start by the supervisor before is not known: it has its whole time.
         record = replace(record, progress=sight.progress, progress_at=now)
-    return _answered(record, sight, now, news), news
+    return _answered(record, sight, now, news, passes=passes), news
 
 
 def _in_new_container(record: ReplicaRecord, sight: Sight, now: float) -> ReplicaRecord:
@@ -239,12 +254,14 @@ def _in_new_container(record: ReplicaRecord, sight: Sight, now: float) -> Replic
     )
 
 
-def _answered(record: ReplicaRecord, sight: Sight, now: float, news: list[News]) -> ReplicaRecord:
+def _answered(record: ReplicaRecord, sight: Sight, now: float, news: list[News], *, passes: bool) -> ReplicaRecord:
     if sight.versions and sight.versions != record.versions:
         # What another version answered says nothing of this one.
         record = replace(record, versions=sight.versions, proved=False, answers=(), progress_at=now)
     answers = record.answers[-_REMEMBERED:]
-    # A request that passed before, in this container, is refused now: no longer the request's fault.
+    # A request that passed before, here or with another replica of these versions, is refused: not its own fault.
+    if sight.health.serving and sight.evidence and passes:
+        record = replace(record, proved=True)
     if sight.health.serving and not (sight.evidence and record.proved):
         if record.live_since is None:
             news.append(News(What.SEEN, sight.instance, f"{sight.health.value}: {sight.reason}"))

@@ -129,6 +129,7 @@ class Ledger:
         hold_why: why.
         turned: when replicas turned bad, by instance: many at once are no matter of single ones.
         odd_size_since: since when YARN's size has not been the wanted one; None while it is.
+        passed: the versions with which a replica of it once answered its example rightly, newest last.
     """
 
     replicas: Mapping[str, ReplicaRecord] = field(default_factory=dict)
@@ -142,3 +143,4 @@ class Ledger:
     hold_why: str = ""
     turned: Mapping[str, float] = field(default_factory=dict)
     odd_size_since: float | None = None
+    passed: tuple[str, ...] = ()

@@ -289,6 +289,17 @@ def test_a_crash_loop_is_named_after_its_second_death_and_moved_after_the_third(
     assert (moved.do, moved.instance) == (Do.MOVE, "serve-0")
 
 
+def test_what_another_replica_answers_is_no_fault_of_the_request() -> None:
+    """One that has refused the example since it was first seen (its GPU's memory is gone) is restarted for it."""
+    watch = Watch(2)
+    refusing = sight(1, Health.AVAILABLE, versions="digits 1")
+    refusing = replace(refusing, evidence=True)
+    alone = [watch.look(refusing, sight(0, Health.LOADING)) for _ in range(5)]
+    assert not any(each.do.acts for each in alone)
+    beside = [watch.look(refusing, replace(live(0), versions="digits 1")) for _ in range(3)]
+    assert (beside[-1].do, beside[-1].instance) == (Do.RESTART, "serve-1")
+
+
 def test_what_died_before_it_was_moved_says_nothing_against_the_new_place() -> None:
     """Its deaths cost budget; the successor is live, and is left alone."""
     watch = well()
