@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-all soak hadoop check bench bench-fleet bench-hadoop bench-update bundle clean
+.PHONY: help demo test test-all soak hadoop check bench bench-fleet bench-relaunch bench-hadoop bench-update bundle clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -15,6 +15,7 @@ help:
 	@echo "make check: lint, types, imports"
 	@echo "make bench: the benchmarks, each beside its peer"
 	@echo "make bench-fleet: how many replicas one core watches (two cores; three minutes)"
+	@echo "make bench-relaunch: hung and dying servers, with the supervisor and under YARN alone (a quarter of an hour)"
 	@echo "make bench-hadoop: status and sync beside Hadoop's own command line, on a real cluster (needs Java, Maven, curl)"
 	@echo "make bench-update: a new version to eight replicas, and what callers notice (needs Java, Maven, wrk; five minutes)"
 	@echo "make bundle: an archive with a Python of its own, for hosts without a recent one (docker/README.md)"
@@ -67,6 +68,9 @@ bench: $(VENV)/.sandbox
 
 bench-fleet: $(VENV)/.sandbox
 	$(BIN)/python benchmarks/fleet.py $(FLEET)
+
+bench-relaunch: $(VENV)/.sandbox
+	$(BIN)/python benchmarks/relaunch.py $(RELAUNCH)
 
 bench-hadoop: $(VENV)/.test
 	PYTHONPATH=. $(BIN)/python benchmarks/yarn_cli.py $(STATUS)
