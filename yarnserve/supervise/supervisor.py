@@ -143,6 +143,7 @@ class Supervisor:
         self._ledger: Ledger | None = None
         self._snapshot: Snapshot | None = None
         self._looked_at = 0.0
+        self._began_at = 0.0
         self._version: tuple[float, Version | None] = (0.0, None)
         self._deaths: list[News] = []
         self._failed_steps = 0
@@ -154,6 +155,7 @@ class Supervisor:
         Raises:
             NotFoundError: the service is not there, or not any more.
         """
+        self._began_at = self._tools.clock()
         try:
             due = self._step()
             self._failed_steps = 0
@@ -378,7 +380,10 @@ class Supervisor:
         enough = SINGLE.value * policy.failures
         gathers = any(0 < record.failures < enough and record.proved for record in ledger.replicas.values())
         is_free = ledger.action is None and ledger.hold_until is None
-        return SOON if gathers and is_free else float(policy.check_interval)
+        if not (gathers and is_free):
+            return float(policy.check_interval)
+        # From the beginning of this look on: it has waited for whoever does not answer.
+        return max(0.0, SOON - (self._tools.clock() - self._began_at))
 
     def _report(self, snapshot: Snapshot, ledger: Ledger, said: Mapping[str, Decision], hold: str) -> None:
         desired, revision = snapshot.desired, snapshot.revision
