@@ -95,7 +95,7 @@ def _under_way(
     said: Mapping[str, Decision],
 ) -> Judgement:
     """Wait for what is being done, and finish it where it was interrupted half way."""
-    ledger, odd = odd_size(ledger, case, now)
+    ledger, odd = odd_size(ledger, sights, case, now)
     if odd is not None and not service_budget(ledger, len(sights)):
         return _begun(ledger, odd, case, now, draw, said)
     about = action.instance or "the service"

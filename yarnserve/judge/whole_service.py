@@ -115,17 +115,16 @@ def odd_size(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float) ->
     due = case.wanted - len(ledger.taken_out)
     if case.size is None or case.size == due or case.failed:
         return replace(ledger, odd_size_since=None), None
-    if case.size > due:
-        # More than there is room for by what we took out: it was not taken out after all, or somebody gave it back.
-        # Never smaller by our own hand: YARN would take the newest away, well or not.
-        kept = max(0, case.wanted - case.size)
-        return replace(ledger, odd_size_since=None, taken_out=ledger.taken_out[:kept]), None
     since = ledger.odd_size_since if ledger.odd_size_since is not None else now
     ledger = replace(ledger, odd_size_since=since)
     if now - since < ODD_SIZE.value or Do.RESIZE not in case.means:
         return ledger, None
     if case.size > due and (here := still_here(ledger, sights)):
         return replace(_put_back(ledger, here), odd_size_since=None), None
+    if case.size > due and ledger.taken_out:
+        # Somebody has given it back.
+        kept = max(0, case.wanted - case.size)
+        return replace(ledger, taken_out=ledger.taken_out[:kept], odd_size_since=None), None
     why = f"YARN has {case.size} replicas, and {due} are wanted: a change was interrupted"
     return ledger, Decision(Do.RESIZE, "size", why)
 
