@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import urllib.request
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -27,6 +28,7 @@ from yarnserve.records.replica import (
 )
 from yarnserve.records.supervision import Mode, ServiceState
 from yarnserve.sandbox import Sandbox
+from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.profile import HADOOP_3_1_4, HADOOP_3_3_6, Profile
 from yarnserve.service.actions import Actions
 from yarnserve.service.connection import Connection
@@ -315,4 +317,42 @@ def test_what_nothing_mends_is_taken_out_told_and_given_one_trial_later(watched:
     steps(supervisor, 3)
     assert watched.states[-1].live == 3
     assert not watched.alerts
+    supervisor.close()
+
+
+def switch(watched: Watched, fault: Fault, *, on: bool) -> None:
+    """Let something be wrong with the cluster, or right again."""
+    (manager,) = watched.connection.settings.resource_managers
+    request = urllib.request.Request(f"{manager}/sandbox/faults/{fault.value}", method="PUT" if on else "DELETE")
+    urllib.request.urlopen(request, timeout=10.0).close()
+
+
+def test_what_could_not_be_written_down_is_not_taken_for_done(watched: Watched) -> None:
+    """HDFS takes nothing for a moment: nothing is done, and the restart is not waited for but done right after."""
+    supervisor = watched.supervisor(clock=lambda: 0.0)
+    steps(supervisor, 2)
+    hung = watched.containers()["serve-1"]
+    switch(watched, Fault.SAFE_MODE, on=True)
+    watched.replicas.hung.add(hung)
+    steps(supervisor, 4)
+    assert watched.told(What.DECIDED)
+    assert hung in watched.containers().values()
+    switch(watched, Fault.SAFE_MODE, on=False)
+    steps(supervisor, 1)
+    assert hung not in watched.containers().values()
+    supervisor.close()
+
+
+def test_an_act_that_is_half_done_is_under_way(watched: Watched) -> None:
+    """The old container has ended, and YARN has nowhere to start another: that is not told as if nothing were done."""
+    supervisor = watched.supervisor()
+    steps(supervisor, 2)
+    watched.replicas.hung.add(watched.containers()["serve-1"])
+    switch(watched, Fault.NO_NODES, on=True)
+    steps(supervisor, 4)
+    assert watched.told(What.FAILED)[0].startswith("restart: waited")
+    saved = watched.connection.store(NAME).ledger.latest()
+    assert saved is not None
+    assert saved.record.action is not None
+    assert len(saved.record.replicas["serve-1"].restarts) == 1
     supervisor.close()

@@ -46,7 +46,7 @@ def decide(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw
     """
     ledger, said = _each(ledger, sights, case, now)
     if ledger.action is not None:
-        return _under_way(ledger, ledger.action, sights, case, now, draw, said)
+        return _goes_on(ledger, ledger.action, sights, case, now, said)
     if decision := fresh_version(ledger, sights, case, now):
         if decision.do.acts:
             return _begun(replace(ledger, hold_until=None, hold_why=""), decision, case, now, draw, said)
@@ -85,19 +85,14 @@ def decide(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw
     return _begun(ledger, candidates[0], case, now, draw, said)
 
 
-def _under_way(
-    ledger: Ledger,
-    action: Action,
-    sights: Sequence[Sight],
-    case: Case,
-    now: float,
-    draw: float,
-    said: Mapping[str, Decision],
+def _goes_on(
+    ledger: Ledger, action: Action, sights: Sequence[Sight], case: Case, now: float, said: Mapping[str, Decision]
 ) -> Judgement:
-    """Wait for what is being done, and finish it where it was interrupted half way."""
+    """Wait for *action*, but for its second half where that was not done: the size, after a decommissioning."""
     ledger, odd = odd_size(ledger, sights, case, now)
-    if odd is not None and not service_budget(ledger, len(sights)):
-        return _begun(ledger, odd, case, now, draw, said)
+    is_short = case.size is not None and case.size < case.wanted - len(ledger.taken_out)
+    if odd is not None and action.instance and is_short and not service_budget(ledger, len(sights)):
+        return _begun(ledger, odd, case, now, 0.0, said)
     about = action.instance or "the service"
     return Judgement(ledger, Decision(Do.WAIT, "one at a time", f"{action.what} of {about} goes on"), said)
 

@@ -90,6 +90,11 @@ class Actions:
         self._pause = pause
         self._orders = Orders(connection.resource_managers, narrate=narrate, clock=clock, pause=pause)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was done to a service, or may have been; a later part of the act may still have failed."""
+        return self._orders.has_begun
+
     def launch(self, spec: ServiceSpec, *, replace: bool = False) -> Outcome:
         """Make YARN run what *spec* says; nothing is sent when it already does.
 
@@ -365,6 +370,7 @@ class Actions:
         except YarnserveError as error:
             self._narrate(f"{error.what}: restarting {container.instance} by YARN's own means")
             return False
+        self._orders.has_begun = True
         self._narrate(f"restarting {container.instance} of {name}: {Means.AGENT.value}")
         patience = _require_ours(store, name, self.connection).spec.agent.drain + SETTLE_PATIENCE
         done = f"another container of {container.instance}"

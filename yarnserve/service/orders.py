@@ -42,6 +42,9 @@ class Orders:
         narrate: told, in words for people, what is waited for.
         clock: monotonic seconds.
         pause: waits that many seconds.
+
+    Attributes:
+        has_begun: whether an order was carried out, or may have been.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Orders:
         self._narrate = narrate
         self._clock = clock
         self._pause = pause
+        self.has_begun = False
 
     def give(
         self,
@@ -83,8 +87,10 @@ class Orders:
         for _ in range(TRIES):
             try:
                 self.patiently(again if again and lost else send)
+                self.has_begun = True
                 return
             except OUTCOME_UNKNOWN as error:
+                self.has_begun = True
                 lost = error
             except YarnserveError:
                 # The one before was carried out after all: it is stopped already, it is gone.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from yarnserve.errors import ConflictError, RequestTimeoutError
 from yarnserve.records.ledger import Ledger, ReplicaRecord
 from yarnserve.service.store import ServiceStore
 
@@ -15,6 +16,8 @@ class LedgerFile:
         self._store = store
         self._number = 0
         self._saved = Ledger()
+        #: What may have been saved, although nobody answered.
+        self._unsure: Ledger | None = None
 
     def load(self) -> Ledger:
         """Return the newest ledger; an empty one where there is none.
@@ -25,6 +28,7 @@ class LedgerFile:
         found = self._store.ledger.latest()
         self._number = found.number if found else 0
         self._saved = lasting(found.record) if found else Ledger()
+        self._unsure = None
         return self._saved
 
     def save(self, ledger: Ledger) -> None:
@@ -37,8 +41,28 @@ class LedgerFile:
         what = lasting(ledger)
         if what == self._saved:
             return
-        self._number = self._store.ledger.append(what, after=self._number).number
-        self._saved = what
+        try:
+            self._append(what)
+        except ConflictError:
+            if not self._adopt():
+                raise
+            self._append(what)
+
+    def _append(self, what: Ledger) -> None:
+        try:
+            self._number = self._store.ledger.append(what, after=self._number).number
+        except RequestTimeoutError:
+            self._unsure = what
+            raise
+        self._saved, self._unsure = what, None
+
+    def _adopt(self) -> bool:
+        """Whether what stands in our way is our own, saved by the try that nobody answered."""
+        found = self._store.ledger.latest()
+        if found is None or self._unsure is None or lasting(found.record) != self._unsure:
+            return False
+        self._number, self._saved, self._unsure = found.number, self._unsure, None
+        return True
 
 
 def lasting(ledger: Ledger) -> Ledger:

@@ -42,7 +42,6 @@ from yarnserve.supervise.node_watch import NodeWatch
 from yarnserve.supervise.notes import LedgerFile
 from yarnserve.supervise.sights import sights_of, targets_of, with_observations
 from yarnserve.supervise.teller import Teller
-from yarnserve.yarn.resource_managers import OUTCOME_UNKNOWN
 
 #: Seconds that a supervisor's lease lasts without renewal, between two renewals, and before its end at which nothing
 #: is done any more: another takes over within 30 s.
@@ -170,7 +169,7 @@ class Supervisor:
             due = min(LONGEST_PAUSE, SOON * 2.0 ** min(self._failed_steps - 1, 10))
             self._teller.trouble(error)
             self._state = replace(self._state, trouble=error.what)
-        self._tools.board(replace(self._state, last=self._teller.last, actions=dict(self._teller.actions)))
+        self._tell_board()
         return due
 
     def keep(self) -> None:
@@ -185,12 +184,16 @@ class Supervisor:
             self._lease.release()
         self._is_holder, self._ledger = False, None
 
+    def _tell_board(self) -> None:
+        self._tools.board(replace(self._state, last=self._teller.last, actions=dict(self._teller.actions)))
+
     def _step(self) -> float:
         if self._tools.acts and (holder := self._others()):
             self._state = ServiceState(self.name, self._tools.now(), Mode.STANDBY, hold=f"supervised by {holder}")
             return STANDBY_PAUSE
         if self._ledger is None:
-            self._ledger = self._file.load()
+            # Deaths that are not in it will be seen again.
+            self._ledger, self._deaths = self._file.load(), []
         ledger, snapshot = self._see(self._ledger)
         return self._judge(ledger, snapshot)
 
@@ -259,7 +262,6 @@ class Supervisor:
             # A person has said what is wanted: whatever we took out is theirs to count again.
             ledger = replace(ledger, order=desired.at, taken_out=())
         if desired.state is not Wanted.RUNNING:
-            self._ledger = ledger
             self._save(ledger)
             self._report(snapshot, ledger, {}, f"stopped by {desired.by}")
             return FULL_LOOK_EVERY / 2
@@ -267,7 +269,6 @@ class Supervisor:
         case = self._case(snapshot, revision.record, desired)
         keeps_still = self._keeps_still()
         judgement = self._decide(ledger, sights, snapshot, case, would=bool(keeps_still))
-        self._ledger = judgement.ledger
         self._save(judgement.ledger)
         self._hold_against_nodes(snapshot)
         # What only observes says so by its mode.
@@ -322,13 +323,15 @@ class Supervisor:
         return f"paused by {pause.record.by}" + (f": {pause.record.why}" if pause.record.why else "")
 
     def _save(self, ledger: Ledger) -> None:
-        if not self._tools.acts:
-            return
-        try:
-            self._file.save(ledger)
-        except ConflictError:
-            self._ledger = None
-            raise
+        """Save *ledger*, and go on with it: what could not be written down is not done, and so is not remembered."""
+        if self._tools.acts:
+            try:
+                self._lease.check()
+                self._file.save(ledger)
+            except ConflictError:
+                self._ledger = None
+                raise
+        self._ledger = ledger
 
     def _act(
         self, decision: Decision, means: str, case: Case, before: Ledger, ledger: Ledger, snapshot: Snapshot
@@ -360,9 +363,9 @@ class Supervisor:
             raise
         except YarnserveError as error:
             self._teller.failed(decision, error, means, snapshot)
-            if not isinstance(error, OUTCOME_UNKNOWN):
+            if not actions.has_begun:
                 # It is known that nothing was done: nothing is to be waited for.
-                is_refused = not isinstance(error, ConflictError)
+                is_refused = not isinstance(error, ConflictError | UnreachableError)
                 self._ledger = given_up(before, ledger, decision.instance, is_refused=is_refused)
                 self._save(self._ledger)
         else:
@@ -372,7 +375,10 @@ class Supervisor:
     def _patiently(self, seconds: float) -> None:
         """Wait within an act; the supervisor's lease goes on."""
         if self._lease.is_due:
-            self._lease.renew()
+            # An act that is half done is not broken off for it; the next step finds out who supervises.
+            with suppress(YarnserveError):
+                self._lease.renew()
+        self._tell_board()
         self._tools.pause(seconds)
 
     def _pause(self, ledger: Ledger, policy: SupervisePolicy) -> float:

@@ -248,3 +248,18 @@ def test_a_loop_of_a_day_does_not_make_the_ledger_grow_without_end() -> None:
     for number in range(1, 300):
         watch.look(dead(0, number), *others(1, 2, 3), after=45.0)
     assert len(watch.ledger.replicas["serve-0"].deaths) == 100
+
+
+def test_the_second_half_of_a_replacement_is_made_up_for_while_it_goes_on() -> None:
+    """The supervisor died between decommissioning and the flex back up: it is not short of one for ten minutes more."""
+    watch = well()
+    for _ in range(3):
+        watch.look(failing(0), *others(1, 2, 3))
+    watch.case = replace(watch.case, size=3)
+    missing = replace(sight(0, Health.PENDING), container="")
+    assert watch.look(missing, *others(1, 2, 3)).rule == "one at a time"
+    assert watch.look(missing, *others(1, 2, 3), after=60.0).do is Do.RESIZE
+    watch.case = replace(watch.case, size=4)
+    watch.look(live(4, "b"), *others(1, 2, 3))
+    assert watch.news[-1].startswith("verified: its new container is live")
+    assert len(watch.ledger.replicas["serve-4"].restarts) == 1
