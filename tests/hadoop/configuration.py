@@ -143,13 +143,16 @@ def _yarn(data: Path, ports: Ports, path: str) -> dict[str, str]:
         "yarn.nodemanager.resource.cpu-vcores": "16",
         "yarn.scheduler.minimum-allocation-mb": "64",
         "yarn.nodemanager.vmem-check-enabled": "false",
-        "yarn.nodemanager.pmem-check-enabled": "false",
+        "yarn.nodemanager.pmem-check-enabled": "true",
+        # By default from 3.3 on the kernel's cgroups are trusted to do it, even where there are none.
+        "yarn.nodemanager.resource.memory.enforced": "false",
         "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "100",
         "yarn.nodemanager.disk-health-checker.min-healthy-disks": "0",
         "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
         "yarn.nodemanager.container-monitor.interval-ms": "1000",
         "yarn.nodemanager.container-retry-minimum-interval-ms": "100",
-        "yarn.service.am-resource.memory": "256",
+        # Its heap, and as much again beside it: a container that takes more than it has asked for is killed.
+        "yarn.service.am-resource.memory": "512",
         "yarn.service.am.java.opts": "-Xmx192m -XX:+UseSerialGC",
         "yarn.service.readiness-check-interval.seconds": "1",
         "yarn.service.client-am.retry.max-wait-ms": "20000",
