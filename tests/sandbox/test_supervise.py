@@ -356,3 +356,26 @@ def test_an_act_that_is_half_done_is_under_way(watched: Watched) -> None:
     assert saved.record.action is not None
     assert len(saved.record.replicas["serve-1"].restarts) == 1
     supervisor.close()
+
+
+def test_a_person_who_repeats_a_size_while_one_is_taken_out_is_heard(watched: Watched) -> None:
+    """The size is wanted already and YARN has another: the word is recorded anew, so that no supervisor undoes it."""
+    acts, desired = Actions(watched.connection, pause=hurried), watched.connection.store(NAME).desired
+    before = desired.latest()
+    acts.take_out(NAME, "serve-2")
+    acts.scale(NAME, 3)
+    after = desired.latest()
+    assert before is not None
+    assert after is not None
+    assert after.record.at > before.record.at
+    wait_until(lambda: len(watched.containers()) == 3, what="the third replica")
+
+
+def test_a_start_does_not_forget_what_is_taken_out(watched: Watched) -> None:
+    """Three are wanted, also while YARN has two: a start, by a person or a supervisor, wants no less."""
+    acts = Actions(watched.connection, pause=hurried)
+    acts.take_out(NAME, "serve-2")
+    acts.start(NAME)
+    saved = watched.connection.store(NAME).desired.latest()
+    assert saved is not None
+    assert saved.record.replicas == 3

@@ -470,13 +470,13 @@ class Actions:
             seen = self._see(name, store)
             if seen.service is None and not seen.runs:
                 self._narrate(f"YARN has no definition of {name} any more: launching what was saved of it")
-                replicas = seen.replicas or revision.spec.replicas
+                replicas = seen.wanted or seen.replicas or revision.spec.replicas
                 try:
                     return Outcome(Step.START, self._create_again(revision, replicas, "start", store, lease))
                 except YarnserveError as error:
                     self._clear_refused(name, error, store, lease, known=True)
                     raise
-            self._want(store, Wanted.RUNNING, seen.replicas or 0, "start")
+            self._want(store, Wanted.RUNNING, seen.wanted or seen.replicas or 0, "start")
             if seen.runs:
                 return Outcome(Step.NOTHING)
             return Outcome(Step.START, self._submit(name, lease, lambda: self.connection.services.start(name)))
@@ -528,10 +528,11 @@ class Actions:
                         _discard(store, lease)
                 raise
 
-    def _want(self, store: ServiceStore, state: Wanted, replicas: int, why: str) -> None:
+    def _want(self, store: ServiceStore, state: Wanted, replicas: int, why: str, *, again: bool = False) -> None:
+        """Record what is wanted, if it is not what was wanted before, or is to be said *again*."""
         before = store.desired.latest()
         desired = Desired(state, replicas, self.connection.actor, self._now(), why)
-        if before is not None and (before.record.state, before.record.replicas) == (state, replicas):
+        if before is not None and (before.record.state, before.record.replicas) == (state, replicas) and not again:
             return
         store.desired.append(desired, after=before.number if before else 0)
 
@@ -553,11 +554,13 @@ class Actions:
         except NotFoundError:
             service = None
         component = service.component(COMPONENT) if service else None
+        application = newest_application(self.connection, name)
+        saved = store.desired.latest()
+        wanted = saved.record.replicas if saved and saved.record.state is Wanted.RUNNING else None
         if component is not None:
-            return _Seen(service, newest_application(self.connection, name), component.desired)
-        desired = store.desired.latest()
+            return _Seen(service, application, component.desired, wanted)
         # Every size that YARN was told is recorded, so it holds the last one while it reports none.
-        return _Seen(service, newest_application(self.connection, name), desired.record.replicas if desired else None)
+        return _Seen(service, application, saved.record.replicas if saved else None, wanted)
 
     def _submit(self, name: str, lease: Lease, send: Callable[[], Accepted]) -> str:
         """Send the write that makes an application, once, and return the application's id."""
@@ -656,7 +659,8 @@ class Actions:
         Recorded after the last change has ended: until then YARN holds, and may go on holding, the old one.
         """
         self._await_last_flex(name)
-        self._want(store, Wanted.RUNNING, replicas, why)
+        # Also where it is wanted already: a supervisor that has taken one out is to know that a person has spoken.
+        self._want(store, Wanted.RUNNING, replicas, why, again=True)
         self._give_size(name, replicas, lease)
 
     def _await_last_flex(self, name: str) -> None:
@@ -696,11 +700,16 @@ class Actions:
 
 @dataclass(frozen=True)
 class _Seen:
-    """YARN's account of a service right before a write; *replicas* is the size it was last told, if known."""
+    """A service right before a write.
+
+    *service* and *application* are YARN's account of it, *replicas* the size that it was last told, if known, and
+    *wanted* the one that a person wants; None of a service that is not to run.
+    """
 
     service: Service | None
     application: Application | None
     replicas: int | None
+    wanted: int | None
 
     @property
     def runs(self) -> bool:
