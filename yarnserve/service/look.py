@@ -58,7 +58,8 @@ class Snapshot:
 
     *service* is None while the services API does not know it or cannot be asked, *application* while it has none;
     *revision* and *desired* are None for a service that yarnserve did not launch. *notes* say what could not be
-    read; *complete* is False where that leaves open what the service is or should be.
+    read; *complete* is False where that leaves open what the service is or should be, *is_counted* where what was seen
+    before is not known, so that ``restarts`` may be too few.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Snapshot:
     observations: tuple[Observation, ...]
     notes: tuple[str, ...]
     complete: bool
+    is_counted: bool = True
 
     @property
     def wanted_replicas(self) -> int:
@@ -141,7 +143,7 @@ def look(
     agents_read = in_background(lambda: eyes.agents_at(agent_places, deadline=agents.PATIENCE))
     observations = eyes.observe(_targets(containers, revision), deadline=deadline)
     processes = notes.value(processes_read, "NodeManagers") or {}
-    sightings = _sightings(store, application, service, processes, notes)
+    sightings, is_counted = _sightings(store, application, service, processes, notes)
     wanted = desired.record.replicas if desired and desired.record.state is Wanted.RUNNING else 0
     unplaced = _missing(containers, wanted)
     # Asked only when something is not there: almost always this costs nothing.
@@ -175,6 +177,7 @@ def look(
         observations,
         tuple(notes.texts),
         complete,
+        is_counted,
     )
 
 
@@ -314,15 +317,17 @@ def _sightings(
     service: Service | None,
     processes: Mapping[str, NodeContainer],
     notes: _Notes,
-) -> Sightings:
+) -> tuple[Sightings, bool]:
+    """What was ever seen of the containers, and whether that is known: not while YARN or HDFS does not tell."""
     component = service.component(COMPONENT) if service else None
     if application is None or component is None:
-        return Sightings()
+        return Sightings(), False
+    told = processes.values()
     try:
-        return store.update_sightings(lambda before: before.with_seen(application.id, component, processes.values()))
+        return store.update_sightings(lambda before: before.with_seen(application.id, component, told)), True
     except YarnserveError as error:
         notes.texts.append(f"restart counts: {error.what}")
-        return Sightings().with_seen(application.id, component, processes.values())
+        return Sightings().with_seen(application.id, component, told), False
 
 
 @dataclass(frozen=True)

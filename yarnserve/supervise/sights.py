@@ -41,8 +41,9 @@ def sights_of(
             replica,
             observations.get(replica.instance),
             ledger.replicas.get(replica.instance, ReplicaRecord()),
-            replica.instance in busy,
-            (shunned or {}).get(node_name(replica.node), ""),
+            busy=replica.instance in busy,
+            is_counted=snapshot.is_counted,
+            shunned=(shunned or {}).get(node_name(replica.node), ""),
         )
         for replica in snapshot.replicas
         if replica.instance not in unmissed
@@ -74,7 +75,15 @@ def _answered(replica: Replica, observation: Observation | None) -> Replica:
     return replace(replica, verdict=verdict, versions=observation.available)
 
 
-def _sight(replica: Replica, observation: Observation | None, record: ReplicaRecord, busy: bool, shunned: str) -> Sight:
+def _sight(
+    replica: Replica,
+    observation: Observation | None,
+    record: ReplicaRecord,
+    *,
+    busy: bool,
+    is_counted: bool,
+    shunned: str,
+) -> Sight:
     agent = replica.agent
     return Sight(
         replica.instance,
@@ -87,7 +96,8 @@ def _sight(replica: Replica, observation: Observation | None, record: ReplicaRec
         busy=busy,
         agent_works=agent is not None and agent.state in _AT_WORK,
         progress="" if agent is None else f"{agent.state} {agent.why} {agent.server_starts}",
-        ends=replica.restarts,
+        # As many as before where nobody knows: fewer now would be deaths at the next look.
+        ends=replica.restarts if is_counted else record.ends_seen,
         death=_death(replica, record),
         shunned=shunned,
     )
