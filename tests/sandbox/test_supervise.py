@@ -35,6 +35,7 @@ from yarnserve.service.connection import Connection
 from yarnserve.service.look import Eyes, look
 from yarnserve.spec.loader import parse_spec
 from yarnserve.spec.model import COMPONENT, ServiceSpec
+from yarnserve.supervise.fleet import supervised_services
 from yarnserve.supervise.supervisor import Supervisor, Tools
 
 NAME = "svc"
@@ -379,3 +380,27 @@ def test_a_start_does_not_forget_what_is_taken_out(watched: Watched) -> None:
     saved = watched.connection.store(NAME).desired.latest()
     assert saved is not None
     assert saved.record.replicas == 3
+
+
+def test_whoever_could_not_renew_goes_on_where_nobody_has_taken_over(watched: Watched) -> None:
+    """HDFS was away for a minute: the newest lease is still ours, and is not waited for as if it were another's."""
+    now = [0.0]
+    supervisor = watched.supervisor(clock=lambda: now[0])
+    steps(supervisor, 2)
+    switch(watched, Fault.SAFE_MODE, on=True)
+    now[0] += 60.0
+    steps(supervisor, 2)
+    switch(watched, Fault.SAFE_MODE, on=False)
+    steps(supervisor, 1)
+    assert watched.states[-1].mode is Mode.ACTING
+    supervisor.close()
+
+
+def test_a_service_whose_state_cannot_be_read_hides_no_other(watched: Watched) -> None:
+    """A newer yarnserve has launched one of them: it is named, and the others are supervised."""
+    store = watched.connection.store("aaa")
+    store.revisions._series.append({"spec": "of a newer yarnserve"}, after=0)
+    told: list[str] = []
+    assert supervised_services(watched.connection, told.append) == (NAME,)
+    assert len(told) == 1
+    assert told[0].startswith("aaa is not supervised")

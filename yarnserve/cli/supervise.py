@@ -105,7 +105,7 @@ def _once(connection: Connection, names: Sequence[str], takes_all: bool, desk: _
     from yarnserve.supervise.fleet import Fleet, supervised_services
 
     fleet = Fleet(connection, desk.tools, places=desk.board, stop=threading.Event(), say=desk.say)
-    for name in supervised_services(connection) if takes_all else names:
+    for name in supervised_services(connection, desk.say) if takes_all else names:
         fleet.once(name)
     for line in supervision_lines(desk.board.states()):
         click.echo(line)

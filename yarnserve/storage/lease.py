@@ -161,7 +161,9 @@ class Lease:
             number = entry.number if entry else 0
             if number != self._watched:
                 self._watched, self._watched_since = number, self._clock()
-            if record is not None and not record.released and self._clock() - self._watched_since < record.ttl:
+            # One that we did not renew in time, and that nobody has taken over since, is ours still.
+            is_others = record is not None and not record.released and record.token != self._record.token
+            if record is not None and is_others and self._clock() - self._watched_since < record.ttl:
                 return record
             self._record = replace(self._record, unsettled=record.unsettled if record else "")
             if self._try_append(self._record, after=number):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from yarnserve.errors import NotFoundError, YarnserveError
+from yarnserve.errors import NotFoundError, UnreachableError, YarnserveError
 from yarnserve.service.connection import Connection
 from yarnserve.service.state import Wanted
 from yarnserve.supervise.supervisor import Supervisor, Tools
@@ -78,7 +79,7 @@ class Fleet:
         """Supervise every service of the user that wants it, until *stop* is set; those that are new are found."""
         while True:
             try:
-                for name in supervised_services(self._connection):
+                for name in supervised_services(self._connection, self._say):
                     self._begin(name)
             except YarnserveError as error:
                 self._say(f"services cannot be listed: {error.what}")
@@ -143,18 +144,28 @@ class Fleet:
         return self._stop.is_set()
 
     def _end(self) -> None:
+        ends = time.monotonic() + PATIENCE
         for thread in self._threads.values():
-            thread.join(PATIENCE)
+            thread.join(max(0.0, ends - time.monotonic()))
 
 
-def supervised_services(connection: Connection) -> tuple[str, ...]:
-    """The services of the user that have ``supervise.enabled``, and that a person wants to run."""
-    found = []
-    for name in connection.saved_services():
+def supervised_services(connection: Connection, say: Callable[[str], None]) -> tuple[str, ...]:
+    """The services of the user that have ``supervise.enabled``, and that a person wants to run.
+
+    *say* is told in a line of each whose saved state cannot be read.
+    """
+    return tuple(name for name in connection.saved_services() if _is_supervised(connection, name, say))
+
+
+def _is_supervised(connection: Connection, name: str, say: Callable[[str], None]) -> bool:
+    try:
         store = connection.glance(name)
         revision, desired = store.revisions.latest(), store.desired.latest()
-        if revision is None or desired is None or desired.record.state is not Wanted.RUNNING:
-            continue
-        if revision.record.spec.supervise.enabled:
-            found.append(name)
-    return tuple(found)
+    except UnreachableError:
+        raise
+    except YarnserveError as error:
+        say(f"{name} is not supervised: {error.what}" + (f" ({error.why})" if error.why else ""))
+        return False
+    if revision is None or desired is None or desired.record.state is not Wanted.RUNNING:
+        return False
+    return revision.record.spec.supervise.enabled

@@ -43,16 +43,19 @@ class NodeWatch:
             self._read_at = now
         return self._shunned
 
-    def strike(self, news: News) -> str:
-        """Hold a death against its node; return what follows for the node, in words."""
+    def strike(self, news: News, *, needs_gpus: bool) -> str:
+        """Hold a death against its node; return what follows for the node, in words.
+
+        Of the nodes that the service can run on, those with GPUs where it *needs_gpus*, a share stays in use.
+        """
         death = news.death
         if death is None or not news.node or not treatment_of(death.kind).node_cost:
             return ""
         strike = Strike(death.at, self._name, news.instance, death.kind, death.cause, death.is_hardware)
         try:
             nodes = self._connection.cluster.nodes()
-            with_gpus = [node.host for node in nodes if node.gpus]
-            told = self._shared.strike(news.node, strike, self._now(), with_gpus or [node.host for node in nodes])
+            fit = [node.host for node in nodes if node.gpus or not needs_gpus]
+            told = self._shared.strike(news.node, strike, self._now(), fit)
         except YarnserveError as error:
             return f"{news.node} has caused a death, and that cannot be saved: {error.what}"
         self._read_at = None

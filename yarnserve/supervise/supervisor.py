@@ -163,6 +163,7 @@ class Supervisor:
             # What is saved of it is gone, and must not rise again.
             self._lease.forget()
             self._is_holder = False
+            self._teller.rest()
             raise
         except YarnserveError as error:
             self._failed_steps += 1
@@ -207,6 +208,7 @@ class Supervisor:
                 return ""
             except LeaseLostError as error:
                 self._teller.tell(What.TOLD, f"stands by: {error.why}")
+                self._teller.rest()
                 self._is_holder = False
         elif self._store.revisions.latest() is None:
             raise NotFoundError(f"yarnserve has launched no service {self.name!r}", next="yarnserve list")
@@ -247,8 +249,9 @@ class Supervisor:
     def _hold_against_nodes(self, snapshot: Snapshot) -> None:
         """Hold the new deaths against their nodes; they are saved by now, and so are never counted twice."""
         deaths, self._deaths = self._deaths, []
+        needs_gpus = snapshot.revision is not None and snapshot.revision.record.spec.resources.gpus > 0
         for each in deaths:
-            if self._tools.acts and (told := self._nodes.strike(each)):
+            if self._tools.acts and (told := self._nodes.strike(each, needs_gpus=needs_gpus)):
                 self._teller.tell(What.TOLD, told, each.instance, snapshot, rule="quarantine")
 
     def _judge(self, ledger: Ledger, snapshot: Snapshot) -> float:
@@ -263,6 +266,7 @@ class Supervisor:
             ledger = replace(ledger, order=desired.at, taken_out=())
         if desired.state is not Wanted.RUNNING:
             self._save(ledger)
+            self._teller.rest()
             self._report(snapshot, ledger, {}, f"stopped by {desired.by}")
             return FULL_LOOK_EVERY / 2
         ledger, sights = self._take_in(ledger, snapshot)

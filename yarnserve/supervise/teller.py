@@ -104,7 +104,15 @@ class Teller:
                 budget = left.get(instance, "")
                 self.tell(what, text, instance, snapshot, rule=decision.rule, left=budget)
         self._said = {instance: (decision.do, decision.rule) for instance, decision in decisions.items()}
-        self._alert({self._key(each): each for each in decisions.values() if each.rule in _ALARMING})
+        away = {f"{self._name}/{each.instance}" for each in judgement.ledger.taken_out}
+        self._alert({self._key(each): each for each in decisions.values() if each.rule in _ALARMING}, away)
+
+    def rest(self) -> None:
+        """Stop alerting of the service: nothing is wrong with what is not to run, and another tells of its own."""
+        if self._firing or self._failed_steps >= _PATIENT_STEPS or not self._has_settled:
+            self._alarm.settle(f"{self._name}/", ())
+        self._firing, self._has_settled, self._failed_steps = set(), True, 0
+        self._said = {}
 
     def acted(self, decision: Decision, means: str, snapshot: Snapshot) -> None:
         """Write that *decision* was carried out."""
@@ -137,7 +145,8 @@ class Teller:
     def _key(self, decision: Decision) -> str:
         return f"{self._name}/{decision.instance or 'all'}"
 
-    def _alert(self, alarming: dict[str, Decision]) -> None:
+    def _alert(self, alarming: dict[str, Decision], away: set[str]) -> None:
+        """Alert of what is *alarming*; what is *away* by our own hand is not over because it is not seen any more."""
         for key, decision in alarming.items():
             severity = "critical" if decision.do in (Do.HOLD, Do.GIVE_UP, Do.START) else "warning"
             details = {"rule": decision.rule, **({"fix": decision.fix} if decision.fix else {})}
@@ -145,11 +154,12 @@ class Teller:
             labels |= {"instance": decision.instance} if decision.instance else {}
             self._alarm.fire(Alert(key, f"{self._name}: {decision.why}", severity, details, labels))
         if not self._has_settled:
-            self._alarm.settle(f"{self._name}/", set(alarming))
+            self._alarm.settle(f"{self._name}/", set(alarming) | away)
             self._has_settled = True
-        for key in self._firing - set(alarming):
+            self._firing = away
+        for key in self._firing - set(alarming) - away:
             self._alarm.resolve(key, f"{key} is over")
-        self._firing = set(alarming)
+        self._firing = set(alarming) | (self._firing & away)
 
 
 def _name_of(rule: str) -> str:
