@@ -50,6 +50,18 @@ def test_once_shows_how_it_stands_and_ends(own: Service, yarnserve: Shell, tmp_p
     assert any(each["what"] == "seen" and each["replica"] == "serve-0" for each in story)
 
 
+def test_a_place_where_nothing_can_be_kept_is_told_and_services_are_supervised(
+    own: Service, yarnserve: Shell, tmp_path: Path
+) -> None:
+    """A full or read-only disk on the supervisor's host is no reason to leave a cluster alone."""
+    (tmp_path / "file").touch()
+    once = yarnserve("supervise", own.name, "--once", "--state", str(tmp_path / "file" / "state"))
+    assert once.status == 0, once.stderr
+    assert "own: acting, 1 of 1 replicas live" in once.stdout
+    assert "the journal cannot be written" in once.stderr
+    assert "Traceback" not in once.stderr
+
+
 def test_observing_leaves_nothing_behind(own: Service, yarnserve: Shell, tmp_path: Path) -> None:
     """No journal, no ledger, no lease: whoever only wants to know changes nothing."""
     seen = yarnserve("supervise", own.name, "--once", "--observe", "--state", str(tmp_path / "state"))

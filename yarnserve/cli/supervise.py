@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,7 +167,9 @@ def _desk(
     # A terminal that is drawn anew shows the newest entries itself.
     say = _nothing if redrawable() else narrate
     place = directory or default_directory(os.environ)
-    place.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):
+        # Where nothing can be kept that is told by whoever keeps it; services are supervised all the same.
+        place.mkdir(parents=True, exist_ok=True)
     board = Board()
     journal = Journal(
         FileJournal(place, on_trouble=say) if acts else None,
