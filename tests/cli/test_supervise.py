@@ -16,16 +16,16 @@ from tests.support import claimed_ports, wait_until
 
 
 @contextmanager
-def supervising(yarnserve: Shell, *arguments: str) -> Iterator[str]:
-    """A supervisor in the foreground, ended by SIGTERM, with 0; yield the address at which it tells."""
+def supervising(yarnserve: Shell, *arguments: str, end: signal.Signals = signal.SIGTERM) -> Iterator[str]:
+    """A supervisor in the foreground, ended by SIGTERM, with 0, or by Ctrl-C; yield the address at which it tells."""
     with claimed_ports() as port:
         process = yarnserve.start("supervise", *arguments, "--listen", f"127.0.0.1:{port}")
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(end)
             _, told = process.communicate(timeout=30)
-    assert process.returncode == 0, told
+    assert process.returncode == (0 if end is signal.SIGTERM else 130), told
 
 
 def mode(url: str) -> str:
@@ -70,11 +70,12 @@ def test_observing_leaves_nothing_behind(own: Service, yarnserve: Shell, tmp_pat
     assert not (tmp_path / "state" / "journal.jsonl").exists()
 
 
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_supervisor_takes_over_at_once_when_the_first_is_told_to_end(
-    own: Service, yarnserve: Shell, tmp_path: Path
+    own: Service, yarnserve: Shell, tmp_path: Path, end: signal.Signals
 ) -> None:
-    """SIGTERM gives the lease back; nobody waits for it to run out."""
-    with supervising(yarnserve, own.name, "--state", str(tmp_path / "first")) as first:
+    """SIGTERM and Ctrl-C give the lease back; nobody waits for it to run out."""
+    with supervising(yarnserve, own.name, "--state", str(tmp_path / "first"), end=end) as first:
         wait_until(lambda: mode(first) == "acting", what="the first one")
         with supervising(yarnserve, own.name, "--state", str(tmp_path / "second")) as second:
             wait_until(lambda: mode(second) == "standby", what="the second one")
@@ -119,3 +120,24 @@ def test_pause_of_nothing(yarnserve: Shell) -> None:
     """A service that yarnserve has not launched has no supervisor to pause."""
     assert yarnserve("pause", "nobody").status == 5
     assert yarnserve("resume", "nobody").status == 5
+
+
+def test_it_goes_on_where_this_host_takes_no_word(own: Service, yarnserve: Shell, tmp_path: Path) -> None:
+    """Neither a full disk below its log nor a state directory that cannot be made ends a supervisor."""
+    (tmp_path / "file").touch()
+    with claimed_ports() as port, Path("/dev/full").open("w") as full:
+        options = ("--state", str(tmp_path / "file" / "state"), "--listen", f"127.0.0.1:{port}")
+        process = yarnserve.start("supervise", own.name, *options, terminal=full.fileno())
+        try:
+            wait_until(lambda: mode(f"http://127.0.0.1:{port}") == "acting", what="own")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=30) == 0
+
+
+def test_once_goes_on_after_a_service_that_is_not_there(own: Service, yarnserve: Shell, tmp_path: Path) -> None:
+    """The others are looked at all the same, and the status says that not all went well."""
+    once = yarnserve("supervise", "nobody", own.name, "--once", "--state", str(tmp_path / "state"))
+    assert once.status == 5
+    assert "nobody" in once.stderr
+    assert "own: acting, 1 of 1 replicas live" in once.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import urllib.request
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -35,7 +36,9 @@ from yarnserve.service.connection import Connection
 from yarnserve.service.look import Eyes, look
 from yarnserve.spec.loader import parse_spec
 from yarnserve.spec.model import COMPONENT, ServiceSpec
-from yarnserve.supervise.fleet import supervised_services
+from yarnserve.storage.lease import Lease, boot_clock
+from yarnserve.storage.series import Series
+from yarnserve.supervise.fleet import Fleet
 from yarnserve.supervise.supervisor import Supervisor, Tools
 
 NAME = "svc"
@@ -114,8 +117,9 @@ class Watched:
         self.alerts.pop(key, None)
 
     def settle(self, prefix: str, lasting: Collection[str]) -> None:
-        """So is everything else that an earlier process told of."""
-        self.alerts = {key: alert for key, alert in self.alerts.items() if key in lasting}
+        """So is everything with *prefix* that an earlier process told of."""
+        kept = {key: alert for key, alert in self.alerts.items() if not key.startswith(prefix) or key in lasting}
+        self.alerts = kept
 
     @property
     def tools(self) -> Tools:
@@ -396,11 +400,52 @@ def test_whoever_could_not_renew_goes_on_where_nobody_has_taken_over(watched: Wa
     supervisor.close()
 
 
-def test_a_service_whose_state_cannot_be_read_hides_no_other(watched: Watched) -> None:
-    """A newer yarnserve has launched one of them: it is named, and the others are supervised."""
-    store = watched.connection.store("aaa")
-    store.revisions._series.append({"spec": "of a newer yarnserve"}, after=0)
-    told: list[str] = []
-    assert supervised_services(watched.connection, told.append) == (NAME,)
-    assert len(told) == 1
-    assert told[0].startswith("aaa is not supervised")
+def test_an_act_that_waits_for_long_is_not_taken_for_stuck(watched: Watched) -> None:
+    """A supervisor whose services are not stepped is ended by systemd: that must not be in the middle of an act."""
+    supervisor = watched.supervisor()
+    steps(supervisor, 2)
+    watched.replicas.hung.add(watched.containers()["serve-1"])
+    before = len(watched.states)
+    with Lease(watched.connection.store(NAME).lease, subject=NAME, look="", holder="somebody", renew_every=0.3):
+        steps(supervisor, 3)
+    assert "another yarnserve is changing" in watched.told(What.FAILED)[0]
+    assert len(watched.states) > before + 3
+    supervisor.close()
+
+
+def test_leases_and_acts_go_by_the_seconds_of_a_sleeping_machine() -> None:
+    """A machine that was asleep for a minute has lost its leases when it wakes."""
+    assert Tools().clock is boot_clock
+
+
+def unreadable(watched: Watched, name: str) -> None:
+    """Save something as service *name* that is none."""
+    Series(watched.connection.storage, f"{watched.connection.store(name).directory}/revisions").append({}, after=0)
+
+
+class Places(dict[str, bool]):
+    """Which services are supervised."""
+
+    def expect(self, name: str) -> None:
+        """One more."""
+        self[name] = True
+
+    def forget(self, name: str) -> None:
+        """One less."""
+        del self[name]
+
+
+def test_a_service_that_cannot_be_read_leaves_the_others_supervised(watched: Watched) -> None:
+    """With --all the others are found, and of this one somebody is told."""
+    unreadable(watched, "another")
+    stop, said = threading.Event(), list[str]()
+    fleet = Fleet(watched.connection, watched.tools, places=Places(), stop=stop, say=said.append)
+    running = threading.Thread(target=fleet.run_all)
+    running.start()
+    try:
+        wait_until(lambda: any(state.live == 3 for state in watched.states), what="the good one")
+        assert "another/supervision" in watched.alerts
+        assert any("another" in text for text in said)
+    finally:
+        stop.set()
+        running.join()

@@ -34,8 +34,8 @@ _COLOURS = {
 
 
 def narrate(text: str) -> None:
-    """Say on stderr what is going on; an act goes on when nobody listens any more."""
-    with contextlib.suppress(BrokenPipeError):
+    """Say on stderr what is going on; an act goes on when nobody listens any more, or the log's disk is full."""
+    with contextlib.suppress(OSError):
         click.echo(text, err=True)
 
 

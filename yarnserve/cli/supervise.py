@@ -102,23 +102,41 @@ class _Desk:
 
 def _once(connection: Connection, names: Sequence[str], takes_all: bool, desk: _Desk) -> None:
     from yarnserve.cli.supervision_table import supervision_lines
+    from yarnserve.errors import YarnserveError
     from yarnserve.supervise.fleet import Fleet, supervised_services
 
+    failed: dict[str, YarnserveError] = {}
     fleet = Fleet(connection, desk.tools, places=desk.board, stop=threading.Event(), say=desk.say)
-    for name in supervised_services(connection, desk.say) if takes_all else names:
-        fleet.once(name)
+    for name in supervised_services(connection, failed.__setitem__) if takes_all else dict.fromkeys(names):
+        try:
+            fleet.once(name)
+        except YarnserveError as error:
+            failed[name] = error
     for line in supervision_lines(desk.board.states()):
         click.echo(line)
+    for name in list(failed)[1:]:
+        narrate(f"{name}: {failed[name].what}")
+    if failed:
+        raise next(iter(failed.values()))
 
 
 def _run(connection: Connection, names: Sequence[str], takes_all: bool, desk: _Desk, stop: threading.Event) -> None:
     from yarnserve.cli.screen import redrawable
+    from yarnserve.errors import NotFoundError, YarnserveError
     from yarnserve.service.look import require_known
     from yarnserve.supervise.fleet import Fleet
     from yarnserve.supervise.notify import Heart, Notifier
 
+    unreadable: list[YarnserveError] = []
     for name in names:
-        require_known(connection, name)
+        try:
+            require_known(connection, name)
+        except NotFoundError:
+            raise
+        except YarnserveError as error:
+            unreadable.append(error)
+    if unreadable and len(unreadable) == len(names):
+        raise unreadable[0]
     heart = Heart(Notifier(os.environ, on_trouble=desk.say), desk.board)
     fleet = Fleet(connection, desk.tools, places=desk.board, stop=stop, say=desk.say)
     heart.start()
@@ -167,8 +185,8 @@ def _desk(
     # A terminal that is drawn anew shows the newest entries itself.
     say = _nothing if redrawable() else narrate
     place = directory or default_directory(os.environ)
+    # A disk that takes nothing must not end a supervisor: the journal tells of it, and tries again.
     with suppress(OSError):
-        # Where nothing can be kept that is told by whoever keeps it; services are supervised all the same.
         place.mkdir(parents=True, exist_ok=True)
     board = Board()
     journal = Journal(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from yarnserve.judge.deaths import Death as DeathKind
@@ -139,8 +139,11 @@ def in_window(record: ReplicaRecord, now: float, window: float) -> tuple[Death, 
 
 def _after_jump(ledger: Ledger, now: float) -> Ledger:
     """What stays when nobody has looked, or the clock jumped: budgets, moved along with it, and whole deadlines."""
-    # Of another supervisor's clock no more is known than the newest time that it has written down.
-    looked_at = max((now, *_moments(ledger))) if ledger.looked_at is None else ledger.looked_at
+    looked_at = ledger.looked_at
+    if looked_at is None:
+        # It was saved, perhaps by a host whose clock was far ahead: what has happened cannot have happened later.
+        newest = max(_past(ledger), default=now)
+        looked_at = newest if newest - now > BLIND.value else now
     if 0 <= now - looked_at <= BLIND.value:
         return ledger
     shift = min(0.0, now - looked_at)
@@ -159,13 +162,14 @@ def _after_jump(ledger: Ledger, now: float) -> Ledger:
     )
 
 
-def _moments(ledger: Ledger) -> Iterator[float]:
-    """When anything was done, or a death was seen."""
-    yield from (*ledger.actions, *ledger.starts)
-    yield from (each.at for each in ledger.taken_out)
-    for record in ledger.replicas.values():
-        yield from record.restarts
-        yield from (death.at for death in record.deaths)
+def _past(ledger: Ledger) -> list[float]:
+    """The times in *ledger* that were the present when it was saved, or past."""
+    records = [*ledger.replicas.values(), *(each.record for each in ledger.taken_out)]
+    times = [*ledger.actions, *ledger.starts, *(each.at for each in ledger.taken_out)]
+    times += [ledger.action.at] if ledger.action is not None else []
+    for record in records:
+        times += [record.seen_since, *record.restarts, *(death.at for death in record.deaths)]
+    return times
 
 
 def _length(action: Action) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -101,14 +102,25 @@ def _hints(kind: Any) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
+def _read_number(value: float, path: str) -> float:
+    # Python's JSON has NaN and infinity: as a deadline they would never come.
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{path}: expected a finite number")
+    return number
+
+
 def _read_scalar(kind: Any, value: object, path: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         try:
             return kind(value)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _read_number(value, path)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ValueError(f"{path}: expected {kind.__name__}, found {type(value).__name__}")
     return value

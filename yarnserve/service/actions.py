@@ -44,7 +44,7 @@ from yarnserve.service.state import Desired, Pause, Revision, Wanted
 from yarnserve.service.store import Saved, ServiceStore
 from yarnserve.spec.endpoints import endpoint, instance_number, most_replicas, used_ports
 from yarnserve.spec.model import COMPONENT, ServiceSpec
-from yarnserve.storage.lease import Lease
+from yarnserve.storage.lease import Lease, boot_clock
 from yarnserve.yarn.resource_managers import OUTCOME_UNKNOWN
 
 #: Seconds during which a submission that nobody heard the end of may still be carried out (real-hadoop-ha.md 6).
@@ -77,7 +77,7 @@ class Actions:
         connection: Connection,
         *,
         narrate: Callable[[str], None] = lambda text: None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boot_clock,
         now: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
         guard: Callable[[ServiceStore], None] = lambda store: None,

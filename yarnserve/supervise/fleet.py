@@ -8,9 +8,11 @@ import traceback
 from collections.abc import Callable, Collection
 from typing import Protocol
 
+from yarnserve.alerts import Alert
 from yarnserve.errors import NotFoundError, UnreachableError, YarnserveError
 from yarnserve.service.connection import Connection
 from yarnserve.service.state import Wanted
+from yarnserve.service.store import ServiceStore
 from yarnserve.supervise.supervisor import Supervisor, Tools
 
 #: Seconds between two looks for services that are new.
@@ -26,7 +28,7 @@ KEEP_EVERY = 3.0
 STEPS_TO_CLARITY = 12
 GATHERING = 2.0
 
-#: Seconds that the threads have to give their leases back.
+#: Seconds that all threads together have to give their leases back; systemd waits for a minute.
 PATIENCE = 15.0
 
 
@@ -69,29 +71,34 @@ class Fleet:
 
     def run(self, names: Collection[str]) -> None:
         """Supervise the services *names*, until none of them is left or *stop* is set."""
-        for name in names:
-            self._begin(name)
-        while not self._stop.is_set() and any(thread.is_alive() for thread in self._threads.values()):
-            self._stop.wait(1.0)
-        self._end()
+        try:
+            for name in names:
+                self._begin(name)
+            while not self._stop.is_set() and any(thread.is_alive() for thread in self._threads.values()):
+                self._stop.wait(1.0)
+        finally:
+            self._end()
 
     def run_all(self) -> None:
         """Supervise every service of the user that wants it, until *stop* is set; those that are new are found."""
-        while True:
-            try:
-                for name in supervised_services(self._connection, self._say):
-                    self._begin(name)
-            except YarnserveError as error:
-                self._say(f"services cannot be listed: {error.what}")
-            if self._stop.wait(LIST_EVERY):
-                break
-        self._end()
+        try:
+            while True:
+                try:
+                    for name in supervised_services(self._connection, self._unreadable):
+                        self._begin(name)
+                except YarnserveError as error:
+                    self._say(f"services cannot be listed: {error.what}")
+                if self._stop.wait(LIST_EVERY):
+                    break
+        finally:
+            self._end()
 
     def once(self, name: str) -> None:
         """Look at service *name* until it is clear whether anything is to be done, and do it.
 
         Raises:
             NotFoundError: there is no such service.
+            YarnserveError: why it could not be looked at in the end.
         """
         supervisor = Supervisor(self._connection, name, self._tools)
         try:
@@ -102,10 +109,22 @@ class Fleet:
                 self._tools.pause(due)
         finally:
             supervisor.close()
+        if supervisor.trouble is not None:
+            raise supervisor.trouble
+
+    def _unreadable(self, name: str, error: YarnserveError) -> None:
+        """Tell that it is not known whether *name* is to be supervised; its supervisor settles that alert."""
+        if not self._is_begun(name):
+            self._say(f"it is not known whether {name} is to be supervised: {error.what}")
+            labels = {"alertname": "YarnserveNotSupervised", "service": name}
+            self._tools.alarm.fire(Alert.of(f"{name}/supervision", error, severity="critical", labels=labels))
+
+    def _is_begun(self, name: str) -> bool:
+        known = self._threads.get(name)
+        return known is not None and known.is_alive()
 
     def _begin(self, name: str) -> None:
-        known = self._threads.get(name)
-        if known is not None and known.is_alive():
+        if self._is_begun(name):
             return
         self._places.expect(name)
         thread = threading.Thread(target=self._supervise, args=(name,), daemon=True, name=f"supervise {name}")
@@ -144,28 +163,37 @@ class Fleet:
         return self._stop.is_set()
 
     def _end(self) -> None:
-        ends = time.monotonic() + PATIENCE
+        self._stop.set()
+        until = time.monotonic() + PATIENCE
         for thread in self._threads.values():
-            thread.join(max(0.0, ends - time.monotonic()))
+            thread.join(max(0.0, until - time.monotonic()))
 
 
-def supervised_services(connection: Connection, say: Callable[[str], None]) -> tuple[str, ...]:
+def supervised_services(
+    connection: Connection, on_unreadable: Callable[[str, YarnserveError], None]
+) -> tuple[str, ...]:
     """The services of the user that have ``supervise.enabled``, and that a person wants to run.
 
-    *say* is told in a line of each whose saved state cannot be read.
+    One whose saved state cannot be read is left out, and *on_unreadable* is told why.
+
+    Raises:
+        UnreachableError: HDFS does not answer.
     """
-    return tuple(name for name in connection.saved_services() if _is_supervised(connection, name, say))
+    found = []
+    for name in connection.saved_services():
+        try:
+            is_wanted = _is_wanted(connection.glance(name))
+        except UnreachableError:
+            raise
+        except YarnserveError as error:
+            on_unreadable(name, error)
+            continue
+        found += [name] if is_wanted else []
+    return tuple(found)
 
 
-def _is_supervised(connection: Connection, name: str, say: Callable[[str], None]) -> bool:
-    try:
-        store = connection.glance(name)
-        revision, desired = store.revisions.latest(), store.desired.latest()
-    except UnreachableError:
-        raise
-    except YarnserveError as error:
-        say(f"{name} is not supervised: {error.what}" + (f" ({error.why})" if error.why else ""))
-        return False
+def _is_wanted(store: ServiceStore) -> bool:
+    revision, desired = store.revisions.latest(), store.desired.latest()
     if revision is None or desired is None or desired.record.state is not Wanted.RUNNING:
         return False
     return revision.record.spec.supervise.enabled

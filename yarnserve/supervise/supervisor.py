@@ -36,7 +36,7 @@ from yarnserve.service.means import Means
 from yarnserve.service.reading import Reader
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.spec.model import COMPONENT
-from yarnserve.storage.lease import Lease
+from yarnserve.storage.lease import Lease, boot_clock
 from yarnserve.supervise.acts import carry_out, means_of, newest_change, unchanged
 from yarnserve.supervise.node_watch import NodeWatch
 from yarnserve.supervise.notes import LedgerFile
@@ -95,7 +95,7 @@ class Tools:
         alarm: whom troubles are told.
         board: told how the service stands, after every step.
         narrate: told, in words for people, what an act waits for.
-        clock: monotonic seconds.
+        clock: monotonic seconds, those of a sleeping machine too: leases go by it.
         now: seconds since the epoch.
         pause: waits that many seconds.
         draw: a random number from 0 to 1.
@@ -107,7 +107,7 @@ class Tools:
     alarm: Alarm = field(default_factory=Silence)
     board: Callable[[ServiceState], None] = _unseen
     narrate: Callable[[str], None] = lambda text: None
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = boot_clock
     now: Callable[[], float] = time.time
     pause: Callable[[float], None] = time.sleep
     draw: Callable[[], float] = random.random
@@ -115,7 +115,11 @@ class Tools:
 
 
 class Supervisor:
-    """Supervises service *name* of *connection* with *tools*."""
+    """Supervises service *name* of *connection* with *tools*.
+
+    Attributes:
+        trouble: why the last step could not be made; None when it could.
+    """
 
     def __init__(self, connection: Connection, name: str, tools: Tools | None = None) -> None:
         self.name = name
@@ -146,6 +150,7 @@ class Supervisor:
         self._version: tuple[float, Version | None] = (0.0, None)
         self._deaths: list[News] = []
         self._failed_steps = 0
+        self.trouble: YarnserveError | None = None
         self._state = ServiceState(name, self._tools.now(), Mode.STANDBY)
 
     def step(self) -> float:
@@ -157,7 +162,7 @@ class Supervisor:
         self._began_at = self._tools.clock()
         try:
             due = self._step()
-            self._failed_steps = 0
+            self._failed_steps, self.trouble = 0, None
             self._teller.trouble(None)
         except NotFoundError:
             # What is saved of it is gone, and must not rise again.
@@ -167,6 +172,7 @@ class Supervisor:
             raise
         except YarnserveError as error:
             self._failed_steps += 1
+            self.trouble = error
             due = min(LONGEST_PAUSE, SOON * 2.0 ** min(self._failed_steps - 1, 10))
             self._teller.trouble(error)
             self._state = replace(self._state, trouble=error.what)
@@ -377,7 +383,7 @@ class Supervisor:
         self._snapshot = None
 
     def _patiently(self, seconds: float) -> None:
-        """Wait within an act; the supervisor's lease goes on."""
+        """Wait within an act; the supervisor's lease goes on, and whoever watches sees that nothing is stuck."""
         if self._lease.is_due:
             # An act that is half done is not broken off for it; the next step finds out who supervises.
             with suppress(YarnserveError):

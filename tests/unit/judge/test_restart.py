@@ -18,6 +18,7 @@ from yarnserve.records.journal import What
 from yarnserve.records.ledger import Death, Ledger
 from yarnserve.records.policy import SupervisePolicy
 from yarnserve.records.replica import Health
+from yarnserve.supervise.notes import lasting
 
 POLICY = SupervisePolicy(enabled=True)
 EVERYTHING = frozenset(Do)
@@ -530,3 +531,20 @@ def test_whatever_happens_no_replica_that_is_live_and_never_failed_is_touched(
             assert about
             history = [each for _, look in looks for each in look if each.instance == decision.instance]
             assert any(not each.health.serving or each.ends for each in history)
+
+
+def test_what_a_host_with_its_clock_far_ahead_has_saved_does_not_hold_for_as_long() -> None:
+    """An action that ends in a year, and a replica given up until then, are an action and a pause of today."""
+    watch = Watch()
+    four = tuple(live(number) for number in range(4))
+    watch.look(*four)
+    for _ in range(3):
+        decision = watch.look(failing(0), *four[1:])
+    assert decision.do is Do.RESTART
+    watch.ledger = lasting(watch.ledger)
+    watch.now -= 365 * 86400.0
+    watch.look(failing(0), *four[1:])
+    assert watch.ledger.action is not None
+    assert watch.ledger.action.deadline <= watch.now + POLICY.startup_deadline
+    assert max(watch.ledger.replicas["serve-0"].restarts) <= watch.now
+    assert watch.ledger.replicas["serve-0"].not_before <= watch.now + POLICY.max_backoff

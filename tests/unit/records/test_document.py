@@ -47,7 +47,7 @@ SCALARS = st.text() | st.integers() | st.floats(allow_nan=False) | st.booleans()
 OUTERS = st.builds(
     Outer,
     number=st.integers(),
-    ratio=st.floats(allow_nan=False),
+    ratio=st.floats(allow_nan=False, allow_infinity=False),
     flag=st.booleans(),
     maybe=st.none() | st.text(),
     inner=st.lists(st.builds(Inner, st.text(), st.sampled_from(Colour))).map(tuple),
@@ -79,6 +79,9 @@ def test_an_unknown_field_of_a_newer_yarnserve_is_ignored() -> None:
         ({"inner": [{"name": "a", "colour": "green"}]}, "Outer.inner[0].colour"),
         ({"inner": {}}, "Outer.inner: expected a list, found dict"),
         ({"table": []}, "Outer.table: expected an object, found list"),
+        ({"ratio": float("nan")}, "Outer.ratio: expected a finite number"),
+        ({"ratio": float("inf")}, "Outer.ratio: expected a finite number"),
+        ({"ratio": 10**400}, "Outer.ratio: expected a finite number"),
         ({"anything": {"x": None}}, "Outer.anything.x: expected a value, found null"),
         ({"anything": {"x": []}}, "Outer.anything.x: expected one of str, int, float, bool, found list"),
     ],
