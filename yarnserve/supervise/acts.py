@@ -92,16 +92,22 @@ def _roll_back(connection: Connection, name: str, fresh: FreshModel) -> None:
     channels.rollback(fresh.before, why="the supervisor: replicas failed with it")
 
 
-def newest_change(connection: Connection, revision: Revision) -> FreshModel | None:
-    """The newest change of what is stable, of all models that agents follow; None where none was made."""
+def newest_change(connection: Connection, revision: Revision, *, since: float) -> FreshModel | None:
+    """The newest change of what is stable since then (epoch), of all models that agents follow; None for none.
+
+    Older ones are not looked into: the history of a model is long, and each of its entries costs reads of HDFS.
+    """
     if not revision.spec.has_agent:
         return None
     changes = []
     for model in revision.spec.models:
         channels = _channels(connection, revision, model.name)
-        latest, before = channels.latest(), channels.previous() if channels.latest() else None
+        latest = channels.latest()
+        if latest is None or model.pinned is not None or latest.channel.at < since:
+            continue
+        before = channels.previous()
         # Back to a higher number would undo a roll-back.
-        if latest is not None and before is not None and model.pinned is None and before < latest.channel.stable:
+        if before is not None and before < latest.channel.stable:
             changes.append(FreshModel(model.name, latest.channel.stable, before, latest.channel.at))
     return max(changes, key=lambda change: change.at, default=None)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
 from yarnserve.judge.decisions import Case, Decision, Do, Judgement
-from yarnserve.judge.limits import SINGLE
+from yarnserve.judge.limits import FRESH_MODEL, SINGLE
 from yarnserve.judge.memory import News, Sight, given_up, observe
 from yarnserve.judge.one_replica import floor
 from yarnserve.judge.restart import decide
@@ -312,7 +312,9 @@ class Supervisor:
             component.desired if component is not None and settled else None,
             failed=application is not None and application.state is ApplicationState.FAILED,
             # Looked up when something is wrong: it costs reads of HDFS for each model.
-            fresh=None if snapshot.well else newest_change(self._connection, revision),
+            fresh=None
+            if snapshot.well
+            else newest_change(self._connection, revision, since=self._tools.now() - FRESH_MODEL.value),
         )
 
     def _means(self, revision: Revision) -> Mapping[Do, Means]:
