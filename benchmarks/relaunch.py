@@ -1,6 +1,6 @@
 """How soon a supervisor finds and replaces a server that hangs or dies again and again, beside YARN alone.
 
-    python benchmarks/relaunch.py [--hadoop-version 3.1.4 3.3.6] [--hangs 3] [--watch 240]
+    python benchmarks/relaunch.py [--hadoop-version 3.1.4 3.3.6] [--watch 240]
 
 Prints a Markdown table for each Hadoop, imitated by the sandbox, with real processes for containers. Two services of
 three replicas each run side by side, with the defaults of service.yaml: one with ``yarnserve supervise``, one without.
@@ -140,11 +140,11 @@ class Hang:
     live: float
 
 
-def hang(connection: Connection, supervised: Supervised) -> Hang:
-    """Make one live replica hang, at any moment between two looks, and follow its replacement."""
+def hang(connection: Connection, supervised: Supervised, instance: str) -> Hang:
+    """Make a live replica hang, at any moment between two looks, and follow its replacement."""
     until(lambda: well(look(connection, "watched")), "three live replicas")
     time.sleep(random.uniform(0.0, 10.0))
-    victim = random.choice(look(connection, "watched").replicas)
+    victim = next(each for each in look(connection, "watched").replicas if each.instance == instance)
     pid = server_on(port_of(victim.endpoint))
     began = time.time()
     os.kill(pid, signal.SIGSTOP)
@@ -284,7 +284,7 @@ def touched(shown: Shown, victim: str) -> int:
     return sum(len(ids) > 1 for ids in first)
 
 
-def inside(hangs: int, watch: float, version: str) -> None:
+def inside(watch: float, version: str) -> None:
     """Measure on the cluster that we are in, and print its table."""
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
@@ -296,8 +296,9 @@ def inside(hangs: int, watch: float, version: str) -> None:
             pid, stopped = server_on(port_of(forgotten.endpoint)), time.monotonic()
             os.kill(pid, signal.SIGSTOP)
             seen, alone = [], Shown()
-            for _ in range(hangs):
-                seen.append(hang(connection, supervised))
+            # Each once: a second restart of one within minutes is made to wait.
+            for instance in [each.instance for each in look(connection, "watched").replicas]:
+                seen.append(hang(connection, supervised, instance))
                 alone.look(connection, "alone")
             lasted = time.monotonic() - stopped
             os.kill(pid, signal.SIGCONT)
@@ -334,16 +335,15 @@ def main() -> None:
     """Print the tables; each comes from ourselves inside a sandbox."""
     parser = argparse.ArgumentParser(description="Measure how soon a supervisor replaces what is not well.")
     parser.add_argument("--hadoop-version", nargs="+", default=["3.1.4", "3.3.6"])
-    parser.add_argument("--hangs", type=int, default=3)
     parser.add_argument("--watch", type=float, default=240.0, help="seconds of crash loop")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside:
-        inside(arguments.hangs, arguments.watch, *arguments.hadoop_version)
+        inside(arguments.watch, *arguments.hadoop_version)
         return
     print(machine(), flush=True)
     for version in arguments.hadoop_version:
-        own = [sys.executable, __file__, "--inside", "--hangs", str(arguments.hangs), "--watch", str(arguments.watch)]
+        own = [sys.executable, __file__, "--inside", "--watch", str(arguments.watch)]
         cluster = [YARNSERVE, "sandbox", "--hadoop-version", version, "--upload", f"{DIGITS / 'model'}:/models/digits"]
         done = subprocess.run([*cluster, "--", *own, "--hadoop-version", version], check=False)
         if done.returncode:
