@@ -91,10 +91,13 @@ class Watch:
                 ending.is_over = self._is_over(ending)
 
     def at_the_end(self, *, patience: float) -> None:
-        """Require that all is well *patience* seconds after the last fault."""
+        """Require that all is well *patience* seconds after the last fault, or that it is said why not."""
         right, wanted = self.world.right(), self.world.shape.replicas
-        if right < wanted:
+        if right < wanted and self.world.can_replace:
             self._violated(f"only {right} of {wanted} replicas answer, {patience:.0f} s after the last fault")
+        told = sum(bool(each.decision) for each in self._state.replicas) if self._state is not None else 0
+        if right + told < wanted:
+            self._violated(f"only {right} of {wanted} replicas answer, and of {told} others it is said why")
 
     def _victims(self, call: Call, body: Mapping[str, Any], component: Component) -> Iterable[tuple[int, str]]:
         """Return number and container of whom the order ends."""

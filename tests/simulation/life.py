@@ -24,6 +24,8 @@ LONGEST_FUSE = 60
 #: Seconds after the last fault until all must be live: a replica that was given up has one trial after half an hour,
 #: a second after an hour more.
 PATIENCE = 3 * 3600.0
+#: The same where nobody can replace a single replica: until it has to be said that it is so.
+SHORT_PATIENCE = 1200.0
 #: Seconds in which nothing happens that ends the wait for that.
 QUIET = 60.0
 
@@ -174,11 +176,11 @@ def live_through(seed: int, shape: Shape, drawn: tuple[Fault, ...], random: Rand
         end = max((fault.until for fault in drawn), default=0.0)
         life.run(world.now + end + 1.0)
         recovered = world.elapsed
-        while world.right() < shape.replicas and world.elapsed < end + PATIENCE:
+        patience = PATIENCE if world.can_replace else SHORT_PATIENCE
+        while world.right() < shape.replicas and world.elapsed < end + patience:
             life.run(world.now + QUIET)
             recovered = world.elapsed
-        life.run(world.now + 2 * QUIET)
-        watch.at_the_end(patience=PATIENCE)
+        watch.at_the_end(patience=patience)
         story = Story(
             seed,
             shape,

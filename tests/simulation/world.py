@@ -297,6 +297,11 @@ class World:
 
     # -- truth
 
+    @property
+    def can_replace(self) -> bool:
+        """Whether this Hadoop can replace a single replica that does not end by itself."""
+        return self._profile.has_signals or self._profile.has_decommission
+
     def right(self) -> int:
         """How many replicas answer as they should."""
         return len({each.number for each in self.servers.running() if each.is_right(self.now)})
@@ -399,6 +404,11 @@ class World:
         if process is not None:
             self._afflict(process, active)
 
+    def _heal(self, active: _Active) -> None:
+        process = self._process_of(active)
+        if process is not None and process.host in active.hosts:
+            process.ends_at = inf
+
     def _new_version(self, active: _Active) -> None:
         for process in self.servers.running():
             process.ails(Condition.WRONG, self.now + self._random.uniform(0, 2))
@@ -498,6 +508,9 @@ _BEGIN: dict[Kind, Callable[[World, _Active], None]] = {
     Kind.FAILOVER: World._arm_failover,
 }
 _END: dict[Kind, Callable[[World, _Active], None]] = {
+    Kind.SLOW_LOOP: World._heal,
+    Kind.FLAPPING: World._heal,
+    Kind.CLEAN_EXITS: World._heal,
     Kind.BAD_VERSION: World._old_version,
     Kind.NODE_LOSS: World._power_on,
     Kind.REBOOTS: World._power_on,

@@ -74,7 +74,9 @@ class Case:
         means: what can be done on this Hadoop and with this service.
         wanted: how many replicas a person wants.
         size: how many YARN was told; None while it does not say, or changes it.
-        failed: the service's application has FAILED: nothing runs, and nobody ended it.
+        application: the id of the service's newest application; empty where it has none.
+        failed: that has FAILED: nothing runs, and nobody ended it.
+        ended: it has ended, however.
         fresh: the newest change of a model; None where there is none that can be taken back.
     """
 
@@ -82,7 +84,9 @@ class Case:
     means: frozenset[Do]
     wanted: int
     size: int | None = None
+    application: str = ""
     failed: bool = False
+    ended: bool = False
     fresh: FreshModel | None = None
 
 

@@ -112,7 +112,7 @@ def given_up(before: Ledger, after: Ledger, instance: str, *, is_refused: bool) 
         instance: the replica that it was about.
         is_refused: its means will not do at all; a means that is refused must not be tried for ever.
     """
-    ledger = replace(before, actions=after.actions, starts=after.starts)
+    ledger = replace(before, actions=after.actions, starts=after.starts, relaunching=after.relaunching)
     if not is_refused:
         return ledger
     away = next((each for each in after.taken_out if each not in before.taken_out), None)

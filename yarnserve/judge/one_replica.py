@@ -58,7 +58,7 @@ class ReplicaJudge:
         # What is taken out is away, too.
         least = floor(self.case.policy, self.case.wanted)
         serves_some = sight.health.serving or trouble.rule is Rule.SOME_FAIL
-        if serves_some and self.live - sight.health.serving < least:
+        if serves_some and self.live - (record.live_since is not None) < least:
             return _said(Do.HOLD, "floor", sight, trouble, f"it serves some, and {least} others have to be live")
         return None
 

@@ -21,6 +21,7 @@ from yarnserve.judge.whole_service import (
     dead_service,
     due_back,
     fresh_version,
+    half_relaunched,
     hopeless,
     left_to_yarn,
     odd_size,
@@ -45,8 +46,17 @@ def decide(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw
         draw: a random number, 0 to 1, that sets the next pause apart from those of others.
     """
     ledger, said = _each(ledger, sights, case, now)
+    if decision := half_relaunched(ledger, case):
+        return _begun(ledger, decision, case, now, draw, said)
     if ledger.action is not None:
         return _goes_on(ledger, ledger.action, sights, case, now, said)
+    return _anew(ledger, sights, case, now, draw, said)
+
+
+def _anew(
+    ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw: float, said: Mapping[str, Decision]
+) -> Judgement:
+    """Decide while nothing is under way."""
     if decision := fresh_version(ledger, sights, case, now):
         if decision.do.acts:
             return _begun(replace(ledger, hold_until=None, hold_why=""), decision, case, now, draw, said)
@@ -100,7 +110,9 @@ def _goes_on(
 def _each(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float) -> tuple[Ledger, dict[str, Decision]]:
     """Judge each replica by itself; those that are well are left out."""
     said, replicas = {}, dict(ledger.replicas)
-    judge = ReplicaJudge(case, len(sights), sum(sight.health.serving for sight in sights), len(ledger.taken_out), now)
+    # By what is remembered: one that refuses an example that it has answered is AVAILABLE, and serves nobody.
+    live = sum(replicas[sight.instance].live_since is not None for sight in sights)
+    judge = ReplicaJudge(case, len(sights), live, len(ledger.taken_out), now)
     ending = {each.instance for each in still_here(ledger, sights)}
     for sight in sights:
         if sight.instance in ending:
@@ -149,6 +161,7 @@ def _begun(
         action=None if decision.do is Do.TAKE_OUT else action,
         actions=(*ledger.actions, now),
         starts=_starts(ledger, decision, now),
+        relaunching=case.application if decision.do is Do.RELAUNCH else ledger.relaunching,
         odd_size_since=None,
     )
     return Judgement(begun, decision, {**said, **({decision.instance: decision} if decision.instance else {})})

@@ -46,7 +46,9 @@ def trouble_of(
     name = sight.instance
     if is_misplaced(record, sight):
         return Trouble(Rule.MISPLACED, f"{name} was moved, and where it is now, {sight.shunned}")
-    if loop := _loop(record, name, policy, now):
+    # One that runs, and answers wrongly, is not down by a death: YARN does not start it again.
+    is_wrong = sight.evidence and record.proved
+    if not is_wrong and (loop := _loop(record, name, policy, now)):
         return loop
     if sight.busy or sight.health in _SILENT:
         return None

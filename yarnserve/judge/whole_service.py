@@ -75,6 +75,13 @@ def dead_service(ledger: Ledger, case: Case, now: float) -> Decision | None:
     return Decision(Do.START, "dead service", "its application has FAILED, and nobody has stopped it")
 
 
+def half_relaunched(ledger: Ledger, case: Case) -> Decision | None:
+    """Start again what we have stopped, where whoever was to start it did not come to that."""
+    if not case.ended or case.application != ledger.relaunching or Do.START not in case.means:
+        return None
+    return Decision(Do.START, "dead service", "it was stopped to be started again, and that was interrupted")
+
+
 def hopeless(
     ledger: Ledger, sights: Sequence[Sight], case: Case, said: Mapping[str, Decision], now: float
 ) -> Decision | None:

@@ -124,6 +124,7 @@ class Ledger:
         order: time of the newest word of a person on the service's size; a new one ends what *taken_out* says.
         actions: when anything was done to the service, oldest first, as far back as it counts.
         starts: when the service was started again after it had FAILED, oldest first.
+        relaunching: the application that is stopped to be started again; empty while none is.
         looked_at: when it was last looked at.
         hold_until: nothing is done until then; None: no hold.
         hold_why: why.
@@ -138,6 +139,7 @@ class Ledger:
     order: float = 0.0
     actions: tuple[float, ...] = ()
     starts: tuple[float, ...] = ()
+    relaunching: str = ""
     looked_at: float | None = None
     hold_until: float | None = None
     hold_why: str = ""

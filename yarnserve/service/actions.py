@@ -70,6 +70,7 @@ class Actions:
         now: seconds since the epoch, for records that people read.
         pause: waits that many seconds.
         guard: called with the saved state once the lease is held; raises where the act is not wanted any more.
+        still: called right before a replica is ended; raises where the reason for it may not be one any more.
     """
 
     def __init__(
@@ -81,9 +82,11 @@ class Actions:
         now: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
         guard: Callable[[ServiceStore], None] = lambda store: None,
+        still: Callable[[], None] = lambda: None,
     ) -> None:
         self.connection = connection
         self._guard = guard
+        self._still = still
         self._narrate = narrate
         self._clock = clock
         self._now = now
@@ -389,9 +392,13 @@ class Actions:
         return component
 
     def _restart_by_signal(self, name: str, container: Container, lease: Lease) -> Outcome:
+        def send() -> None:
+            self._still()
+            self.connection.cluster.kill_container(container.id)
+
         self._order(
             lease,
-            lambda: self.connection.cluster.kill_container(container.id),
+            send,
             done=lambda: container.id not in self._containers(name),
             what="the signal",
             result=f"the end of {container.id}",
@@ -426,6 +433,7 @@ class Actions:
     def _decommission(self, name: str, instance: str, meant: str, lease: Lease) -> None:
         def send() -> None:
             # Once more: while it was waited YARN may have put a sound container in the place of the one that is meant.
+            self._still()
             if meant:
                 _meant(require_instance(self._component(name), name, instance), meant)
             self.connection.services.decommission(name, COMPONENT, instance)

@@ -16,6 +16,9 @@ from yarnserve.service.means import Means, means_for
 from yarnserve.service.state import Revision, Wanted
 from yarnserve.service.store import ServiceStore
 
+#: Seconds after a look in which a replica may be ended for it; waiting for a lease or a fail-over may take longer.
+RECENT = 30.0
+
 #: What each decision asks of the table of means.
 WISHES: Mapping[Do, Wish] = {
     Do.RESTART: Wish.RESTART_REPLICA,
@@ -44,6 +47,18 @@ def unchanged(order: float, now: Callable[[], float]) -> Callable[[ServiceStore]
             raise ConflictError("supervision is paused", why=f"by {pause.record.by}", fix="yarnserve resume NAME")
         if desired is None or desired.record.state is not Wanted.RUNNING or desired.record.at != order:
             raise ConflictError("a person has given the service another order meanwhile", why="theirs counts")
+
+    return check
+
+
+def recent(clock: Callable[[], float]) -> Callable[[], None]:
+    """A check for acts, made right after a look: what it has brought is not so old that it may have changed."""
+    begun = clock()
+
+    def check() -> None:
+        age = clock() - begun
+        if age > RECENT:
+            raise ConflictError(f"what was seen is {age:.0f} s old by now", why="it is looked at again first")
 
     return check
 

@@ -37,7 +37,7 @@ from yarnserve.service.reading import Reader
 from yarnserve.service.state import Desired, Revision, Wanted
 from yarnserve.spec.model import COMPONENT
 from yarnserve.storage.lease import Lease, boot_clock
-from yarnserve.supervise.acts import carry_out, means_of, newest_change, unchanged
+from yarnserve.supervise.acts import carry_out, means_of, newest_change, recent, unchanged
 from yarnserve.supervise.node_watch import NodeWatch
 from yarnserve.supervise.notes import LedgerFile
 from yarnserve.supervise.sights import sights_of, targets_of, with_observations
@@ -310,7 +310,9 @@ class Supervisor:
             frozenset(self._means(revision)),
             desired.replicas,
             component.desired if component is not None and settled else None,
+            application=application.id if application is not None else "",
             failed=application is not None and application.state is ApplicationState.FAILED,
+            ended=application is not None and application.state.ended,
             # Looked up when something is wrong: it costs reads of HDFS for each model.
             fresh=None
             if snapshot.well
@@ -357,6 +359,7 @@ class Supervisor:
             now=tools.now,
             pause=self._patiently,
             guard=unchanged(ledger.order, tools.now),
+            still=recent(tools.clock),
         )
         container = ledger.replicas[decision.instance].container if decision.instance in ledger.replicas else ""
         size = case.wanted - len(ledger.taken_out)
