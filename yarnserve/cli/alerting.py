@@ -33,15 +33,15 @@ def with_alerts(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def alerts_of(options: Mapping[str, Any], state: Path) -> Alerts:
-    """Return what sends to the log and to whoever *options* name; *state* remembers what lasts."""
+def alerts_of(options: Mapping[str, Any], state: Path, say: Callable[[str], None] = narrate) -> Alerts:
+    """Return what sends to whoever *options* name, and *say*s it; *state* remembers what lasts."""
     from yarnserve.alertmanager import AlertmanagerSink
     from yarnserve.alerts import Alerts, CommandSink, LogSink, Sink, WebhookSink
 
-    sinks: list[Sink] = [LogSink(narrate)]
+    sinks: list[Sink] = [LogSink(say)]
     if options["alert_command"]:
         sinks.append(CommandSink(options["alert_command"]))
     if options["alert_webhook"]:
         sinks.append(WebhookSink(options["alert_webhook"]))
     sinks += [AlertmanagerSink(url, runbook=options["runbook"]) for url in options["alertmanagers"]]
-    return Alerts(sinks, clock=time.time, state=state, on_failure=narrate)
+    return Alerts(sinks, clock=time.time, state=state, on_failure=say)

@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 #: Seconds between two pictures of the live table.
 PICTURE_EVERY = 1.0
+
+#: Lines below it, and characters of a file's name.
+_NOTES = 8
+_LONGEST_NAME = 100
 
 #: Seconds that journal and alerts have at the end.
 PATIENCE = 5.0
@@ -79,10 +84,11 @@ def supervise(
     if unit:
         _print_unit(connection, names, _unit_options(observe, listen, directory, options))
         return
+    _allow_many_connections()
     stop = threading.Event()
     with ExitStack() as stack:
         stack.enter_context(_ending(stop))
-        desk = stack.enter_context(_desk(connection, directory, options, stop, acts=not observe))
+        desk = stack.enter_context(_desk(connection, names, directory, options, stop, acts=not observe))
         if listen is not None:
             stack.enter_context(_listening(desk.board, listen))
         if once:
@@ -91,13 +97,24 @@ def supervise(
             _run(connection, names, takes_all, desk, stop)
 
 
+def _allow_many_connections() -> None:
+    """A fleet is asked over thousands of connections; a process often has 1024 files, and more if it asks."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 class _Desk:
     """What the supervisors of one process share."""
 
-    def __init__(self, tools: Tools, board: Board, lines: Callable[[str], None]) -> None:
+    def __init__(self, tools: Tools, board: Board, say: Callable[[str], None], notes: Collection[str]) -> None:
         self.tools = tools
         self.board = board
-        self.say = lines
+        self.say = say
+        #: What a terminal that is drawn anew has been told, newest last.
+        self.notes = notes
 
 
 def _once(connection: Connection, names: Sequence[str], takes_all: bool, desk: _Desk) -> None:
@@ -141,7 +158,7 @@ def _run(connection: Connection, names: Sequence[str], takes_all: bool, desk: _D
     fleet = Fleet(connection, desk.tools, places=desk.board, stop=stop, say=desk.say)
     heart.start()
     if redrawable():
-        threading.Thread(target=_draw, args=(desk.board, stop), daemon=True, name="picture").start()
+        threading.Thread(target=_draw, args=(desk, stop), daemon=True, name="picture").start()
     try:
         if takes_all:
             fleet.run_all()
@@ -151,12 +168,12 @@ def _run(connection: Connection, names: Sequence[str], takes_all: bool, desk: _D
         heart.close()
 
 
-def _draw(board: Board, stop: threading.Event) -> None:
+def _draw(desk: _Desk, stop: threading.Event) -> None:
     from yarnserve.cli.screen import draw
     from yarnserve.cli.supervision_table import supervision_lines
 
     while not stop.wait(PICTURE_EVERY):
-        draw(supervision_lines(board.states()))
+        draw([*supervision_lines(desk.board.states()), "", *tuple(desk.notes)])
 
 
 @contextmanager
@@ -174,7 +191,13 @@ def _ending(stop: threading.Event) -> Iterator[None]:
 
 @contextmanager
 def _desk(
-    connection: Connection, directory: Path | None, options: Mapping[str, Any], stop: threading.Event, *, acts: bool
+    connection: Connection,
+    names: Sequence[str],
+    directory: Path | None,
+    options: Mapping[str, Any],
+    stop: threading.Event,
+    *,
+    acts: bool,
 ) -> Iterator[_Desk]:
     from yarnserve.alerts import BackgroundAlerts
     from yarnserve.cli.screen import redrawable
@@ -182,8 +205,9 @@ def _desk(
     from yarnserve.supervise.journal import FileJournal, Journal, default_directory
     from yarnserve.supervise.supervisor import Tools
 
-    # A terminal that is drawn anew shows the newest entries itself.
-    say = _nothing if redrawable() else narrate
+    # A terminal that is drawn anew shows the newest entries itself, and below them what else there is to say.
+    notes: deque[str] = deque(maxlen=_NOTES)
+    say = notes.append if redrawable() else narrate
     place = directory or default_directory(os.environ)
     # A disk that takes nothing must not end a supervisor: the journal tells of it, and tries again.
     with suppress(OSError):
@@ -194,10 +218,11 @@ def _desk(
         lambda name: connection.store(name).journal,
         on_trouble=say,
     )
-    alarm = BackgroundAlerts(alerts_of(options, place / "alerts.json"), on_failure=say)
+    alarm = BackgroundAlerts(alerts_of(options, place / _alerts_file(names), say), on_failure=say)
 
     def write(entry: JournalEntry) -> None:
-        say(_line(entry))
+        if not redrawable():
+            say(_line(entry))
         if acts:
             journal.write(entry)
 
@@ -208,9 +233,15 @@ def _desk(
     journal.start()
     tools = Tools(journal=write, board=board, narrate=_nothing, pause=pause, acts=acts)
     try:
-        yield _Desk(replace(tools, alarm=alarm) if acts else tools, board, say)
+        yield _Desk(replace(tools, alarm=alarm) if acts else tools, board, say, notes)
     finally:
         _finish(journal, alarm)
+
+
+def _alerts_file(names: Sequence[str]) -> str:
+    """Each set of services has a file of its own: two processes would forget each other's alerts."""
+    told = "-".join(sorted(names))[:_LONGEST_NAME]
+    return f"alerts-{told}.json" if told else "alerts.json"
 
 
 def _finish(journal: Journal, alarm: BackgroundAlerts) -> None:

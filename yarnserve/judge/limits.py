@@ -15,7 +15,7 @@ class Limit:
 
 
 FIRST_WAIT = Limit("first wait (s)", 10.0, "the second restart of a replica; the first is immediate")
-LONG_LIVE = Limit("long live (s)", 600.0, "live for so long without a break: its restarts and deaths count no more")
+LONG_LIVE = Limit("long live (s)", 600.0, "live for so long without a break: ladder, pauses and giving up begin anew")
 LOOKS = Limit("looks that are counted", 10, "a replica that fails every other look never fails three in a row")
 SOME_FAILED = Limit("failed of them", 5, "then it is as bad as one that fails three in a row, but still serves some")
 SINGLE = Limit("evidence where only one replica is (times)", 2, "there is nothing else to serve meanwhile")

@@ -305,7 +305,8 @@ def _ended(action: Action, replicas: Mapping[str, ReplicaRecord], sights: Sequen
     elif sight is not None and sight.container not in ("", action.container):
         deaths = replicas[place].deaths
         if sight.health.serving:
-            return News(What.VERIFIED, place, f"its new container is {sight.health.value}, {since}")
+            stays = f"; it stays, though {sight.shunned}" if sight.shunned else ""
+            return News(What.VERIFIED, place, f"its new container is {sight.health.value}, {since}{stays}")
         if is_misplaced(replicas[place], sight):
             return News(What.SEEN, place, f"its new container, {since}: {sight.shunned}")
         if deaths and deaths[-1].at > action.at:

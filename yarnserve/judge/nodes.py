@@ -88,17 +88,6 @@ LIMITS = (
 )
 
 
-@dataclass(frozen=True)
-class Placement:
-    """What becomes of a replica where it has landed: whether it is to be moved *again*, and what is *told*.
-
-    *told* is empty where its node is well.
-    """
-
-    again: bool
-    told: str = ""
-
-
 def node_name(node: str) -> str:
     """Return the name under which the ledger keeps *node*: host names do not know small and capital letters."""
     return node.strip().lower()
@@ -178,17 +167,6 @@ def strikes_that_count(ledger: NodeLedger, now: float) -> dict[str, tuple[Strike
     """Return the strikes of the last hour, by host name; nodes without any are left out."""
     counting = {name: tuple(each for each in kept if _counts(each, now)) for name, kept in ledger.strikes.items()}
     return {name: kept for name, kept in counting.items() if kept}
-
-
-def placement(node: str, ledger: NodeLedger, now: float, rerolls: int) -> Placement:
-    """Say whether a replica that has just been placed on *node* is to be moved again, after *rerolls* times."""
-    held = quarantined(ledger, now).get(node_name(node))
-    if held is None:
-        return Placement(False)
-    where = f"it has landed on {node_name(node)}, which is quarantined {_term(held, now)} ({held.why})"
-    if rerolls < REROLLS:
-        return Placement(True, f"{where}: it is moved again, {rerolls + 1} of {REROLLS} times")
-    return Placement(False, f"{where}: it stays there, because YARN has offered nothing else {rerolls} times")
 
 
 def _holds(held: Quarantine, now: float) -> bool:

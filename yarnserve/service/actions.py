@@ -330,10 +330,11 @@ class Actions:
         self._say_pause(name, Pause(False, self.connection.actor, self._now()))
 
     def _say_pause(self, name: str, word: Pause) -> None:
-        with self._leased(name, "pause" if word.paused else "resume") as (store, _):
-            _require_ours(store, name, self.connection)
-            before = store.pauses.latest()
-            store.pauses.append(word, after=before.number if before else 0)
+        # Without the lease: an act may hold that for minutes, and it is what a pause is to keep from being repeated.
+        store = self.connection.store(name)
+        _require_ours(store, name, self.connection)
+        before = store.pauses.latest()
+        store.pauses.append(word, after=before.number if before else 0)
 
     def _require_means(self, decision: Decision, what: str) -> None:
         if means_for(decision, self.connection.hadoop_version()) is None:

@@ -17,6 +17,9 @@ from yarnserve.records.replica import LastExit
 from yarnserve.records.yarn import Component, ComponentState, NodeContainer
 from yarnserve.spec.model import ServiceSpec
 
+#: Containers of one instance that are remembered.
+KEPT_CONTAINERS = 20
+
 
 class Wanted(str, Enum):
     """What a person last asked of a service."""
@@ -76,18 +79,20 @@ class Sightings:
     """What was seen of each instance of one application: its container ids, oldest first, and how they ended.
 
     A new id means a restart, and so does an end after which the NodeManager started the same container again
-    (*exits*, by container id).
+    (*exits*, by container id). Of an instance that is started again for ever only the newest containers are kept;
+    *dropped* counts the restarts of the others.
     """
 
     application_id: str = ""
     containers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exits: Mapping[str, Exits] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     def restarts(self, instance: str) -> int:
         """How often *instance* was started again, in a new container or in place, as far as it was seen."""
         seen = self.containers.get(instance, ())
         in_place = sum(self.exits[container].relaunches for container in seen if container in self.exits)
-        return max(0, len(seen) - 1) + in_place
+        return self.dropped.get(instance, 0) + max(0, len(seen) - 1) + in_place
 
     def last_exit(self, instance: str) -> LastExit | None:
         """How the process of *instance* last ended; None where nobody saw that, whatever was seen before."""
@@ -111,15 +116,20 @@ class Sightings:
         """
         if application_id != self.application_id:
             return Sightings(application_id).with_seen(application_id, component, processes)
-        containers = dict(self.containers)
+        containers, dropped = dict(self.containers), dict(self.dropped)
         for container in component.containers:
             seen = containers.get(container.instance, ())
-            if container.id not in seen:
-                containers[container.instance] = (*seen, container.id)
+            if container.id in seen:
+                continue
+            containers[container.instance] = (*seen, container.id)[-KEPT_CONTAINERS:]
+            for gone in seen[: max(0, len(seen) + 1 - KEPT_CONTAINERS)]:
+                in_place = self.exits[gone].relaunches if gone in self.exits else 0
+                dropped[container.instance] = dropped.get(container.instance, 0) + 1 + in_place
         if component.state is ComponentState.STABLE:
             present = {container.instance for container in component.containers}
             containers = {instance: ids for instance, ids in containers.items() if instance in present}
-        return replace(self, containers=containers, exits=self._exits(containers, processes))
+            dropped = {instance: count for instance, count in dropped.items() if instance in present}
+        return replace(self, containers=containers, exits=self._exits(containers, processes), dropped=dropped)
 
     def _exits(self, containers: Mapping[str, tuple[str, ...]], processes: Iterable[NodeContainer]) -> dict[str, Exits]:
         ours = {container for seen in containers.values() for container in seen}

@@ -68,6 +68,8 @@ class Fleet:
         self._stop = stop
         self._say = say
         self._threads: dict[str, threading.Thread] = {}
+        self._ends: dict[str, threading.Event] = {}
+        self._unread: set[str] = set()
 
     def run(self, names: Collection[str]) -> None:
         """Supervise the services *names*, until none of them is left or *stop* is set."""
@@ -84,14 +86,23 @@ class Fleet:
         try:
             while True:
                 try:
-                    for name in supervised_services(self._connection, self._unreadable):
-                        self._begin(name)
+                    self._unread.clear()
+                    self._follow(supervised_services(self._connection, self._unreadable))
                 except YarnserveError as error:
                     self._say(f"services cannot be listed: {error.what}")
                 if self._stop.wait(LIST_EVERY):
                     break
         finally:
             self._end()
+
+    def _follow(self, names: Collection[str]) -> None:
+        """Supervise the services *names*, and those no more that do not want it any more."""
+        for name in names:
+            self._begin(name)
+        for name in set(self._threads) - set(names) - self._unread:
+            self._ends[name].set()
+            if not self._is_begun(name):
+                del self._threads[name], self._ends[name]
 
     def once(self, name: str) -> None:
         """Look at service *name* until it is clear whether anything is to be done, and do it.
@@ -114,6 +125,7 @@ class Fleet:
 
     def _unreadable(self, name: str, error: YarnserveError) -> None:
         """Tell that it is not known whether *name* is to be supervised; its supervisor settles that alert."""
+        self._unread.add(name)
         if not self._is_begun(name):
             self._say(f"it is not known whether {name} is to be supervised: {error.what}")
             labels = {"alertname": "YarnserveNotSupervised", "service": name}
@@ -128,39 +140,42 @@ class Fleet:
             return
         self._places.expect(name)
         thread = threading.Thread(target=self._supervise, args=(name,), daemon=True, name=f"supervise {name}")
-        self._threads[name] = thread
+        self._threads[name], self._ends[name] = thread, threading.Event()
         thread.start()
 
     def _supervise(self, name: str) -> None:
-        while not self._stop.is_set():
+        while not self._is_over(name):
             try:
                 self._steps(name)
             except NotFoundError as error:
                 self._say(f"{name} is supervised no more: {error.what}")
-                self._places.forget(name)
-                return
+                break
             except KeyboardInterrupt:
                 return
             except Exception:  # noqa: BLE001  a bug that one service brings out must not end the others
                 self._say(f"a bug of yarnserve ended the supervision of {name} for a while:\n{traceback.format_exc()}")
                 self._stop.wait(AFTER_BUG)
+        self._places.forget(name)
+
+    def _is_over(self, name: str) -> bool:
+        return self._stop.is_set() or self._ends[name].is_set()
 
     def _steps(self, name: str) -> None:
         supervisor = Supervisor(self._connection, name, self._tools)
         try:
-            while not self._waits(supervisor, supervisor.step()):
+            while not self._waits(supervisor, name, supervisor.step()):
                 pass
         finally:
             supervisor.close()
 
-    def _waits(self, supervisor: Supervisor, seconds: float) -> bool:
+    def _waits(self, supervisor: Supervisor, name: str, seconds: float) -> bool:
         """Wait for *seconds*, and renew the lease meanwhile; return whether it is all over."""
         ends = self._tools.clock() + seconds
         while (left := ends - self._tools.clock()) > 0:
-            if self._stop.wait(min(left, KEEP_EVERY)):
+            if self._stop.wait(min(left, KEEP_EVERY)) or self._is_over(name):
                 return True
             supervisor.keep()
-        return self._stop.is_set()
+        return self._is_over(name)
 
     def _end(self) -> None:
         self._stop.set()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
-from yarnserve.judge.decisions import Case, Decision, Do, Judgement
+from yarnserve.judge.decisions import Case, Decision, Do, FreshModel, Judgement
 from yarnserve.judge.limits import FRESH_MODEL, SINGLE
 from yarnserve.judge.memory import News, Sight, given_up, observe
 from yarnserve.judge.one_replica import floor
@@ -314,10 +314,20 @@ class Supervisor:
             failed=application is not None and application.state is ApplicationState.FAILED,
             ended=application is not None and application.state.ended,
             # Looked up when something is wrong: it costs reads of HDFS for each model.
-            fresh=None
-            if snapshot.well
-            else newest_change(self._connection, revision, since=self._tools.now() - FRESH_MODEL.value),
+            fresh=None if snapshot.well else self._fresh(revision),
         )
+
+    def _fresh(self, revision: Revision) -> FreshModel | None:
+        """The model version that came last; where that cannot be read, replicas are judged without it."""
+        try:
+            found = newest_change(self._connection, revision, since=self._tools.now() - FRESH_MODEL.value)
+        except UnreachableError:
+            raise
+        except YarnserveError as error:
+            self._teller.once("channels", f"which model version is fresh cannot be read: {error.what}")
+            return None
+        self._teller.once("channels", "")
+        return found
 
     def _means(self, revision: Revision) -> Mapping[Do, Means]:
         """What can be done; the cluster's version is asked for now and then, because clusters are upgraded."""

@@ -19,7 +19,16 @@ _LAST = 20
 _PATIENT_STEPS = 4
 
 #: Rules that a person is to hear of, whatever is decided by them.
-_ALARMING = ("loop", "replica's budget", "no means", "given up", "together", "service's budget", "dead service")
+_ALARMING = (
+    "loop",
+    "replica's budget",
+    "no means",
+    "given up",
+    "together",
+    "service's budget",
+    "dead service",
+    "fresh version",
+)
 
 
 class Teller:

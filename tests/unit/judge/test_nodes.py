@@ -15,11 +15,8 @@ from yarnserve.judge.nodes import (
     CLOCK_SKEW,
     LIMITS,
     REMEMBERED,
-    REROLLS,
     STRIKE_WINDOW,
     TERMS,
-    Placement,
-    placement,
     quarantine,
     quarantined,
     release,
@@ -95,7 +92,7 @@ def test_a_node_is_the_same_in_small_and_capital_letters() -> None:
     ledger, _ = struck(NodeLedger(), one(), node="N1.example")
     ledger, told = struck(ledger, one("serve-1"), node="n1.EXAMPLE")
     assert "node n1.example is quarantined" in told
-    assert placement("N1.Example", ledger, NOW, 0).again
+    assert "n1.example" in quarantined(ledger, NOW)
 
 
 def test_terms_grow_from_one_quarantine_to_the_next() -> None:
@@ -180,24 +177,6 @@ def test_a_released_node_has_a_clean_sheet() -> None:
     assert release(NodeLedger(), "n1") == NodeLedger()
 
 
-def test_a_replica_is_moved_away_from_a_quarantined_node_a_bounded_number_of_times() -> None:
-    """Twice, then it stays, and each time it is told why."""
-    ledger = quarantine(NodeLedger(), "n1", "ops@edge", "new driver", NOW, HOUR)
-    for rerolls in range(REROLLS):
-        found = placement("n1", ledger, NOW, rerolls)
-        assert found.again
-        assert f"quarantined for 60 min (new driver): it is moved again, {rerolls + 1} of 2 times" in found.told
-    last = placement("n1", ledger, NOW, REROLLS)
-    assert not last.again
-    assert "it stays there" in last.told
-    for well in (
-        placement("n2", ledger, NOW, 0),
-        placement("n1", ledger, NOW + HOUR, 0),
-        placement("", ledger, NOW, 0),
-    ):
-        assert well == Placement(False)
-
-
 def test_a_clock_that_was_wrong_holds_nothing_for_years() -> None:
     """What was done in a future that turned out not to be holds no node, and no strike counts for ever."""
     future = NOW + 365 * 24 * HOUR
@@ -240,7 +219,6 @@ def test_whatever_happens_most_nodes_stay_in_use(count: int, history: list[tuple
 @given(
     st.sampled_from(["", "n1", "N1", "é"]),
     st.one_of(st.floats(), st.just(NOW)),
-    st.integers(),
     st.builds(
         NodeLedger,
         st.just({}),
@@ -258,10 +236,10 @@ def test_whatever_happens_most_nodes_stay_in_use(count: int, history: list[tuple
     ),
     _strikes,
 )
-def test_nothing_breaks_it(node: str, now: float, rerolls: int, ledger: NodeLedger, evidence: Strike) -> None:
+def test_nothing_breaks_it(node: str, now: float, ledger: NodeLedger, evidence: Strike) -> None:
     """Any ledger, name and time (nan and infinity too) is answered."""
     after, _ = strike(ledger, node, evidence, now, [node])
-    assert isinstance(placement(node, after, now, rerolls).told, str)
+    assert isinstance(quarantined(after, now), dict)
     assert node not in quarantined(release(after, node), now)
 
 

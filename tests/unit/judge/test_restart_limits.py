@@ -263,3 +263,19 @@ def test_the_second_half_of_a_replacement_is_made_up_for_while_it_goes_on() -> N
     watch.look(live(4, "b"), *others(1, 2, 3))
     assert watch.news[-1].startswith("verified: its new container is live")
     assert len(watch.ledger.replicas["serve-4"].restarts) == 1
+
+
+def test_what_lands_on_a_quarantined_node_is_moved_again_twice_and_then_stays_and_that_is_told() -> None:
+    """YARN's services API has no list of nodes to avoid: the place is checked after the fact."""
+    watch = well()
+    for _ in range(3):
+        decision = watch.look(failing(0), *others(1, 2, 3))
+    assert decision.do is Do.RESTART
+    rest = others(1, 2, 3)
+    for number, container in ((4, "b"), (5, "c")):
+        decision = watch.look(sight(number, Health.STARTING, container=container, shunned="n9 is quarantined"), *rest)
+        assert (decision.do, decision.rule) == (Do.MOVE, "quarantined node")
+    landed = sight(6, Health.STARTING, container="d", shunned="n9 is quarantined")
+    assert not watch.look(landed, *rest).do.acts
+    watch.look(replace(landed, health=Health.LIVE), *rest)
+    assert any("it stays, though n9 is quarantined" in each for each in watch.news)

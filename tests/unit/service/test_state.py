@@ -33,6 +33,16 @@ def test_a_new_container_id_is_a_restart() -> None:
     assert (seen.restarts("serve-0"), seen.restarts("serve-1"), seen.restarts("serve-9")) == (1, 0, 0)
 
 
+def test_a_replica_that_is_started_again_for_ever_takes_no_more_room() -> None:
+    """Of fifty containers the newest are kept, and every restart is counted, those in place as well."""
+    seen = Sightings()
+    for number in range(50):
+        processes = [ended(f"c{number}", "RUNNING", 139, number)]
+        seen = seen.with_seen("app_1", component(serve_0=f"c{number}"), processes)
+    assert len(seen.containers["serve-0"]) == len(seen.exits) == 20
+    assert seen.restarts("serve-0") == 49 + 50
+
+
 def test_another_application_starts_from_nothing() -> None:
     """Stop and start give new containers; they are no restarts."""
     seen = Sightings().with_seen("app_1", component(serve_0="c2")).with_seen("app_2", component(serve_0="c9"))
