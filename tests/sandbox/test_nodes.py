@@ -92,10 +92,11 @@ def test_what_cannot_be_read_is_told_and_never_written_over(
     hdfs: Hdfs, storage: Storage, change: Callable[[bytes], bytes]
 ) -> None:
     """Who looks goes on with an empty ledger and says why; who would change it fails and leaves it as it is."""
-    shared = SharedNodes(storage)
-    shared.quarantine("n1", "ops@edge", "new driver", NOW, None)
+    SharedNodes(storage).quarantine("n1", "ops@edge", "new driver", NOW, None)
     put_file(hdfs.namespace, f"{DIRECTORY}/1.json", change(hdfs.content(f"{DIRECTORY}/1.json")), "alice")
     before = hdfs.content(f"{DIRECTORY}/1.json")
+    # Another process: whoever has read an entry does not read it again, for it never changes.
+    shared = SharedNodes(storage)
     ledger, told = shared.glance()
     assert ledger == NodeLedger()
     assert "no node counts as quarantined" in told

@@ -148,10 +148,14 @@ class Watched:
         return [entry.text for entry in self.story if entry.what is what]
 
 
-@pytest.fixture(params=[HADOOP_3_1_4, HADOOP_3_3_6], ids=["3.1.4", "3.3.6"])
+#: By decommissioning, and by signals.
+BOTH_MEANS = pytest.mark.parametrize("watched", [HADOOP_3_1_4, HADOOP_3_3_6], ids=["3.1.4", "3.3.6"], indirect=True)
+
+
+@pytest.fixture
 def watched(request: pytest.FixtureRequest) -> Iterator[Watched]:
-    """Three replicas that are well."""
-    profile: Profile = request.param
+    """Three replicas that are well, on 3.1.4 unless a test names others."""
+    profile: Profile = getattr(request, "param", HADOOP_3_1_4)
     with Sandbox(user="alice", simulated=True, profile=profile) as running, connection_to(running) as connection:
         running.upload(MODEL, "/models/digits")
         Actions(connection, pause=hurried).launch(spec())
@@ -166,6 +170,7 @@ def steps(supervisor: Supervisor, count: int) -> None:
         supervisor.step()
 
 
+@BOTH_MEANS
 def test_a_replica_that_hangs_is_replaced_and_the_story_is_told(watched: Watched) -> None:
     """Three failed looks, one restart by the best means of this Hadoop, and the new container proves it."""
     supervisor = watched.supervisor()
@@ -292,6 +297,7 @@ def test_a_service_that_is_gone_ends_its_supervision(watched: Watched) -> None:
     assert watched.connection.storage.status(watched.connection.store(NAME).directory) is None
 
 
+@BOTH_MEANS
 def test_what_nothing_mends_is_taken_out_told_and_given_one_trial_later(watched: Watched) -> None:
     """Each rung has its time; status says who has taken it out; after half an hour it gets its place again."""
     now = [time.time()]
@@ -348,6 +354,7 @@ def test_what_could_not_be_written_down_is_not_taken_for_done(watched: Watched) 
     supervisor.close()
 
 
+@BOTH_MEANS
 def test_an_act_that_is_half_done_is_under_way(watched: Watched) -> None:
     """The old container has ended, and YARN has nowhere to start another: that is not told as if nothing were done."""
     supervisor = watched.supervisor()

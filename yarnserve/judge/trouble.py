@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from yarnserve.judge.deaths import Death as DeathKind
 from yarnserve.judge.deaths import treatment_of
 from yarnserve.judge.limits import DAILY, DAY, LOOKS, LOOP, SINGLE, SOME_FAILED
 from yarnserve.judge.memory import Sight, in_window, is_misplaced
@@ -95,9 +96,12 @@ def _loop(record: ReplicaRecord, name: str, policy: SupervisePolicy, now: float)
 def spent(record: ReplicaRecord, trouble: Trouble, policy: SupervisePolicy, now: float) -> str:
     """Why a replica has no budget left, in words; empty while it has."""
     deaths = recent_deaths(record, policy, now)
-    if trouble.rule is Rule.LOOP and deaths:
-        row = treatment_of(deaths[-1].kind)
-        if row.most is not None and sum(death.kind == row.death.value for death in deaths) > row.most:
+    told = [death for death in deaths if not _is_untold(death)]
+    if trouble.rule is Rule.LOOP and told:
+        # A NodeManager forgets a container within seconds: those between that nobody told of were most likely alike.
+        row = treatment_of(told[-1].kind)
+        alike = sum(_is_untold(death) or death.kind == row.death.value for death in deaths)
+        if row.most is not None and alike > row.most:
             return row.reason
     recent = _counted(record, policy, now)
     if recent >= policy.restarts:
@@ -107,6 +111,11 @@ def spent(record: ReplicaRecord, trouble: Trouble, policy: SupervisePolicy, now:
     if daily >= DAILY.value:
         return f"{daily} restarts and deaths in a day are enough"
     return ""
+
+
+def _is_untold(death: Death) -> bool:
+    """Whether nobody has told how it came: neither a code nor a cause."""
+    return death.code is None and death.kind == DeathKind.UNKNOWN.value
 
 
 def left(record: ReplicaRecord, policy: SupervisePolicy, now: float) -> str:

@@ -279,3 +279,15 @@ def test_what_lands_on_a_quarantined_node_is_moved_again_twice_and_then_stays_an
     assert not watch.look(landed, *rest).do.acts
     watch.look(replace(landed, health=Health.LIVE), *rest)
     assert any("it stays, though n9 is quarantined" in each for each in watch.news)
+
+
+def test_deaths_that_nobody_told_of_count_with_those_that_were() -> None:
+    """A NodeManager often forgets a container that it killed for its memory before anybody asks."""
+    watch = well()
+    for ends, code in ((1, -104), (2, None), (3, None)):
+        kind = "unknown" if code is None else "resource"
+        decision = watch.look(
+            dead(0, ends, death=Death(0.0, kind, "more memory than it may have", code=code)), *others(1, 2, 3)
+        )
+    assert decision.do is Do.TAKE_OUT
+    assert "memory" in decision.why
