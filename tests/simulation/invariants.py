@@ -61,11 +61,12 @@ class Watch:
     forgets_before: float = 0.0
     taken_out: set[int] = field(default_factory=set)
     _state: ServiceState | None = None
+    _before: ServiceState | None = None
     _lineage: dict[int, int] = field(default_factory=dict)
 
     def seen(self, state: ServiceState) -> None:
         """Take in how the supervisor says that it stands."""
-        self._state = state
+        self._before, self._state = self._state, state
 
     def decided(self, entry: JournalEntry) -> None:
         """Take in what the supervisor is about to do: a replica that is taken out does not come back at once."""
@@ -168,9 +169,9 @@ class Watch:
             self._violated(f"serve-{number}: {recent} restarts in {self.policy.restart_window} s")
         if sum(now - each.at < 86_400 for each in own) > DAILY:
             self._violated(f"serve-{number}: more than {DAILY} restarts in a day")
-        known = self._state.replicas if self._state is not None else ()
-        until = next((each.given_up_until for each in known if each.instance == f"serve-{number}"), None)
-        left = until - self.clock() if until is not None else 0.0
+        # Said twice: an act that is begun, and fails, is told of as if it were done.
+        until = min(_given_up_until(self._state, number), _given_up_until(self._before, number))
+        left = until - self.clock()
         if left > 0:
             self._violated(f"serve-{number} is ended although it is given up for {left:.0f} s more")
 
@@ -206,3 +207,9 @@ class Watch:
     def _violated(self, text: str) -> None:
         self.violations.append(f"at {self.world.elapsed:.1f} s: {text}")
         self.world.tell(f"VIOLATED: {text}")
+
+
+def _given_up_until(state: ServiceState | None, number: int) -> float:
+    replicas = state.replicas if state is not None else ()
+    told = next((each.given_up_until for each in replicas if each.instance == f"serve-{number}"), None)
+    return told or 0.0

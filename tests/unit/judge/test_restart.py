@@ -301,6 +301,28 @@ def test_what_another_replica_answers_is_no_fault_of_the_request() -> None:
     assert (beside[-1].do, beside[-1].instance) == (Do.RESTART, "serve-1")
 
 
+def test_one_that_answers_wrongly_is_not_left_to_yarn_for_its_deaths() -> None:
+    """However often it died today: it runs, so YARN does not start it again."""
+    watch = well(policy=replace(POLICY, restarts=100))
+    for death in range(1, 25):
+        watch.look(dead(0, death), *others(1, 2, 3), after=1.0)
+    watch.idle(LONG_LIVE.value + 60.0, live(0, ends=24), *others(1, 2, 3))
+    for _ in range(3):
+        decision = watch.look(replace(failing(0), ends=24), *others(1, 2, 3))
+    assert (decision.do, decision.rule) == (Do.RESTART, "evidence")
+
+
+def test_one_that_refuses_what_it_has_answered_is_not_counted_as_live() -> None:
+    """AVAILABLE is what its server calls it; it serves nobody, so another that still serves some is left alone."""
+    watch = well(replicas=3, policy=replace(POLICY, min_available=2))
+    refusing = replace(sight(1, Health.AVAILABLE), evidence=True)
+    for _ in range(5):
+        watch.look(failing(0), refusing, *others(2), after=70.0)
+        decision = watch.look(live(0), refusing, *others(2), after=70.0)
+    assert watch.said["serve-0"].rule == "floor"
+    assert decision.instance != "serve-0"
+
+
 def test_what_died_before_it_was_moved_says_nothing_against_the_new_place() -> None:
     """Its deaths cost budget; the successor is live, and is left alone."""
     watch = well()
@@ -442,6 +464,22 @@ def test_a_failed_service_is_started_again() -> None:
     watch.look(*gone, after=700.0)
     assert watch.ledger.action is not None
     assert watch.ledger.action.what == "start"
+
+
+def test_a_service_that_we_have_stopped_to_start_it_is_started() -> None:
+    """Whoever was to do both was killed between them; what a person has stopped stays so."""
+    watch = Watch(1, means=frozenset({Do.RELAUNCH, Do.START}))
+    watch.case = replace(watch.case, application="app_1")
+    watch.look(live(0))
+    decisions = [watch.look(failing(0)) for _ in range(6)]
+    assert decisions[-1].do is Do.RELAUNCH
+    gone = sight(0, Health.GONE)
+    assert watch.look(gone).do is Do.WAIT
+    watch.case = replace(watch.case, ended=True, size=None)
+    assert (watch.look(gone).do, watch.look(gone).rule) == (Do.START, "dead service")
+    stopped = Watch(1, means=frozenset({Do.RELAUNCH, Do.START}))
+    stopped.case = replace(stopped.case, application="app_1", ended=True, size=None)
+    assert not stopped.look(gone).do.acts
 
 
 def test_a_means_that_is_refused_is_not_tried_again() -> None:
