@@ -61,17 +61,19 @@ class Watch:
     forgets_before: float = 0.0
     taken_out: set[int] = field(default_factory=set)
     _state: ServiceState | None = None
-    _before: ServiceState | None = None
     _lineage: dict[int, int] = field(default_factory=dict)
 
     def seen(self, state: ServiceState) -> None:
         """Take in how the supervisor says that it stands."""
-        self._before, self._state = self._state, state
+        self._state = state
 
     def decided(self, entry: JournalEntry) -> None:
         """Take in what the supervisor is about to do: a replica that is taken out does not come back at once."""
         if entry.what is What.DECIDED and entry.text.startswith("take out"):
             self.taken_out.add(instance_number(entry.instance))
+        if entry.what is What.FAILED:
+            # While it was tried the state told of it as if it were done.
+            self._state = None
 
     def before(self, call: Call) -> None:
         """Look at a request before it is carried out."""
@@ -169,9 +171,7 @@ class Watch:
             self._violated(f"serve-{number}: {recent} restarts in {self.policy.restart_window} s")
         if sum(now - each.at < 86_400 for each in own) > DAILY:
             self._violated(f"serve-{number}: more than {DAILY} restarts in a day")
-        # Said twice: an act that is begun, and fails, is told of as if it were done.
-        until = min(_given_up_until(self._state, number), _given_up_until(self._before, number))
-        left = until - self.clock()
+        left = _given_up_until(self._state, number) - self.clock()
         if left > 0:
             self._violated(f"serve-{number} is ended although it is given up for {left:.0f} s more")
 
