@@ -61,19 +61,20 @@ class Watch:
     forgets_before: float = 0.0
     taken_out: set[int] = field(default_factory=set)
     _state: ServiceState | None = None
+    _is_stale: bool = False
     _lineage: dict[int, int] = field(default_factory=dict)
 
     def seen(self, state: ServiceState) -> None:
         """Take in how the supervisor says that it stands."""
-        self._state = state
+        self._state, self._is_stale = None if self._is_stale else state, False
 
     def decided(self, entry: JournalEntry) -> None:
         """Take in what the supervisor is about to do: a replica that is taken out does not come back at once."""
         if entry.what is What.DECIDED and entry.text.startswith("take out"):
             self.taken_out.add(instance_number(entry.instance))
         if entry.what is What.FAILED:
-            # While it was tried the state told of it as if it were done.
-            self._state = None
+            # The state of this step tells of it as if it were done.
+            self._is_stale = True
 
     def before(self, call: Call) -> None:
         """Look at a request before it is carried out."""

@@ -104,6 +104,7 @@ class Life:
                 observe=world.servers.observe,
                 agents_at=lambda places, deadline: {},
                 read_all=lambda urls, deadline: (None,) * len(urls),
+                beside=world.network.waits.beside,
             ),
             journal=self._journal,
             board=self._watch.seen,

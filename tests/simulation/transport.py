@@ -11,6 +11,7 @@ import io
 import threading
 from asyncio import events
 from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import Future
 from dataclasses import dataclass
 from http.client import RemoteDisconnected
 from typing import Any, NoReturn, TypeVar
@@ -55,25 +56,31 @@ class Call:
 
 
 class Waits:
-    """Seconds that were waited for; what waits at the same time in several threads passes only once."""
+    """Seconds that were waited for; what is waited for at the same time passes only once."""
 
     def __init__(self) -> None:
-        # By the threads themselves, and not by their numbers, which are given again.
-        self._of: dict[threading.Thread, float] = {}
-        self._guard = threading.Lock()
+        self._own = self._beside = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count a wait of this thread."""
-        with self._guard:
-            thread = threading.current_thread()
-            self._of[thread] = self._of.get(thread, 0.0) + seconds
+        """Count a wait."""
+        self._own += seconds
+
+    def beside(self, read: Callable[[], T]) -> Future[T]:
+        """Carry out *read* at once, and count what it waits for as beside everything else until the next take."""
+        own, beside, self._own, self._beside = self._own, self._beside, 0.0, 0.0
+        future: Future[T] = Future()
+        try:
+            future.set_result(read())
+        except BaseException as error:  # noqa: BLE001  it belongs to whoever asks for the result
+            future.set_exception(error)
+        self._own, self._beside = own, max(beside, self._own, self._beside)
+        return future
 
     def take(self) -> float:
         """Return how long was waited since this was asked last."""
-        with self._guard:
-            longest = max(self._of.values(), default=0.0)
-            self._of.clear()
-            return longest
+        longest = max(self._own, self._beside)
+        self._own = self._beside = 0.0
+        return longest
 
 
 class Doorway:

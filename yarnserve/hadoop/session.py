@@ -20,6 +20,7 @@ from http.cookiejar import DefaultCookiePolicy
 from random import Random
 from types import TracebackType
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import requests
 import tenacity
@@ -240,9 +241,7 @@ class _ForgetfulSession(requests.Session):
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """The same without what there is not here; requests spends half of its time on merging nothing into nothing."""
-        prepared = requests.PreparedRequest()
-        # A followed redirect copies cookies from jar to jar of the requests, past the session's own jar.
-        cookies = requests.cookies.RequestsCookieJar(policy=_NO_COOKIES)
+        prepared = _ForgetfulRequest()
         headers: dict[str, Any] = {**self.headers, **(request.headers or {})}
         always, given = cast("dict[str, Any]", self.params), cast("dict[str, Any]", request.params or {})
         prepared.prepare(
@@ -252,9 +251,8 @@ class _ForgetfulSession(requests.Session):
             data=request.data,
             json=request.json,
             headers={name: value for name, value in headers.items() if value is not None},
-            params={**always, **given},
+            params=urlencode({name: value for name, value in {**always, **given}.items() if value is not None}),
             auth=request.auth or self.auth,
-            cookies=cookies,
             hooks={event: [*self.hooks.get(event, ()), *told] for event, told in request.hooks.items()},
         )
         return prepared
@@ -267,6 +265,14 @@ class _ForgetfulSession(requests.Session):
             "verify": self.verify if verify is None else verify,
             "cert": cert or self.cert,
         }
+
+
+class _ForgetfulRequest(requests.PreparedRequest):
+    """A request that carries no cookies."""
+
+    def prepare_cookies(self, cookies: Any) -> None:
+        # A followed redirect copies cookies from jar to jar of the requests, past the session's own jar.
+        self._cookies = requests.cookies.RequestsCookieJar(policy=_NO_COOKIES)
 
 
 _NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])

@@ -11,7 +11,7 @@ from concurrent.futures import Future, TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from yarnserve import probe
 from yarnserve.errors import NotFoundError, YarnserveError
@@ -41,11 +41,15 @@ EYES_DEADLINE = 15.0
 
 @dataclass(frozen=True)
 class Eyes:
-    """How replicas and their agents are looked at: many at once, each within its deadline (see :mod:`probe`)."""
+    """How replicas and their agents are looked at: many at once, each within its deadline (see :mod:`probe`).
+
+    *beside* begins a blocking read, of YARN or HDFS, while others go on.
+    """
 
     observe: Callable[..., tuple[Observation, ...]] = probe.observe
     agents_at: Callable[..., Mapping[str, AgentReport]] = probe.agents_at
     read_all: Callable[..., Sequence[str | None]] = probe.read_all
+    beside: Callable[[Callable[[], Any]], Future[Any]] = in_background
 
 
 #: Over the network.
@@ -124,12 +128,12 @@ def look(
     store = reader.store if reader else connection.glance(name)
     notes = _Notes()
     # Where the services API is asked sparingly the application tells whether to ask at all; else both at once.
-    early_read = None if reader and reader.sparing else in_background(lambda: connection.services.get(name))
-    revision_read = in_background(lambda: store.revisions.latest())
-    desired_read = in_background(lambda: store.desired.latest())
+    early_read = None if reader and reader.sparing else eyes.beside(lambda: connection.services.get(name))
+    revision_read = eyes.beside(lambda: store.revisions.latest())
+    desired_read = eyes.beside(lambda: store.desired.latest())
     application = newest_application(connection, name)
-    processes_read = in_background(lambda: _processes(connection, application))
-    service_read = in_background(partial(reader.read, application)) if reader and not early_read else early_read
+    processes_read = eyes.beside(lambda: _processes(connection, application, eyes))
+    service_read = eyes.beside(partial(reader.read, application)) if reader and not early_read else early_read
     service = notes.value(service_read, "services API") if service_read else None
     revision = notes.value(revision_read, "saved revision")
     desired = notes.value(desired_read, "saved wanted state")
@@ -140,7 +144,7 @@ def look(
         raise no_service(connection, name)
     containers = _by_instance(service.component(COMPONENT) if service else None)
     agent_places = _agent_endpoints(containers, revision)
-    agents_read = in_background(lambda: eyes.agents_at(agent_places, deadline=agents.PATIENCE))
+    agents_read = eyes.beside(lambda: eyes.agents_at(agent_places, deadline=agents.PATIENCE))
     observations = eyes.observe(_targets(containers, revision), deadline=deadline)
     processes = notes.value(processes_read, "NodeManagers") or {}
     sightings, is_counted = _sightings(store, application, service, processes, notes)
@@ -264,7 +268,7 @@ def _missing(containers: Mapping[str, Container], wanted: int) -> list[str]:
     return [next(unused) for _ in range(wanted - len(containers))]
 
 
-def _processes(connection: Connection, application: Application | None) -> dict[str, NodeContainer]:
+def _processes(connection: Connection, application: Application | None, eyes: Eyes) -> dict[str, NodeContainer]:
     """What the NodeManagers say of the application's containers, by container id.
 
     A NodeManager that cannot be asked is left out: what the replicas themselves answer is known all the same.
@@ -275,7 +279,7 @@ def _processes(connection: Connection, application: Application | None) -> dict[
     # The containers that have ended are no longer placed, and a NodeManager forgets them within seconds.
     mark = f"_{application.id.removeprefix('application_')}_"
     addresses = {container.node_http_address for container in placed}
-    reads = [in_background(partial(connection.nodes.containers, address)) for address in addresses]
+    reads = [eyes.beside(partial(connection.nodes.containers, address)) for address in addresses]
     unheard = _Notes()
     told = [container for read in reads for container in unheard.value(read, "") or ()]
     return {container.id: container for container in told if mark in container.id}
