@@ -16,8 +16,8 @@ from yarnserve.service.means import Means, means_for
 from yarnserve.service.state import Revision, Wanted
 from yarnserve.service.store import ServiceStore
 
-#: Seconds after a look in which a replica may be ended for it; waiting for a lease or a fail-over may take longer.
-RECENT = 30.0
+#: Seconds that an act may have waited, for a lease, YARN or a fail-over, until it ends a replica for what was seen.
+RECENT = 15.0
 
 #: What each decision asks of the table of means.
 WISHES: Mapping[Do, Wish] = {
@@ -51,14 +51,14 @@ def unchanged(order: float, now: Callable[[], float]) -> Callable[[ServiceStore]
     return check
 
 
-def recent(clock: Callable[[], float]) -> Callable[[], None]:
-    """A check for acts, made right after a look: what it has brought is not so old that it may have changed."""
-    begun = clock()
+def recent(waited: Callable[[], float]) -> Callable[[], None]:
+    """A check for acts, made right after a look: so little was *waited* since then that it still holds."""
+    before = waited()
 
     def check() -> None:
-        age = clock() - begun
-        if age > RECENT:
-            raise ConflictError(f"what was seen is {age:.0f} s old by now", why="it is looked at again first")
+        seconds = waited() - before
+        if seconds > RECENT:
+            raise ConflictError(f"what was seen is {seconds:.0f} s old by now", why="it is looked at again first")
 
     return check
 

@@ -147,6 +147,8 @@ class Supervisor:
         self._snapshot: Snapshot | None = None
         self._looked_at = 0.0
         self._began_at = 0.0
+        #: Seconds spent waiting within acts.
+        self._waited = 0.0
         self._version: tuple[float, Version | None] = (0.0, None)
         self._deaths: list[News] = []
         self._failed_steps = 0
@@ -369,7 +371,7 @@ class Supervisor:
             now=tools.now,
             pause=self._patiently,
             guard=unchanged(ledger.order, tools.now),
-            still=recent(tools.clock),
+            still=recent(lambda: self._waited),
         )
         container = ledger.replicas[decision.instance].container if decision.instance in ledger.replicas else ""
         size = case.wanted - len(ledger.taken_out)
@@ -404,6 +406,7 @@ class Supervisor:
             with suppress(YarnserveError):
                 self._lease.renew()
         self._tell_board()
+        self._waited += seconds
         self._tools.pause(seconds)
 
     def _pause(self, ledger: Ledger, policy: SupervisePolicy) -> float:

@@ -10,10 +10,10 @@ from yarnserve.supervise.acts import RECENT, recent
 
 def test_what_was_seen_is_acted_by_at_once_or_not_at_all() -> None:
     """Who had to wait for a lease or a fail-over looks again: a dead replica may be live by then."""
-    now = 100.0
-    still = recent(lambda: now)
-    now += RECENT
+    waited = 100.0
+    still = recent(lambda: waited)
+    waited += RECENT
     still()
-    now += 0.1
+    waited += 0.1
     with pytest.raises(ConflictError, match="15 s old"):
         still()
