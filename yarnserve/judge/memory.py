@@ -9,7 +9,7 @@ from yarnserve.judge.deaths import Death as DeathKind
 from yarnserve.judge.limits import BLIND, DAY, LONG_LIVE, LOOKS, SERVICE_WINDOW, SINGLE
 from yarnserve.judge.nodes import REROLLS
 from yarnserve.records.journal import What
-from yarnserve.records.ledger import Action, Death, Ledger, ReplicaRecord
+from yarnserve.records.ledger import Action, Death, Ledger, ReplicaRecord, TakenOut
 from yarnserve.records.replica import Health
 
 #: The decision's word for a size that is given again.
@@ -156,7 +156,7 @@ def _after_jump(ledger: Ledger, now: float) -> Ledger:
         actions=tuple(at + shift for at in ledger.actions),
         action=None if action is None else replace(action, at=action.at + shift, deadline=now + _length(action)),
         starts=tuple(at + shift for at in ledger.starts),
-        taken_out=tuple(replace(each, at=each.at + shift, until=each.until + shift) for each in ledger.taken_out),
+        taken_out=tuple(_moved(each, shift, now) for each in ledger.taken_out),
         hold_until=None,
         odd_size_since=None,
     )
@@ -170,6 +170,10 @@ def _past(ledger: Ledger) -> list[float]:
     for record in records:
         times += [record.seen_since, *record.restarts, *(death.at for death in record.deaths)]
     return times
+
+
+def _moved(away: TakenOut, shift: float, now: float) -> TakenOut:
+    return replace(away, at=away.at + shift, until=away.until + shift, record=_shifted(away.record, shift, now))
 
 
 def _length(action: Action) -> float:

@@ -291,3 +291,15 @@ def test_deaths_that_nobody_told_of_count_with_those_that_were() -> None:
         )
     assert decision.do is Do.TAKE_OUT
     assert "memory" in decision.why
+
+
+def test_a_clock_that_is_set_back_takes_along_what_is_taken_out() -> None:
+    """Else its deaths would lie in the future, and count against a successor that has not died once."""
+    watch = well()
+    permanent = Death(0.0, "permanent", "no such image")
+    assert watch.look(dead(3, 1, death=permanent), *others(0, 1, 2)).do is Do.TAKE_OUT
+    watch.case = replace(watch.case, size=3)
+    watch.look(*others(0, 1, 2), after=-3600.0)
+    (away,) = watch.ledger.taken_out
+    assert away.record.deaths[-1].at <= watch.now
+    assert away.until <= watch.now + 1800.0
