@@ -29,7 +29,9 @@ from tests.sandbox.yarn_support import relaying_yarn
 from tests.support import claimed_ports, wait_until
 from yarnserve.spec.model import PORT_STRIDE
 
-pytestmark = pytest.mark.parametrize("cluster", real_versions("hadoop-", ("3.1.4", "3.3.6")), indirect=True)
+pytestmark = pytest.mark.parametrize(
+    "cluster", real_versions("hadoop-", ("3.1.4", "3.3.6"), apart="supervised"), indirect=True
+)
 
 #: The services, and what befalls a replica of each.
 LOOPING, HANGING, GREEDY, DESERTED = SERVICES = "looping", "hanging", "greedy", "deserted"

@@ -28,6 +28,7 @@ FEATURES = {
     "two users of one name": r"hadoop\.test_end_to_end::test_two_users",
     "hung server and crash loop told": r"hadoop\.test_end_to_end::(test_a_server_that_hangs|test_a_crash_loop)",
     "hot update, orders, under load": r"contract\.test_agents::",
+    "supervisor: hung, dying and greedy servers": r"contract\.test_supervise::",
     "bad input explained, nothing left": r"contract\.test_bad_input::",
     "ResourceManager started anew, no NodeManager": r"hadoop\.test_failures::test_(a_resource|no_node)",
     "fail-over of two ResourceManagers in a launch": r"hadoop\.test_failures::test_a_fail_over",
