@@ -224,6 +224,18 @@ class Storage:
             self._take_back(source, destination)
             raise _exists(source, destination)
 
+    def rename_listed(self, source: str, destination: str) -> None:
+        """The same for a file, by a listing of this moment that has *source* and nothing at *destination*.
+
+        That saves two looks, and leaves what happens in between to those afterwards, as :meth:`rename` does.
+        """
+        source, destination = _absolute(source), _absolute(destination)
+        if not self._renamed(source, destination):
+            raise self._refusal(source, destination)
+        if self._moved_inside(source, destination, is_directory=False, depth=0):
+            self._take_back(source, destination)
+            raise _exists(source, destination)
+
     def _renamed(self, source: str, destination: str) -> bool:
         try:
             return self._write(lambda endpoint: endpoint.rename(source, destination))

@@ -213,7 +213,7 @@ class Series:
 
     def _publish(self, temporary: str, number: int, identity: str) -> None:
         try:
-            self._storage.rename(temporary, self._number_path(number))
+            self._storage.rename_listed(temporary, self._number_path(number))
         except YarnserveError as error:
             if _nobody_answers(error):
                 raise
