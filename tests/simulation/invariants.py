@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.simulation.replicas import Process
 from tests.simulation.transport import Call
 from tests.simulation.world import World
 from yarnserve.records.journal import JournalEntry, What
@@ -181,24 +182,11 @@ class Watch:
         now = self.world.now
         if now - ending.at > self.policy.startup_deadline:
             return True
-        heirs = [run for container in self._heirs(ending) for run in self.world.servers.runs_of(container)]
-        return any(run.up_at <= now or run.exit_code is not None for run in heirs)
-
-    def _heirs(self, ending: Ending) -> list[str]:
-        component = self.world.component()
-        if component is None:
-            return []
-        heirs = []
-        for instance in component.instances:
-            is_new = instance.index not in ending.known
-            container = instance.container
-            if container is None or container.id == ending.container:
-                continue
-            if is_new or instance.index == ending.number:
-                heirs.append(container.id)
-                if is_new:
-                    self._lineage.setdefault(instance.index, ending.number)
-        return heirs
+        heirs = [process for process in self.world.servers.started if _is_heir(process, ending)]
+        for process in heirs:
+            if process.number != ending.number:
+                self._lineage.setdefault(process.number, ending.number)
+        return any(process.up_at <= now or not process.runs for process in heirs)
 
     def _root(self, number: int) -> int:
         while number in self._lineage:
@@ -214,3 +202,9 @@ def _given_up_until(state: ServiceState | None, number: int) -> float:
     replicas = state.replicas if state is not None else ()
     told = next((each.given_up_until for each in replicas if each.instance == f"serve-{number}"), None)
     return told or 0.0
+
+
+def _is_heir(process: Process, ending: Ending) -> bool:
+    """Whether *process* runs in place of what was ended: in another container, of its number or of a new one."""
+    takes_place = process.number == ending.number or process.number not in ending.known
+    return takes_place and process.started_at >= ending.at and process.launch.container_id != ending.container

@@ -19,6 +19,8 @@ from yarnserve.supervise.supervisor import Supervisor, Tools
 
 #: Seconds from a supervisor's death until it is started again.
 REVIVAL = (2.0, 20.0)
+#: Seconds of a pause after which the lease is looked at: less often than really, and often enough.
+KEEP_EVERY = 15.0
 #: Requests after which an armed death comes, at most.
 LONGEST_FUSE = 60
 #: Seconds after the last fault until all must be live: a replica that was given up has one trial after half an hour,
@@ -26,6 +28,8 @@ LONGEST_FUSE = 60
 PATIENCE = 3 * 3600.0
 #: The same where nobody can replace a single replica: until it has to be said that it is so.
 SHORT_PATIENCE = 1200.0
+#: Seconds in which all faults begin.
+SPANS = (900.0, 1500.0, 2400.0)
 #: Seconds in which nothing happens that ends the wait for that.
 QUIET = 60.0
 
@@ -68,6 +72,7 @@ class Life:
         self._supervisor: Supervisor | None = None
         self._due = world.now
         self._armed: Fault | None = None
+        self._asleep_until = 0.0
         watch.clock = self._now
         world.on_supervisor = self._fault
         world.network.before = self._before
@@ -78,7 +83,9 @@ class Life:
         while world.now < until:
             if world.now >= self._due:
                 self._step()
-            world.advance(min(until, max(self._due, world.now)))
+            world.advance(min(until, max(self._due, world.now), world.now + KEEP_EVERY))
+            if world.now < self._due:
+                self._keep()
 
     def _step(self) -> None:
         world = self._world
@@ -94,6 +101,15 @@ class Life:
         world.catch_up()
         self._watch.after_step()
         self._due = world.now + max(pause, 0.1)
+
+    def _keep(self) -> None:
+        """Let the lease go on in a long pause, as whoever runs supervisors does."""
+        if self._supervisor is None or self._world.now < self._asleep_until:
+            return
+        try:
+            self._supervisor.keep()
+        except Killed:
+            self._died()
 
     def _start(self) -> None:
         world = self._world
@@ -150,7 +166,8 @@ class Life:
         if fault.pick < 0.25:
             seconds = 60 + fault.more * 1200
             self._world.tell(f"the supervisor's machine sleeps for {seconds:.0f} s")
-            self._due = max(self._due, self._world.now + seconds)
+            self._asleep_until = self._world.now + seconds
+            self._due = max(self._due, self._asleep_until)
             return
         seconds = (fault.more - 0.5) * (7200 if fault.pick < 0.6 else 240)
         self._world.tell(f"the supervisor's clock is set by {seconds:.0f} s")
@@ -158,10 +175,11 @@ class Life:
         self._watch.forgets_before = self._world.now
 
 
-def simulate(seed: int, *, most_replicas: int = 20, faults: int = 17, span: float = 3000.0) -> Story:
+def simulate(seed: int, *, most_replicas: int = 20, faults: int = 17) -> Story:
     """Live through *seed*."""
     random = Random(seed)
     shape = shape_of(random, most_replicas)
+    span = random.choice(SPANS)
     return live_through(seed, shape, draw(random, faults, span), random)
 
 

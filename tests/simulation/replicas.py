@@ -104,6 +104,7 @@ class Servers:
 
     Attributes:
         deaths: times and numbers of the processes that have ended by themselves.
+        started: every process, in order.
     """
 
     def __init__(self, network: Network, clock: Callable[[], float], born: Callable[[Process], None]) -> None:
@@ -111,6 +112,7 @@ class Servers:
         self._clock = clock
         self._born = born
         self.deaths: list[tuple[float, int]] = []
+        self.started: list[Process] = []
         self._at: dict[tuple[str, int], Process] = {}
         self._runs: dict[str, list[Process]] = {}
 
@@ -131,6 +133,7 @@ class Servers:
         base, stride, number = map(int, _PORT.search(launch.command).groups())  # type: ignore[union-attr]
         process = Process(launch, number, base + stride * number, self._clock(), self._clock())
         self._runs.setdefault(launch.container_id, []).append(process)
+        self.started.append(process)
         return process
 
     def poll(self, handle: Process) -> int | None:

@@ -147,6 +147,17 @@ def test_a_hang_is_cured_and_the_world_knows(make: Make) -> None:
     assert [ending.number for ending in watch.endings] == [0]
 
 
+def test_a_supervisor_that_begins_while_hdfs_is_down_waits_for_it(make: Make) -> None:
+    """It is no bug of ours, and no reason to die: each step tells that nothing can be read."""
+    world = make(Fault(Kind.HDFS_DOWN, 0.0, 300.0, 0.0, 0.9))
+    world.advance(world.now + 1.0)
+    life, watch = supervised(world)
+    life.run(world.now + 600)
+    assert any("cannot be looked at" in line for line in world.history)
+    assert any("supervises it" in line for line in world.history)
+    assert watch.violations == []
+
+
 def test_without_a_supervisor_a_hang_is_for_ever(make: Make) -> None:
     """YARN alone sees nothing."""
     world = make(Fault(Kind.HANG, 30.0, 0.0, 0.0, 0.0), shape=Shape(3, 3, "3.1.4", False, (20.0, 20.0), False))

@@ -50,7 +50,7 @@ image: {image}
 serving: {{version: "2.6"}}
 replicas: {replicas}
 resources: {{memory: 1g}}
-supervise: {{enabled: {supervised}}}
+supervise: {{enabled: {supervised}, check_interval: {interval}s}}
 """
 #: Seconds of uptime after which a looping, a flapping and a cleanly exiting server ends.
 LOOP_UPTIME = 45.0
@@ -63,7 +63,8 @@ _CRASHES = (1, 134, 139)
 class Shape:
     """What a world is like before anything goes wrong in it.
 
-    *load* is how long a server takes to load its model, in seconds, at least and at most.
+    *load* is how long a server takes to load its model, in seconds, at least and at most; *interval* is the policy's
+    check_interval.
     """
 
     replicas: int
@@ -72,6 +73,7 @@ class Shape:
     is_pair: bool
     load: tuple[float, float]
     supervised: bool = True
+    interval: int = 10
 
     def __str__(self) -> str:
         pair = ", two ResourceManagers" if self.is_pair else ""
@@ -83,7 +85,8 @@ def shape_of(random: Random, most_replicas: int) -> Shape:
     replicas = random.choice((1, 2, 3, 4, 6, random.randint(1, most_replicas), most_replicas))
     nodes = min(16, random.randint(3, 4 + replicas // 8))
     load = random.uniform(10, 60)
-    return Shape(replicas, nodes, random.choice(tuple(PROFILES)), random.random() < 0.4, (load, load * 1.5))
+    hadoop, is_pair, interval = random.choice(tuple(PROFILES)), random.random() < 0.4, random.choice((10, 15, 20))
+    return Shape(replicas, nodes, hadoop, is_pair, (load, load * 1.5), interval=interval)
 
 
 @dataclass
@@ -203,8 +206,11 @@ class World:
 
     def spec(self) -> ServiceSpec:
         """The service."""
-        supervised = str(self.shape.supervised).lower()
-        text = _SPEC.format(name=NAME, image=_IMAGE, replicas=self.shape.replicas, supervised=supervised)
+        shape = self.shape
+        supervised = str(shape.supervised).lower()
+        text = _SPEC.format(
+            name=NAME, image=_IMAGE, replicas=shape.replicas, supervised=supervised, interval=shape.interval
+        )
         return parse_spec(text, file="service.yaml", read_text=lambda path: _EXAMPLE)
 
     def launch(self) -> None:

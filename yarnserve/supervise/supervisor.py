@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
@@ -127,17 +128,6 @@ class Supervisor:
         self._tools = tools or Tools()
         self._store = connection.store(name)
         self._reader = Reader(connection, name, clock=self._tools.clock)
-        self._lease = Lease(
-            self._store.supervisor,
-            subject=f"the supervision of {name}",
-            look=f"yarnserve status {name}",
-            holder=f"{connection.actor}: supervise",
-            ttl=LEASE_TTL,
-            renew_every=LEASE_RENEW_EVERY,
-            margin=LEASE_MARGIN,
-            clock=self._tools.clock,
-            pause=self._tools.pause,
-        )
         self._file = LedgerFile(self._store)
         self._counting = Counting(self._tools.eyes.read_all, deadline=COUNT_DEADLINE)
         self._nodes = NodeWatch(connection, name, self._tools.now)
@@ -154,6 +144,21 @@ class Supervisor:
         self._failed_steps = 0
         self.trouble: YarnserveError | None = None
         self._state = ServiceState(name, self._tools.now(), Mode.STANDBY)
+
+    @cached_property
+    def _lease(self) -> Lease:
+        """The supervisor's lease. Where it lies is asked of HDFS, which may be down when a supervisor begins."""
+        return Lease(
+            self._store.supervisor,
+            subject=f"the supervision of {self.name}",
+            look=f"yarnserve status {self.name}",
+            holder=f"{self._connection.actor}: supervise",
+            ttl=LEASE_TTL,
+            renew_every=LEASE_RENEW_EVERY,
+            margin=LEASE_MARGIN,
+            clock=self._tools.clock,
+            pause=self._tools.pause,
+        )
 
     def step(self) -> float:
         """Look, judge, and act if need be; return the seconds until the next step is due.
