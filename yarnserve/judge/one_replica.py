@@ -57,8 +57,8 @@ class ReplicaJudge:
             return _said(Do.WAIT, "given up", sight, trouble, f"given up for {left:.0f} s more")
         # What is taken out is away, too.
         least = floor(self.case.policy, self.case.wanted)
-        serves_some = sight.health.serving or trouble.rule is Rule.SOME_FAIL
-        if serves_some and self.live - (record.live_since is not None) < least:
+        is_live = record.live_since is not None
+        if (is_live or trouble.rule is Rule.SOME_FAIL) and self.live - is_live < least:
             return _said(Do.HOLD, "floor", sight, trouble, f"it serves some, and {least} others have to be live")
         return None
 

@@ -323,6 +323,15 @@ def test_one_that_refuses_what_it_has_answered_is_not_counted_as_live() -> None:
     assert decision.instance != "serve-0"
 
 
+def test_two_that_refuse_what_they_have_answered_are_replaced_one_after_the_other() -> None:
+    """Neither serves anybody, so neither is kept for the other's sake."""
+    watch = well()
+    bad = [replace(sight(number, Health.AVAILABLE), evidence=True) for number in (0, 1)]
+    watch.look(bad[0], live(1), *others(2, 3))
+    decisions = [watch.look(*bad, *others(2, 3), after=70.0) for _ in range(3)]
+    assert Do.RESTART in [each.do for each in decisions]
+
+
 def test_what_died_before_it_was_moved_says_nothing_against_the_new_place() -> None:
     """Its deaths cost budget; the successor is live, and is left alone."""
     watch = well()
