@@ -16,22 +16,19 @@ from tests.simulation.life import simulate
 #: Seeds that every run of the tests lives through; each has 17 faults and up to 20 replicas.
 SEEDS = 60
 
-#: Seconds in which the faults of a seed begin.
-SPAN = 1200.0
-
 #: Seeds of the soak in one test, and how many such tests; of the last tenth of them services have up to 200 replicas.
 SOAKED, SOAKS = 100, 100
 
 
 def story_of(seed: int) -> str:
     """What went wrong in a seed, told from its beginning; empty where nothing did."""
-    story = simulate(seed, span=SPAN)
+    story = simulate(seed)
     return str(story) if story.violations else ""
 
 
 def story_of_many(seed: int) -> str:
     """The same with up to 200 replicas."""
-    story = simulate(seed, most_replicas=200, span=SPAN)
+    story = simulate(seed, most_replicas=200)
     return str(story) if story.violations else ""
 
 
