@@ -269,6 +269,19 @@ def test_a_second_supervisor_stands_by_and_takes_over_from_one_that_died(watched
     second.close()
 
 
+def test_a_supervisor_that_waits_does_not_bring_a_destroyed_service_back(watched: Watched) -> None:
+    """Destroyed between two steps: to renew the lease would make the directory anew, and keep the supervisor at it."""
+    now = [0.0]
+    supervisor = watched.supervisor(clock=lambda: now[0])
+    supervisor.step()
+    Actions(watched.connection, pause=hurried).destroy(NAME)
+    now[0] += 6.0
+    supervisor.keep()
+    assert watched.connection.storage.status(watched.connection.store(NAME).directory) is None
+    with pytest.raises(NotFoundError):
+        supervisor.step()
+
+
 def test_a_ledger_that_cannot_be_read_lets_nothing_be_done(watched: Watched) -> None:
     """Whoever does not know what was done before may do nothing; that is told, and somebody is called."""
     first = watched.supervisor()
@@ -283,6 +296,7 @@ def test_a_ledger_that_cannot_be_read_lets_nothing_be_done(watched: Watched) -> 
     steps(second, 6)
     assert not watched.told(What.ACTED)
     assert "cannot be read" in watched.states[-1].trouble
+    assert watched.states[-1].mode is Mode.ACTING
     assert f"{NAME}/supervision" in watched.alerts
 
 

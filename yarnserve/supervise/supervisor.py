@@ -143,7 +143,7 @@ class Supervisor:
         self._deaths: list[News] = []
         self._failed_steps = 0
         self.trouble: YarnserveError | None = None
-        self._state = ServiceState(name, self._tools.now(), Mode.STANDBY)
+        self._state = ServiceState(name, self._tools.now(), Mode.STANDBY if self._tools.acts else Mode.OBSERVING)
 
     @cached_property
     def _lease(self) -> Lease:
@@ -190,7 +190,9 @@ class Supervisor:
         """Renew the lease if that is due: whoever owns this does so while it waits long for the next step."""
         if self._is_holder and self._lease.is_due:
             with suppress(YarnserveError):
-                self._lease.renew()
+                # What is saved of a service that was destroyed must not rise again.
+                if self._store.exists():
+                    self._lease.renew()
 
     def close(self) -> None:
         """Give the lease back."""
@@ -228,6 +230,7 @@ class Supervisor:
         holder = self._lease.try_acquire()
         if not holder:
             self._is_holder, self._ledger, self._snapshot = True, None, None
+            self._state = replace(self._state, mode=Mode.ACTING, hold="")
             self._teller.tell(What.TOLD, f"{self._connection.actor} supervises it")
         return holder
 
