@@ -282,6 +282,20 @@ def test_a_supervisor_that_waits_does_not_bring_a_destroyed_service_back(watched
         supervisor.step()
 
 
+def test_what_a_destroyed_service_has_left_is_not_supervised(watched: Watched) -> None:
+    """An empty directory, of something that was being written meanwhile: no lease is put into it."""
+    now = [0.0]
+    supervisor = watched.supervisor(clock=lambda: now[0])
+    supervisor.step()
+    Actions(watched.connection, pause=hurried).destroy(NAME)
+    series = watched.connection.store(NAME).supervisor.directory
+    watched.connection.storage.make_directories(series)
+    now[0] += 6.0
+    with pytest.raises(NotFoundError):
+        supervisor.step()
+    assert not watched.connection.storage.list(series)
+
+
 def test_a_ledger_that_cannot_be_read_lets_nothing_be_done(watched: Watched) -> None:
     """Whoever does not know what was done before may do nothing; that is told, and somebody is called."""
     first = watched.supervisor()

@@ -175,8 +175,11 @@ class ServiceStore:
         return after
 
     def exists(self) -> bool:
-        """Whether anything is remembered: a look that costs little."""
-        return self._lease_storage.status(self.directory) is not None
+        """Whether it was launched and not destroyed: a look that costs little.
+
+        Not by the directory: whoever wrote while the service was destroyed may have left an empty one.
+        """
+        return self._lease_storage.status(f"{self.directory}/revisions") is not None
 
     def remove(self) -> None:
         """Delete everything remembered of the service."""
