@@ -97,6 +97,19 @@ def test_reading_on_gives_what_is_new(hdfs: Hdfs, storage: Storage, told: list[s
     assert entry(2) in journal.read(told.append, after=newest).entries
 
 
+def test_reading_on_gives_what_a_service_of_the_same_name_tells(hdfs: Hdfs, storage: Storage, told: list[str]) -> None:
+    """Destroyed and launched anew between two looks: its journal begins with number 1 again."""
+    for number in range(3):
+        hdfs.clock.now += 1
+        series(storage).append([entry(number)])
+    newest = series(storage).read(told.append).newest
+    storage.delete(JOURNAL, recursive=True)
+    series(storage).append([entry(7)])
+    chapter = series(storage).read(told.append, after=newest)
+    assert chapter.entries == (entry(7),)
+    assert series(storage).read(told.append, after=chapter.newest).entries == ()
+
+
 def test_since_leaves_out_what_is_older(hdfs: Hdfs, storage: Storage, told: list[str]) -> None:
     """By the time of the entry, not of its file."""
     series(storage).append([entry(1), entry(100)])

@@ -121,7 +121,10 @@ class Series:
         """
         entries: list[Entry] = []
         silent = 0
-        for number, status in sorted(self._numbered(self._listing()).items()):
+        numbered = self._numbered(self._listing())
+        # The newest entry is never pruned: where it is older than what was read, the series was begun anew.
+        after = after if after <= max(numbered, default=0) else 0
+        for number, status in sorted(numbered.items()):
             if number <= after or status.modified_at < since:
                 continue
             path = self._number_path(number)
