@@ -73,6 +73,7 @@ TIERS = {
 
 #: Files whose tests take a minute or more together.
 LONGEST = (
+    "tests/simulation/",
     "tests/cli/test_readme.py",
     "tests/agent/",
     "tests/errors_page/",
@@ -86,6 +87,7 @@ LONGEST = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that choose tiers."""
+    parser.addoption("--soak-seeds", default="500", help="how many seeds of the simulation the tier soak has")
     parser.addoption("--all-tiers", action="store_true", help="run every tier whose needs are met")
     parser.addoption("--require-tier", default="", help="run these tiers (comma list); a missing need is a failure")
 

@@ -1,15 +1,24 @@
-"""``python -m tests.simulation SEED``: live through one seed again and tell its history."""
+"""What the simulation does on a terminal.
+
+``python -m tests.simulation SEED [REPLICAS]`` lives through one seed again and tells its history,
+``python -m tests.simulation table [WORLDS]`` prints the bad minutes with and without a supervisor.
+"""
 
 from __future__ import annotations
 
 import sys
 
 from tests.simulation.life import simulate
+from tests.simulation.table import WORLDS, table
 
 
-def main() -> int:
-    """Tell what a seed comes to."""
-    story = simulate(int(sys.argv[1]), most_replicas=int(sys.argv[2]) if len(sys.argv) > 2 else 20)
+def main(arguments: list[str]) -> int:
+    """Do it; 1 where something must not be."""
+    if arguments[:1] == ["table"]:
+        print(table(int(arguments[1]) if len(arguments) > 1 else WORLDS))
+        return 0
+    most_replicas = int(arguments[1]) if len(arguments) > 1 else 20
+    story = simulate(int(arguments[0]), most_replicas=most_replicas)
     print(story)
     print(
         f"{story.requests} requests, {story.steps} steps, {story.seconds:.2f} s of processor time; "
@@ -20,4 +29,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

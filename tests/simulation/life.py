@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
@@ -38,7 +44,18 @@ QUIET = 60.0
 class Story:
     """What came of one seed.
 
-    *kinds* counts nothing: see *faults*. *seconds* is the time that it took, of the processor.
+    Attributes:
+        seed: it.
+        shape: of its world.
+        faults: those that came.
+        violations: what must not be, in words.
+        history: what happened.
+        tally: how bad it was.
+        requests: how many were sent.
+        steps: how many the supervisor made.
+        elapsed: seconds that it lasted, on the world's clock.
+        recovered: those of them after the end of the last fault.
+        seconds: what it took of the processor.
     """
 
     seed: int
@@ -175,6 +192,19 @@ class Life:
         self._watch.forgets_before = self._world.now
 
 
+@contextmanager
+def processors() -> Iterator[ProcessPoolExecutor]:
+    """All of them, to live through many seeds at once."""
+    context = get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=_keep_quiet) as pool:
+        yield pool
+
+
+def _keep_quiet() -> None:
+    """Leases that cannot be renewed while HDFS is down are no news here."""
+    logging.getLogger("yarnserve").setLevel(logging.ERROR)
+
+
 def simulate(seed: int, *, most_replicas: int = 20, faults: int = 17) -> Story:
     """Live through *seed*."""
     random = Random(seed)
@@ -183,24 +213,22 @@ def simulate(seed: int, *, most_replicas: int = 20, faults: int = 17) -> Story:
     return live_through(seed, shape, draw(random, faults, span), random)
 
 
-def live_through(seed: int, shape: Shape, drawn: tuple[Fault, ...], random: Random) -> Story:
-    """Live through *drawn* faults in a world of *shape*."""
+def live_through(
+    seed: int, shape: Shape, drawn: tuple[Fault, ...], random: Random, *, until: float | None = None
+) -> Story:
+    """Live through *drawn* faults in a world of *shape*, until all is well again or *until* so many seconds."""
     begun = time.process_time()
-    with tempfile.TemporaryDirectory(prefix="simulation-") as directory:
-        world = World(shape, drawn, Path(directory), seed)
-        world.launch()
-        spec = world.spec()
-        watch = Watch(world, spec.supervise)
+    with _world(seed, shape, drawn) as world:
+        watch = Watch(world, world.spec().supervise)
         life = Life(world, watch, random)
         end = max((fault.until for fault in drawn), default=0.0)
-        life.run(world.now + end + 1.0)
-        recovered = world.elapsed
+        life.run(world.now + (end + 1.0 if until is None else until))
         patience = PATIENCE if world.can_replace else SHORT_PATIENCE
-        while world.right() < shape.replicas and world.elapsed < end + patience:
+        while until is None and world.right() < shape.replicas and world.elapsed < end + patience:
             life.run(world.now + QUIET)
-            recovered = world.elapsed
-        watch.at_the_end(patience=patience)
-        story = Story(
+        if until is None:
+            watch.at_the_end(patience=patience)
+        return Story(
             seed,
             shape,
             drawn,
@@ -210,8 +238,24 @@ def live_through(seed: int, shape: Shape, drawn: tuple[Fault, ...], random: Rand
             world.network.requests,
             life.steps,
             world.elapsed,
-            recovered - end,
+            world.elapsed - end,
             time.process_time() - begun,
         )
-        world.close()
-        return story
+
+
+def alone(seed: int, shape: Shape, drawn: tuple[Fault, ...], *, until: float) -> Tally:
+    """The same under YARN alone: how bad it is *until* so many seconds have passed."""
+    with _world(seed, shape, drawn) as world:
+        world.advance(world.now + until)
+        return world.tally
+
+
+@contextmanager
+def _world(seed: int, shape: Shape, drawn: tuple[Fault, ...]) -> Iterator[World]:
+    with tempfile.TemporaryDirectory(prefix="simulation-") as directory:
+        world = World(shape, drawn, Path(directory), seed)
+        try:
+            world.launch()
+            yield world
+        finally:
+            world.close()
