@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from yarnserve.judge.deaths import Death as DeathKind
 from yarnserve.judge.deaths import classify
-from yarnserve.judge.memory import Sight
+from yarnserve.judge.limits import LONG_LIVE
+from yarnserve.judge.memory import Sight, in_window
 from yarnserve.judge.nodes import node_name
 from yarnserve.judge.verdict import judge_answers, told_by_agent
 from yarnserve.records.ledger import Death, Ledger, ReplicaRecord
@@ -41,6 +42,7 @@ def sights_of(
             replica,
             observations.get(replica.instance),
             ledger.replicas.get(replica.instance, ReplicaRecord()),
+            ledger.looked_at or 0.0,
             busy=replica.instance in busy,
             is_counted=snapshot.is_counted,
             shunned=(shunned or {}).get(node_name(replica.node), ""),
@@ -79,6 +81,7 @@ def _sight(
     replica: Replica,
     observation: Observation | None,
     record: ReplicaRecord,
+    looked_at: float,
     *,
     busy: bool,
     is_counted: bool,
@@ -98,7 +101,7 @@ def _sight(
         progress="" if agent is None else f"{agent.state} {agent.why} {agent.server_starts}",
         # As many as before where nobody knows: fewer now would be deaths at the next look.
         ends=replica.restarts if is_counted else record.ends_seen,
-        death=_death(replica, record),
+        death=_death(replica, record, looked_at),
         shunned=shunned,
     )
 
@@ -124,11 +127,12 @@ def _tells(observation: Observation) -> bool:
     )
 
 
-def _death(replica: Replica, record: ReplicaRecord) -> Death:
+def _death(replica: Replica, record: ReplicaRecord, looked_at: float) -> Death:
     """How the process of *replica* ended last; *record* tells whether it has ended so before."""
     last = replica.last_exit
     if last is None:
         return Death(0.0, DeathKind.UNKNOWN.value, "its container ended, and nobody told how")
-    repeated = sum(death.code == last.code for death in record.deaths)
+    # Within minutes: what happens once an hour is no repetition.
+    repeated = sum(death.code == last.code for death in in_window(record, looked_at, LONG_LIVE.value))
     found = classify(last.code, last.text, lived=None, ours=False, repeated=repeated)
     return Death(0.0, found.death.value, found.cause, found.fix, last.code, found.is_hardware)
