@@ -52,11 +52,11 @@ def test_the_same_seed_is_the_same_story() -> None:
 
 
 def test_it_is_better_than_yarn_alone() -> None:
-    """What YARN does not see costs it minutes without end; nothing becomes worse by being watched."""
-    for row in rows(worlds=1):
-        assert row.supervised.bad <= row.alone.bad * 1.2 + 60.0, str(row)
-        if row.kind in (Kind.HANG, Kind.BROKEN, Kind.OUT_OF_MEMORY, Kind.SLOW_LOOP):
-            assert row.supervised.bad < row.alone.bad / 3, str(row)
+    """What YARN does not see costs it minutes without end; what it does see becomes no worse by being watched."""
+    for row in rows(worlds=1, times=1, kinds=(Kind.HANG, Kind.BROKEN, Kind.CRASH, Kind.NO_IMAGE)):
+        assert row.supervised.bad <= row.alone.bad + 60.0, str(row)
+        if row.kind in (Kind.HANG, Kind.BROKEN):
+            assert row.supervised.bad < row.alone.bad / 10, str(row)
 
 
 @pytest.mark.soak

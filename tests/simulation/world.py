@@ -85,7 +85,7 @@ def shape_of(random: Random, most_replicas: int) -> Shape:
     replicas = random.choice((1, 2, 3, 4, 6, random.randint(1, most_replicas), most_replicas))
     nodes = min(16, random.randint(3, 4 + replicas // 8))
     load = random.uniform(10, 60)
-    hadoop, is_pair, interval = random.choice(tuple(PROFILES)), random.random() < 0.4, random.choice((10, 15, 20))
+    hadoop, is_pair, interval = random.choice(tuple(PROFILES)), random.random() < 0.4, random.choice((10, 15, 30))
     return Shape(replicas, nodes, hadoop, is_pair, (load, load * 1.5), interval=interval)
 
 

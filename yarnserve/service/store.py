@@ -48,6 +48,8 @@ class StateSeries(Generic[T]):
         self._series = series
         self._kind = kind
         self._keep = keep
+        #: What was made last of an entry, and of which.
+        self._newest: tuple[Entry, Saved[T]] | None = None
 
     def latest(self) -> Saved[T] | None:
         """Return the newest readable record."""
@@ -69,6 +71,14 @@ class StateSeries(Generic[T]):
         return Saved(entry.number, record)
 
     def _saved(self, entry: Entry) -> Saved[T]:
+        newest = self._newest
+        if newest is not None and newest[0] is entry:
+            return newest[1]
+        saved = self._read(entry)
+        self._newest = entry, saved
+        return saved
+
+    def _read(self, entry: Entry) -> Saved[T]:
         try:
             return Saved(entry.number, from_document(self._kind, entry.body))
         except ValueError as error:
