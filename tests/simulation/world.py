@@ -172,7 +172,7 @@ class World:
         room = -(-2 * (shape.replicas + 2) // shape.nodes) + 2
         self.yarn = YarnServers(
             nodes=shape.nodes,
-            capacity=Resource(room * MEMORY, 64, 0),
+            capacity=Resource(room * MEMORY, 1024, 0),
             profile=profile,
             faults=set(),
             runtime=self.servers,
