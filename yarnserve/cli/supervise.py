@@ -87,6 +87,7 @@ def supervise(
     _allow_many_connections()
     stop = threading.Event()
     with ExitStack() as stack:
+        stack.callback(_let_go_of_full_logs)
         stack.enter_context(_ending(stop))
         desk = stack.enter_context(_desk(connection, names, directory, options, stop, acts=not observe))
         if listen is not None:
@@ -95,6 +96,16 @@ def supervise(
             _once(connection, names, takes_all, desk)
         else:
             _run(connection, names, takes_all, desk, stop)
+
+
+def _let_go_of_full_logs() -> None:
+    """What the log's disk did not take is lost: to fail for it at the very end would be told as a failure of ours."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _allow_many_connections() -> None:
