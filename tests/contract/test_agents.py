@@ -22,8 +22,10 @@ from tests.sandbox.cluster_support import send
 from tests.support import claimed_ports, wait_until
 from yarnserve.spec.model import PORT_STRIDE
 
-#: One sandbox is enough: what agents do there does not depend on the version.
-pytestmark = pytest.mark.parametrize("cluster", ["sandbox-3.1.4", *real_versions("hadoop-")], indirect=True)
+#: What agents do does not depend on the version: one sandbox is enough, and of the real ones the oldest and the newest.
+CLUSTERS = ["sandbox-3.1.4", *real_versions("hadoop-", ("3.1.4", "3.4.2"))]
+
+pytestmark = pytest.mark.parametrize("cluster", CLUSTERS, indirect=True)
 
 NAME = "hot"
 BASE_PATH = f"/user/alice/{NAME}"
