@@ -163,7 +163,8 @@ class Watch:
     def _require_budgets(self, number: int) -> None:
         now = self.world.now
         counted = [each for each in self.endings if each.at >= self.forgets_before]
-        lately = sum(now - each.at < SERVICE_WINDOW for each in counted)
+        # To take one out is what ends a storm of restarts, and is counted by nobody.
+        lately = sum(now - each.at < SERVICE_WINDOW and each.number not in self.taken_out for each in counted)
         allowed = max(SERVICE_LEAST, self.world.shape.replicas)
         if lately > allowed:
             self._violated(f"{lately} replicas ended in {SERVICE_WINDOW:.0f} s, more than {allowed}")
