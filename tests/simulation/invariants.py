@@ -34,10 +34,12 @@ SERVICE_LEAST = 5
 class Ending:
     """One replica ended by our hand.
 
-    *known* are the numbers that there were then; *is_over* once something became of it.
+    *told_at* is the supervisor's time; *known* are the numbers that there were then; *is_over* once something became
+    of it.
     """
 
     at: float
+    told_at: float
     number: int
     container: str
     known: frozenset[int]
@@ -133,7 +135,7 @@ class Watch:
         self._require_reason(number, container)
         self._require_room(number)
         self._require_alone(number)
-        self.endings.append(Ending(self.world.now, number, container, known, number in self.taken_out))
+        self.endings.append(Ending(self.world.now, self.clock(), number, container, known, number in self.taken_out))
         self._require_budgets(number)
 
     def _require_reason(self, number: int, container: str) -> None:
@@ -181,7 +183,8 @@ class Watch:
     def _is_over(self, ending: Ending) -> bool:
         """Whether what took the place of a replica was well once, has died, or has had its time."""
         now = self.world.now
-        if now - ending.at > self.policy.startup_deadline:
+        # By the supervisor's clock, too: it may have been set forward.
+        if max(now - ending.at, self.clock() - ending.told_at) > self.policy.startup_deadline:
             return True
         heirs = [process for process in self.world.servers.started if _is_heir(process, ending)]
         for process in heirs:

@@ -41,6 +41,7 @@ class Sight:
         progress: words that change while its start makes progress.
         ends: how many ends of its process were ever seen, in place or with its container.
         death: the newest of them; its time is ignored.
+        cut_off: its host does not answer.
         shunned: why its node is to be avoided; empty where it is not.
     """
 
@@ -56,6 +57,7 @@ class Sight:
     progress: str = ""
     ends: int = 0
     death: Death | None = None
+    cut_off: bool = False
     shunned: str = ""
 
 
@@ -231,6 +233,9 @@ def _seen(
     if sight.ends > record.ends_seen:
         if not is_first and sight.death is not None and not ours:
             death = replace(sight.death, at=now)
+            if record.cut_off and death.code is None:
+                # Half a cluster that reboots must not use up budgets.
+                death = replace(death, kind=DeathKind.FREE.value, cause="its host went away, and it with it")
             if death.kind != DeathKind.FREE.value:
                 kept = [each for each in record.deaths if now - each.at < DAY]
                 record = replace(record, deaths=(*kept, death)[-_MOST_DEATHS:])
@@ -242,6 +247,8 @@ def _seen(
         record = replace(record, ends_seen=sight.ends)
     elif sight.node != record.node:
         record = replace(record, node=sight.node)
+    if sight.health not in (Health.GONE, Health.PENDING) and sight.cut_off != record.cut_off:
+        record = replace(record, cut_off=sight.cut_off)
     if sight.progress != record.progress or not record.progress_at:
         # What was seen of a start by the supervisor before is not known: it has its whole time.
         record = replace(record, progress=sight.progress, progress_at=now)
@@ -267,8 +274,8 @@ def _answered(record: ReplicaRecord, sight: Sight, now: float, news: list[News],
         # What another version answered says nothing of this one.
         record = replace(record, versions=sight.versions, proved=False, answers=(), progress_at=now)
     answers = record.answers[-_REMEMBERED:]
-    # A request that passed before, here or with another replica of these versions, is refused: not its own fault.
-    if sight.health.serving and sight.evidence and passes:
+    # A request that passed before, here or with another replica of these versions, fails now: not its own fault.
+    if sight.evidence and passes:
         record = replace(record, proved=True)
     if sight.health.serving and not (sight.evidence and record.proved):
         if record.live_since is None:

@@ -48,7 +48,7 @@ def trouble_of(
     if is_misplaced(record, sight):
         return Trouble(Rule.MISPLACED, f"{name} was moved, and where it is now, {sight.shunned}")
     # One that runs, and answers wrongly, is not down by a death: YARN does not start it again.
-    is_wrong = sight.evidence and record.proved
+    is_wrong = sight.evidence and (record.proved or not recent_deaths(record, policy, now))
     if not is_wrong and (loop := _loop(record, name, policy, now)):
         return loop
     if sight.busy or sight.health in _SILENT:

@@ -43,6 +43,7 @@ class ReplicaRecord:
         failing_since: when the first failure in a row was; None while it is well.
         live_since: since when it has been live without a break; None while it is not.
         progress: the last word on its start, and *progress_at* when that changed.
+        cut_off: its host did not answer at the last look.
         ends_seen: how many ends of its process were seen in all.
         deaths: those that count, oldest first.
         restarts: when we restarted it, oldest first, as far back as they count.
@@ -64,6 +65,7 @@ class ReplicaRecord:
     live_since: float | None = None
     progress: str = ""
     progress_at: float = 0.0
+    cut_off: bool = False
     ends_seen: int = 0
     deaths: tuple[Death, ...] = ()
     restarts: tuple[float, ...] = ()

@@ -102,6 +102,7 @@ def _sight(
         # As many as before where nobody knows: fewer now would be deaths at the next look.
         ends=replica.restarts if is_counted else record.ends_seen,
         death=_death(replica, record, looked_at),
+        cut_off=observation is not None and all(each.contact is Contact.UNREACHABLE for each in observation.models),
         shunned=shunned,
     )
 

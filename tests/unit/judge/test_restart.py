@@ -332,6 +332,28 @@ def test_two_that_refuse_what_they_have_answered_are_replaced_one_after_the_othe
     assert Do.RESTART in [each.do for each in decisions]
 
 
+def test_one_that_answers_wrongly_from_the_first_look_is_at_fault_where_another_answers_rightly() -> None:
+    """Whoever supervises anew has not seen it well; the version is, and YARN does not start it again."""
+    watch = Watch(2)
+    wrong = replace(failing(1), versions="digits 1")
+    right = replace(live(0), versions="digits 1")
+    decisions = [watch.look(wrong, right) for _ in range(3)]
+    assert (decisions[-1].do, decisions[-1].instance) == (Do.RESTART, "serve-1")
+
+
+def test_what_goes_away_with_its_host_spends_no_budget() -> None:
+    """Its host did not answer, and of its end nobody tells: that half of the cluster reboots is no replica's fault."""
+    watch = well()
+    untold = Death(0.0, "unknown", "its container ended, and nobody told how")
+    for reboot in range(1, 7):
+        away = replace(failing(0, f"c{reboot}"), evidence=False, cut_off=True, ends=reboot - 1)
+        watch.look(away, *others(1, 2, 3))
+        watch.look(replace(away, health=Health.GONE, cut_off=False), *others(1, 2, 3))
+        watch.look(dead(0, reboot, f"c{reboot + 1}", untold), *others(1, 2, 3))
+    assert watch.ledger.replicas["serve-0"].deaths == ()
+    assert not watch.said
+
+
 def test_what_died_before_it_was_moved_says_nothing_against_the_new_place() -> None:
     """Its deaths cost budget; the successor is live, and is left alone."""
     watch = well()
