@@ -17,9 +17,10 @@ from collections import Counter
 
 from measuring import machine
 
+from yarnserve.judge.decisions import Case
 from yarnserve.judge.memory import Sight, observe
-from yarnserve.judge.restart import Case, Do, decide
-from yarnserve.records.ledger import Death, Ledger
+from yarnserve.judge.restart import decide
+from yarnserve.records.ledger import Death, Do, Ledger
 from yarnserve.records.policy import SupervisePolicy
 from yarnserve.records.replica import Health
 
@@ -76,7 +77,8 @@ def judge(replicas: int, looks: int) -> tuple[float, Counter[Do]]:
     """Judge a service so many times; return the replicas judged in a second of CPU, and how often was decided what."""
     service = Service(replicas, random.Random(replicas))
     # All that can be done, but to take a replica out: then there would be fewer to judge.
-    case = Case(SupervisePolicy(enabled=True), frozenset(Do) - {Do.TAKE_OUT}, replicas, replicas)
+    means = {do: do.value for do in Do if do is not Do.TAKE_OUT}
+    case = Case(SupervisePolicy(enabled=True), means, replicas, replicas)
     ledger, now, used, decided = Ledger(), 1_000_000.0, 0.0, Counter[Do]()
     for _ in range(looks):
         sights, now = service.look(), now + INTERVAL

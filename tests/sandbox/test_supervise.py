@@ -15,8 +15,8 @@ from tests.sandbox.yarn_support import connection_to
 from tests.support import wait_until
 from yarnserve.alerts import Alert
 from yarnserve.errors import NotFoundError
-from yarnserve.judge.decisions import Do
 from yarnserve.records.journal import JournalEntry, What
+from yarnserve.records.ledger import Do
 from yarnserve.records.replica import (
     Contact,
     ModelObservation,
@@ -39,7 +39,8 @@ from yarnserve.spec.model import COMPONENT, ServiceSpec
 from yarnserve.storage.lease import Lease, boot_clock
 from yarnserve.storage.series import Series
 from yarnserve.supervise.fleet import Fleet
-from yarnserve.supervise.supervisor import Supervisor, Tools
+from yarnserve.supervise.supervisor import Supervisor
+from yarnserve.supervise.tools import Tools
 
 NAME = "svc"
 

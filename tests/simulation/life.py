@@ -21,7 +21,8 @@ from tests.simulation.world import NAME, Shape, Tally, World, shape_of
 from yarnserve.records.journal import JournalEntry
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import Eyes
-from yarnserve.supervise.supervisor import Supervisor, Tools
+from yarnserve.supervise.supervisor import Supervisor
+from yarnserve.supervise.tools import Tools
 
 #: Seconds from a supervisor's death until it is started again.
 REVIVAL = (2.0, 20.0)

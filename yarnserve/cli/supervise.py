@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from yarnserve.cli.alerting import alerts_of, with_alerts
 from yarnserve.cli.options import SERVICE_NAME, complete_service, with_connection
 from yarnserve.cli.output import narrate
 from yarnserve.cli.quantities import Duration
+from yarnserve.cli.stopping import ending
 
 if TYPE_CHECKING:
     from yarnserve.alerts import BackgroundAlerts
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from yarnserve.service.connection import Connection
     from yarnserve.supervise.board import Board
     from yarnserve.supervise.journal import Journal
-    from yarnserve.supervise.supervisor import Tools
+    from yarnserve.supervise.tools import Tools
 
 #: Seconds between two pictures of the live table.
 PICTURE_EVERY = 1.0
@@ -88,7 +88,7 @@ def supervise(
     stop = threading.Event()
     with ExitStack() as stack:
         stack.callback(_let_go_of_full_logs)
-        stack.enter_context(_ending(stop))
+        stack.enter_context(ending(stop))
         desk = stack.enter_context(_desk(connection, names, directory, options, stop, acts=not observe))
         if listen is not None:
             stack.enter_context(_listening(desk.board, listen))
@@ -188,19 +188,6 @@ def _draw(desk: _Desk, stop: threading.Event) -> None:
 
 
 @contextmanager
-def _ending(stop: threading.Event) -> Iterator[None]:
-    """Make SIGTERM end the work in order, as Ctrl-C does: leases are given back."""
-    before = signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
-    try:
-        yield
-    except KeyboardInterrupt:
-        stop.set()
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
 def _desk(
     connection: Connection,
     names: Sequence[str],
@@ -214,7 +201,7 @@ def _desk(
     from yarnserve.cli.screen import redrawable
     from yarnserve.supervise.board import Board
     from yarnserve.supervise.journal import FileJournal, Journal, default_directory
-    from yarnserve.supervise.supervisor import Tools
+    from yarnserve.supervise.tools import Tools
 
     # A terminal that is drawn anew shows the newest entries itself, and below them what else there is to say.
     notes: deque[str] = deque(maxlen=_NOTES)

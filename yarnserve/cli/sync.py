@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from yarnserve.cli.alerting import alerts_of, with_alerts
 from yarnserve.cli.options import with_connection
 from yarnserve.cli.output import narrate, print_json, timestamp
 from yarnserve.cli.quantities import Rate, bytes_in_words
+from yarnserve.cli.stopping import ending
 
 if TYPE_CHECKING:
     from yarnserve.alerts import Alerts
@@ -62,7 +62,7 @@ def sync(connection: Connection, base_path: str, directory: Path, once: bool, pl
     stop = threading.Event()
     teller = Teller(sys.stderr.isatty())
     with ExitStack() as stack:
-        stack.enter_context(_ending(stop))
+        stack.enter_context(ending(stop))
         stack.enter_context(teller)
         store = stack.enter_context(LocalStore(directory))
         settings = _options(options, teller, stop)
@@ -220,13 +220,3 @@ def in_words(step: str, about: Mapping[str, Any]) -> str:
         "failed": lambda: f"failed: {about['what']}",
     }
     return texts[step]() if step in texts else f"{step} {dict(about)}"
-
-
-@contextmanager
-def _ending(stop: threading.Event) -> Iterator[None]:
-    """Make SIGTERM end the work in order, as Ctrl-C does; what was fetched so far is used by the next run."""
-    before = signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 
-from yarnserve.judge.memory import RESIZE as RESIZE_WORD
 from yarnserve.judge.trouble import Rule
-from yarnserve.records.ledger import Ledger
+from yarnserve.records.ledger import Do, Ledger
 from yarnserve.records.policy import SupervisePolicy
 
-
-class Do(str, Enum):
-    """What is decided."""
-
-    RESTART = "restart"
-    MOVE = "move"
-    ROLL_BACK = "roll back"
-    TAKE_OUT = "take out"
-    READMIT = "readmit"
-    RESIZE = RESIZE_WORD
-    START = "start"
-    RELAUNCH = "relaunch"
-    GIVE_UP = "give up"
-    WAIT = "wait"
-    HOLD = "hold"
-    NOTHING = "nothing"
-
-    @property
-    def acts(self) -> bool:
-        """Whether anything of the service is changed."""
-        return self not in (Do.GIVE_UP, Do.WAIT, Do.HOLD, Do.NOTHING)
+#: Rules that mean trouble which may last: a replica, or the service, will not be well by itself.
+_ALARMING = frozenset(
+    (
+        "loop",
+        "replica's budget",
+        "no means",
+        "given up",
+        "together",
+        "service's budget",
+        "dead service",
+        "fresh version",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +44,11 @@ class Decision:
     fix: str = ""
     evidence: Rule | None = None
 
+    @property
+    def alarms(self) -> bool:
+        """Whether a person is to hear of it, whatever is done."""
+        return self.rule in _ALARMING
+
 
 @dataclass(frozen=True)
 class FreshModel:
@@ -71,7 +66,7 @@ class Case:
 
     Attributes:
         policy: the service's.
-        means: what can be done on this Hadoop and with this service.
+        means: what can be done on this Hadoop and with this service, and by what, in words.
         wanted: how many replicas a person wants.
         size: how many YARN was told; None while it does not say, or changes it.
         application: the id of the service's newest application; empty where it has none.
@@ -81,7 +76,7 @@ class Case:
     """
 
     policy: SupervisePolicy
-    means: frozenset[Do]
+    means: Mapping[Do, str]
     wanted: int
     size: int | None = None
     application: str = ""

@@ -9,11 +9,8 @@ from yarnserve.judge.deaths import Death as DeathKind
 from yarnserve.judge.limits import BLIND, DAY, LONG_LIVE, LOOKS, SERVICE_WINDOW, SINGLE
 from yarnserve.judge.nodes import REROLLS
 from yarnserve.records.journal import What
-from yarnserve.records.ledger import Action, Death, Ledger, ReplicaRecord, TakenOut
+from yarnserve.records.ledger import Action, Death, Do, Ledger, ReplicaRecord, TakenOut
 from yarnserve.records.replica import Health
-
-#: The decision's word for a size that is given again.
-RESIZE = "resize"
 
 #: So many versions that passed are remembered: more are never served side by side for long.
 _VERSIONS = 8
@@ -307,7 +304,7 @@ def _is_bad(record: ReplicaRecord, now: float) -> bool:
 
 def _ended(action: Action, replicas: Mapping[str, ReplicaRecord], sights: Sequence[Sight], now: float) -> News | None:
     """What became of *action*; None while it goes on. Only a new container that is live proves it."""
-    since = f"{now - action.at:.0f} s after the {action.what}"
+    since = f"{now - action.at:.0f} s after the {action.what.value}"
     place = _place(action, replicas)
     sight = next((each for each in sights if each.instance == place), None)
     if not action.instance:
@@ -331,7 +328,7 @@ def _ended(action: Action, replicas: Mapping[str, ReplicaRecord], sights: Sequen
 def _is_done(action: Action, sights: Sequence[Sight]) -> bool:
     """Whether what was done to the whole service is done; how a single replica is stands on another page."""
     serving = sum(each.health.serving for each in sights)
-    if action.what == RESIZE:
+    if action.what is Do.RESIZE:
         return all(each.container for each in sights)
     return 2 * serving > len(sights)
 

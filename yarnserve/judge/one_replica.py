@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from yarnserve.judge.deaths import Death as DeathKind
-from yarnserve.judge.decisions import Case, Decision, Do
+from yarnserve.judge.decisions import Case, Decision
 from yarnserve.judge.limits import GIVE_UP, IN_PLACE, LONG_LIVE, LOOP, MOST_OPENINGS, TAKEN_OUT
 from yarnserve.judge.memory import Sight
 from yarnserve.judge.nodes import REROLLS
 from yarnserve.judge.trouble import Rule, Trouble, recent_deaths, spent, trouble_of
-from yarnserve.records.ledger import ReplicaRecord
+from yarnserve.records.ledger import Do, ReplicaRecord
 from yarnserve.records.policy import SupervisePolicy
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from yarnserve.judge.busy import is_busy
 from yarnserve.records.replica import Contact, Prediction
 
 
@@ -36,7 +37,7 @@ def beat(pulse: Pulse, why: str, prediction: Prediction | None, counted: float |
     if not pulse.proved:
         return replace(pulse, why=why)
     timed_out = prediction is None or prediction.contact is Contact.TIMED_OUT
-    if timed_out and pulse.failures and counted is not None and counted != pulse.counted:
+    if timed_out and pulse.failures and is_busy(pulse.counted, counted):
         # It is slow, and works: callers get their answers, and a restart would make it slower.
         return replace(pulse, failures=1, why=why, counted=counted)
     first = pulse.failures == 0

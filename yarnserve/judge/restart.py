@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from yarnserve.judge.decisions import Case, Decision, Do, Judgement
+from yarnserve.judge.decisions import Case, Decision, Judgement
 from yarnserve.judge.limits import DAY, FIRST_WAIT, HOLD
 from yarnserve.judge.memory import Sight
 from yarnserve.judge.one_replica import ReplicaJudge, opened
@@ -29,7 +29,7 @@ from yarnserve.judge.whole_service import (
     still_here,
     storm,
 )
-from yarnserve.records.ledger import Action, Ledger, ReplicaRecord, TakenOut
+from yarnserve.records.ledger import Action, Do, Ledger, ReplicaRecord, TakenOut
 from yarnserve.records.policy import SupervisePolicy
 
 WELL = Decision(Do.NOTHING, "well", "no replica has failed often enough")
@@ -104,7 +104,7 @@ def _goes_on(
     if odd is not None and action.instance and is_short and not service_budget(ledger, len(sights)):
         return _begun(ledger, odd, case, now, 0.0, said)
     about = action.instance or "the service"
-    return Judgement(ledger, Decision(Do.WAIT, "one at a time", f"{action.what} of {about} goes on"), said)
+    return Judgement(ledger, Decision(Do.WAIT, "one at a time", f"{action.what.value} of {about} goes on"), said)
 
 
 def _each(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float) -> tuple[Ledger, dict[str, Decision]]:
@@ -150,7 +150,7 @@ def _begun(
         taken_out = tuple(each for each in taken_out if each is not back)
         replicas[decision.instance] = replace(back.record, restarts=(*back.record.restarts, now), open_until=now)
         container = back.record.container
-    action = Action(decision.do.value, decision.instance, container, now, now + case.policy.startup_deadline)
+    action = Action(decision.do, decision.instance, container, now, now + case.policy.startup_deadline)
     if ledger.action is not None:
         # What was interrupted goes on: the replica that comes now is the one that it was to make.
         action = replace(ledger.action, deadline=action.deadline)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from yarnserve.judge.decisions import Case, Decision, Do
+from yarnserve.judge.decisions import Case, Decision
 from yarnserve.judge.limits import DAY, FRESH_MODEL, LOOP, ODD_SIZE, SERVICE_LEAST, STARTS, TOGETHER
 from yarnserve.judge.memory import Sight
 from yarnserve.judge.trouble import Rule
-from yarnserve.records.ledger import Ledger, ReplicaRecord, TakenOut
+from yarnserve.records.ledger import Do, Ledger, ReplicaRecord, TakenOut
 
 
 def fresh_version(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float) -> Decision | None:

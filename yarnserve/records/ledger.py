@@ -7,6 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Do(str, Enum):
+    """What is decided for a service, or for one of its replicas."""
+
+    RESTART = "restart"
+    MOVE = "move"
+    ROLL_BACK = "roll back"
+    TAKE_OUT = "take out"
+    READMIT = "readmit"
+    RESIZE = "resize"
+    START = "start"
+    RELAUNCH = "relaunch"
+    GIVE_UP = "give up"
+    WAIT = "wait"
+    HOLD = "hold"
+    NOTHING = "nothing"
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything of the service is changed."""
+        return self not in (Do.GIVE_UP, Do.WAIT, Do.HOLD, Do.NOTHING)
 
 
 @dataclass(frozen=True)
@@ -91,10 +114,10 @@ class ReplicaRecord:
 class Action:
     """Something that was begun and has not been seen to its end.
 
-    *what* is the decision's word; *container* the one that it ends, and *deadline* when its result has to be there.
+    *what* was decided; *container* is the one that it ends, and *deadline* when its result has to be there.
     """
 
-    what: str
+    what: Do
     instance: str
     container: str
     at: float

@@ -28,6 +28,7 @@ from yarnserve.errors import (
 from yarnserve.judge.plan import Plan, Step, plan_launch
 from yarnserve.orders import Order
 from yarnserve.records.agent import AgentReport
+from yarnserve.records.ledger import Do
 from yarnserve.records.replica import Endpoint
 from yarnserve.records.yarn import Accepted, Application, Component, ComponentState, Container, Service
 from yarnserve.render.features import DECOMMISSION
@@ -36,7 +37,7 @@ from yarnserve.service.agents import give_order
 from yarnserve.service.assigning import ensure_secret, hdfs_access
 from yarnserve.service.connection import Connection
 from yarnserve.service.look import newest_application, no_service, require_instance
-from yarnserve.service.means import Decision, Means, means_for
+from yarnserve.service.means import Means, means_for
 from yarnserve.service.orders import SETTLE_PATIENCE, Orders
 from yarnserve.service.pinning import pin_versions
 from yarnserve.service.placing import require_hostname, require_kerberos, require_placement
@@ -272,7 +273,7 @@ class Actions:
             instance = container.instance
             if spec.has_agent and self._leaves(name, container, lease):
                 return Outcome(Step.RESTART, instances=(instance,))
-            means = means_for(Decision.RESTART_REPLICA, self.connection.hadoop_version())
+            means = means_for(Do.RESTART, self.connection.hadoop_version())
             if means is None:
                 raise RefusedError(
                     f"cannot restart {instance} of {name}",
@@ -294,7 +295,7 @@ class Actions:
             spec = _require_ours(store, name, self.connection).spec
             component = self._running_component(name, store)
             container = _meant(require_instance(component, name, replica), container_id)
-            self._require_means(Decision.MOVE_REPLICA, f"cannot move {container.instance} of {name}")
+            self._require_means(Do.MOVE, f"cannot move {container.instance} of {name}")
             self._narrate(f"moving {container.instance} of {name}: {Means.DECOMMISSION.value}")
             return self._restart_by_decommission(name, component, spec, container.instance, container_id, lease)
 
@@ -307,7 +308,7 @@ class Actions:
         with self._leased(name, "take out") as (store, lease):
             _require_ours(store, name, self.connection)
             container = _meant(require_instance(self._running_component(name, store), name, replica), container_id)
-            self._require_means(Decision.TAKE_OUT, f"cannot take {container.instance} of {name} out")
+            self._require_means(Do.TAKE_OUT, f"cannot take {container.instance} of {name} out")
             self._narrate(f"taking {container.instance} of {name} out")
             self._decommission(name, container.instance, container_id, lease)
             return Outcome(Step.SCALE, instances=(container.instance,))
@@ -336,8 +337,8 @@ class Actions:
         before = store.pauses.latest()
         store.pauses.append(word, after=before.number if before else 0)
 
-    def _require_means(self, decision: Decision, what: str) -> None:
-        if means_for(decision, self.connection.hadoop_version()) is None:
+    def _require_means(self, do: Do, what: str) -> None:
+        if means_for(do, self.connection.hadoop_version()) is None:
             raise RefusedError(what, why=f"it needs {DECOMMISSION.name}, from Hadoop {DECOMMISSION.since} on")
 
     def order(self, name: str, replica: str, order: Order) -> AgentReport:

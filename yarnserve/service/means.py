@@ -5,20 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from yarnserve.records.ledger import Do
 from yarnserve.records.version import Version
 from yarnserve.render.features import DECOMMISSION, SERVICES, SIGNALS, Feature
-
-
-class Decision(Enum):
-    """What is to happen to a service."""
-
-    RESTART_REPLICA = "restart one replica"
-    MOVE_REPLICA = "start one replica elsewhere"
-    TAKE_OUT = "take one replica out"
-    RESIZE = "give it its size again"
-    ROLL_BACK = "go back to the model version before"
-    START = "start the service again"
-    RELAUNCH = "stop and start the whole service"
 
 
 class Means(Enum):
@@ -36,32 +25,39 @@ class Means(Enum):
 
 @dataclass(frozen=True)
 class Entry:
-    """*decision* can be carried out with *means* where Hadoop has *needs*, and agents for what is done *by_agents*."""
+    """*do* can be carried out with *means* where Hadoop has *needs*, and agents for what is done *by_agents*."""
 
-    decision: Decision
+    do: Do
     means: Means
     needs: Feature = SERVICES
     by_agents: bool = False
 
 
-#: The best means of a decision first.
+#: The best means of each first.
 TABLE = (
-    Entry(Decision.RESTART_REPLICA, Means.AGENT, by_agents=True),
-    Entry(Decision.RESTART_REPLICA, Means.SIGNAL, SIGNALS),
-    Entry(Decision.RESTART_REPLICA, Means.DECOMMISSION, DECOMMISSION),
-    Entry(Decision.MOVE_REPLICA, Means.DECOMMISSION, DECOMMISSION),
-    Entry(Decision.TAKE_OUT, Means.LEAVE_OUT, DECOMMISSION),
-    Entry(Decision.RESIZE, Means.FLEX),
-    Entry(Decision.ROLL_BACK, Means.CHANNEL, by_agents=True),
-    Entry(Decision.START, Means.SUBMIT),
-    Entry(Decision.RELAUNCH, Means.STOP_START),
+    Entry(Do.RESTART, Means.AGENT, by_agents=True),
+    Entry(Do.RESTART, Means.SIGNAL, SIGNALS),
+    Entry(Do.RESTART, Means.DECOMMISSION, DECOMMISSION),
+    Entry(Do.MOVE, Means.DECOMMISSION, DECOMMISSION),
+    Entry(Do.TAKE_OUT, Means.LEAVE_OUT, DECOMMISSION),
+    Entry(Do.READMIT, Means.FLEX),
+    Entry(Do.RESIZE, Means.FLEX),
+    Entry(Do.ROLL_BACK, Means.CHANNEL, by_agents=True),
+    Entry(Do.START, Means.SUBMIT),
+    Entry(Do.RELAUNCH, Means.STOP_START),
 )
 
 
-def means_for(decision: Decision, version: Version, *, has_agents: bool = False) -> Means | None:
-    """Return the best means for *decision* on Hadoop *version*, None where there is none.
+def means_for(do: Do, version: Version, *, has_agents: bool = False) -> Means | None:
+    """Return the best means to *do* that on Hadoop *version*, None where there is none.
 
     *has_agents* says that the service's replicas have agents, and that they are to be used.
     """
-    found = (entry for entry in TABLE if entry.decision is decision and (has_agents or not entry.by_agents))
+    found = (entry for entry in TABLE if entry.do is do and (has_agents or not entry.by_agents))
     return next((entry.means for entry in found if entry.needs.on(version)), None)
+
+
+def all_means(version: Version, *, has_agents: bool) -> dict[Do, str]:
+    """The best means, in words, of everything that can be done on Hadoop *version*."""
+    found = {do: means_for(do, version, has_agents=has_agents) for do in Do}
+    return {do: means.value for do, means in found.items() if means is not None}

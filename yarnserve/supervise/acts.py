@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from yarnserve.config import hdfs_path
-from yarnserve.errors import ConflictError, NotFoundError
-from yarnserve.judge.decisions import Do, FreshModel
-from yarnserve.records.version import Version
-from yarnserve.repository.channels import Channels
+from yarnserve.errors import ConflictError
+from yarnserve.judge.decisions import FreshModel
+from yarnserve.records.ledger import Do
 from yarnserve.service.actions import Actions
-from yarnserve.service.connection import Connection
-from yarnserve.service.means import Decision as Wish
-from yarnserve.service.means import Means, means_for
-from yarnserve.service.state import Revision, Wanted
+from yarnserve.service.state import Wanted
 from yarnserve.service.store import ServiceStore
+from yarnserve.supervise.models import roll_back
 
 #: Seconds that an act may have waited, for a lease, YARN or a fail-over, until it ends a replica for what was seen.
 RECENT = 15.0
-
-#: What each decision asks of the table of means.
-WISHES: Mapping[Do, Wish] = {
-    Do.RESTART: Wish.RESTART_REPLICA,
-    Do.MOVE: Wish.MOVE_REPLICA,
-    Do.TAKE_OUT: Wish.TAKE_OUT,
-    Do.READMIT: Wish.RESIZE,
-    Do.RESIZE: Wish.RESIZE,
-    Do.ROLL_BACK: Wish.ROLL_BACK,
-    Do.START: Wish.START,
-    Do.RELAUNCH: Wish.RELAUNCH,
-}
-
-
-def means_of(version: Version, *, has_agents: bool) -> Mapping[Do, Means]:
-    """The means of every decision that can be carried out on Hadoop *version*."""
-    found = {do: means_for(wish, version, has_agents=has_agents) for do, wish in WISHES.items()}
-    return {do: means for do, means in found.items() if means is not None}
 
 
 def unchanged(order: float, now: Callable[[], float]) -> Callable[[ServiceStore], None]:
@@ -93,40 +71,4 @@ def carry_out(
     elif do is Do.RELAUNCH:
         actions.relaunch(name)
     elif do is Do.ROLL_BACK and fresh is not None:
-        _roll_back(actions.connection, name, fresh)
-
-
-def _roll_back(connection: Connection, name: str, fresh: FreshModel) -> None:
-    revision = connection.store(name).revisions.latest()
-    if revision is None:
-        raise NotFoundError(f"there is no service {name!r} any more")
-    channels = _channels(connection, revision.record, fresh.model)
-    latest = channels.latest()
-    if latest is None or latest.channel.stable != fresh.version:
-        raise ConflictError(f"a person has changed the stable version of {fresh.model} meanwhile", why="theirs counts")
-    channels.rollback(fresh.before, why="the supervisor: replicas failed with it")
-
-
-def newest_change(connection: Connection, revision: Revision, *, since: float) -> FreshModel | None:
-    """The newest change of what is stable since then (epoch), of all models that agents follow; None for none.
-
-    Older ones are not looked into: the history of a model is long, and each of its entries costs reads of HDFS.
-    """
-    if not revision.spec.has_agent:
-        return None
-    changes = []
-    for model in revision.spec.models:
-        channels = _channels(connection, revision, model.name)
-        latest = channels.latest()
-        if latest is None or model.pinned is not None or latest.channel.at < since:
-            continue
-        before = channels.previous()
-        # Back to a higher number would undo a roll-back.
-        if before is not None and before < latest.channel.stable:
-            changes.append(FreshModel(model.name, latest.channel.stable, before, latest.channel.at))
-    return max(changes, key=lambda change: change.at, default=None)
-
-
-def _channels(connection: Connection, revision: Revision, model: str) -> Channels:
-    base = next(each.base_path for each in revision.spec.models if each.name == model)
-    return Channels(connection.storage_at(base), hdfs_path(base), who=connection.actor)
+        roll_back(actions.connection, name, fresh)

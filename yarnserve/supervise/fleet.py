@@ -13,7 +13,8 @@ from yarnserve.errors import NotFoundError, UnreachableError, YarnserveError
 from yarnserve.service.connection import Connection
 from yarnserve.service.state import Wanted
 from yarnserve.service.store import ServiceStore
-from yarnserve.supervise.supervisor import Supervisor, Tools
+from yarnserve.supervise.supervisor import Supervisor
+from yarnserve.supervise.tools import Tools
 
 #: Seconds between two looks for services that are new.
 LIST_EVERY = 60.0

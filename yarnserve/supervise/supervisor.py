@@ -7,48 +7,34 @@ budget is forgotten by a supervisor that is killed, and nothing is done that cou
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
-from yarnserve.judge.decisions import Case, Decision, Do, FreshModel, Judgement
-from yarnserve.judge.limits import FRESH_MODEL, SINGLE
+from yarnserve.judge.decisions import Case, Decision, Judgement
+from yarnserve.judge.limits import SINGLE
 from yarnserve.judge.memory import News, Sight, given_up, observe
-from yarnserve.judge.one_replica import floor
 from yarnserve.judge.restart import decide
-from yarnserve.judge.trouble import left, recent_deaths
-from yarnserve.records.journal import JournalEntry, What
-from yarnserve.records.ledger import Ledger, ReplicaRecord
+from yarnserve.judge.trouble import left
+from yarnserve.records.journal import What
+from yarnserve.records.ledger import Do, Ledger
 from yarnserve.records.policy import SupervisePolicy
-from yarnserve.records.replica import Replica
-from yarnserve.records.supervision import Mode, ReplicaState, ServiceState
-from yarnserve.records.version import Version
-from yarnserve.records.yarn import ApplicationState, ComponentState
+from yarnserve.records.supervision import Mode, ServiceState
 from yarnserve.service.actions import Actions
 from yarnserve.service.busy import Counting
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import EYES, PROBE_DEADLINE, Eyes, Snapshot, look
-from yarnserve.service.means import Means
+from yarnserve.service.look import PROBE_DEADLINE, Snapshot, look
 from yarnserve.service.reading import Reader
-from yarnserve.service.state import Desired, Revision, Wanted
-from yarnserve.spec.model import COMPONENT
-from yarnserve.storage.lease import Lease, boot_clock
-from yarnserve.supervise.acts import carry_out, means_of, newest_change, recent, unchanged
+from yarnserve.service.state import Wanted
+from yarnserve.supervise.acts import carry_out, recent, unchanged
+from yarnserve.supervise.circumstances import Circumstances
 from yarnserve.supervise.node_watch import NodeWatch
 from yarnserve.supervise.notes import LedgerFile
+from yarnserve.supervise.picture import picture
+from yarnserve.supervise.seat import Seat
 from yarnserve.supervise.sights import sights_of, targets_of, with_observations
 from yarnserve.supervise.teller import Teller
-
-#: Seconds that a supervisor's lease lasts without renewal, between two renewals, and before its end at which nothing
-#: is done any more: another takes over within 30 s.
-LEASE_TTL = 24.0
-LEASE_RENEW_EVERY = 6.0
-LEASE_MARGIN = 4.0
+from yarnserve.supervise.tools import Tools
 
 #: Seconds that a replica which does not answer has to show its counters.
 COUNT_DEADLINE = 1.0
@@ -56,63 +42,10 @@ COUNT_DEADLINE = 1.0
 #: Seconds between two looks through all eyes while every replica is well; between them only the replicas are asked.
 FULL_LOOK_EVERY = 60.0
 
-#: Seconds between two questions for the cluster's version.
-VERSION_EVERY = 600.0
-
 #: Seconds to the next look: after a first failure, of whoever stands by, and at most while nothing can be asked.
 SOON = 2.0
 STANDBY_PAUSE = 3.0
 LONGEST_PAUSE = 60.0
-
-
-def _nobody(entry: JournalEntry) -> None:
-    """No journal."""
-
-
-def _unseen(state: ServiceState) -> None:
-    """Nobody looks at the state."""
-
-
-class Silence:
-    """Nobody is told."""
-
-    def fire(self, alert: Alert) -> None:
-        """Nothing."""
-
-    def resolve(self, key: str, summary: str = "") -> None:
-        """Nothing."""
-
-    def settle(self, prefix: str, lasting: Collection[str]) -> None:
-        """Nothing."""
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What a supervisor works with.
-
-    Attributes:
-        eyes: how replicas are looked at.
-        journal: gets every entry.
-        alarm: whom troubles are told.
-        board: told how the service stands, after every step.
-        narrate: told, in words for people, what an act waits for.
-        clock: monotonic seconds, those of a sleeping machine too: leases go by it.
-        now: seconds since the epoch.
-        pause: waits that many seconds.
-        draw: a random number from 0 to 1.
-        acts: False for one that only says what it would do.
-    """
-
-    eyes: Eyes = EYES
-    journal: Callable[[JournalEntry], None] = _nobody
-    alarm: Alarm = field(default_factory=Silence)
-    board: Callable[[ServiceState], None] = _unseen
-    narrate: Callable[[str], None] = lambda text: None
-    clock: Callable[[], float] = boot_clock
-    now: Callable[[], float] = time.time
-    pause: Callable[[float], None] = time.sleep
-    draw: Callable[[], float] = random.random
-    acts: bool = True
 
 
 class Supervisor:
@@ -132,33 +65,18 @@ class Supervisor:
         self._counting = Counting(self._tools.eyes.read_all, deadline=COUNT_DEADLINE)
         self._nodes = NodeWatch(connection, name, self._tools.now)
         self._teller = Teller(name, self._tools.journal, self._tools.alarm, self._tools.now)
-        self._is_holder = False
+        self._seat = Seat(connection, name, self._tools)
+        self._circumstances = Circumstances(connection, self._tools.clock, self._tools.now)
         self._ledger: Ledger | None = None
         self._snapshot: Snapshot | None = None
         self._looked_at = 0.0
         self._began_at = 0.0
         #: Seconds spent waiting within acts.
         self._waited = 0.0
-        self._version: tuple[float, Version | None] = (0.0, None)
         self._deaths: list[News] = []
         self._failed_steps = 0
         self.trouble: YarnserveError | None = None
         self._state = ServiceState(name, self._tools.now(), Mode.STANDBY if self._tools.acts else Mode.OBSERVING)
-
-    @cached_property
-    def _lease(self) -> Lease:
-        """The supervisor's lease. Where it lies is asked of HDFS, which may be down when a supervisor begins."""
-        return Lease(
-            self._store.supervisor,
-            subject=f"the supervision of {self.name}",
-            look=f"yarnserve status {self.name}",
-            holder=f"{self._connection.actor}: supervise",
-            ttl=LEASE_TTL,
-            renew_every=LEASE_RENEW_EVERY,
-            margin=LEASE_MARGIN,
-            clock=self._tools.clock,
-            pause=self._tools.pause,
-        )
 
     def step(self) -> float:
         """Look, judge, and act if need be; return the seconds until the next step is due.
@@ -172,9 +90,7 @@ class Supervisor:
             self._failed_steps, self.trouble = 0, None
             self._teller.trouble(None)
         except NotFoundError:
-            # What is saved of it is gone, and must not rise again.
-            self._lease.forget()
-            self._is_holder = False
+            self._seat.forget()
             self._teller.rest()
             raise
         except YarnserveError as error:
@@ -187,18 +103,13 @@ class Supervisor:
         return due
 
     def keep(self) -> None:
-        """Renew the lease if that is due: whoever owns this does so while it waits long for the next step."""
-        if self._is_holder and self._lease.is_due:
-            with suppress(YarnserveError):
-                # What is saved of a service that was destroyed must not rise again.
-                if self._store.exists():
-                    self._lease.renew()
+        """Keep the seat: whoever owns this does so while it waits long for the next step."""
+        self._seat.keep()
 
     def close(self) -> None:
-        """Give the lease back."""
-        if self._is_holder:
-            self._lease.release()
-        self._is_holder, self._ledger = False, None
+        """Give the seat back."""
+        self._seat.give_back()
+        self._ledger = None
 
     def _tell_board(self) -> None:
         self._tools.board(replace(self._state, last=self._teller.last, actions=dict(self._teller.actions)))
@@ -214,22 +125,17 @@ class Supervisor:
         return self._judge(ledger, snapshot)
 
     def _others(self) -> str:
-        """Hold the supervisor's lease; return who else does, empty for us."""
-        if self._is_holder:
-            if self._lease.is_due and not self._store.exists():
-                raise NotFoundError(f"there is no service {self.name!r} any more")
+        """Have the supervisor's seat; return who else has, empty for us."""
+        if self._seat.is_taken:
             try:
-                self._lease.check()
+                self._seat.check()
                 return ""
             except LeaseLostError as error:
                 self._teller.tell(What.TOLD, f"stands by: {error.why}")
                 self._teller.rest()
-                self._is_holder = False
-        elif self._store.revisions.latest() is None:
-            raise NotFoundError(f"yarnserve has launched no service {self.name!r}", next="yarnserve list")
-        holder = self._lease.try_acquire()
+        holder = self._seat.take()
         if not holder:
-            self._is_holder, self._ledger, self._snapshot = True, None, None
+            self._ledger, self._snapshot = None, None
             self._state = replace(self._state, mode=Mode.ACTING, hold="")
             self._teller.tell(What.TOLD, f"{self._connection.actor} supervises it")
         return holder
@@ -283,20 +189,19 @@ class Supervisor:
         if desired.state is not Wanted.RUNNING:
             self._save(ledger)
             self._teller.rest()
-            self._report(snapshot, ledger, {}, f"stopped by {desired.by}")
+            self._show(snapshot, ledger, {}, hold=f"stopped by {desired.by}")
             return FULL_LOOK_EVERY / 2
         ledger, sights = self._take_in(ledger, snapshot)
-        case = self._case(snapshot, revision.record, desired)
-        keeps_still = self._keeps_still()
-        judgement = self._decide(ledger, sights, snapshot, case, would=bool(keeps_still))
+        case = self._circumstances.case(snapshot, revision.record, desired)
+        self._teller.once("channels", self._circumstances.trouble)
+        paused = self._paused() if self._tools.acts else ""
+        keeps_still = bool(paused) or not self._tools.acts
+        judgement = self._decide(ledger, sights, snapshot, case, would=keeps_still)
         self._save(judgement.ledger)
         self._hold_against_nodes(snapshot)
-        # What only observes says so by its mode.
-        hold = (keeps_still if self._tools.acts else "") or _hold(judgement.decision)
-        self._report(snapshot, judgement.ledger, judgement.said, hold)
+        self._show(snapshot, judgement.ledger, judgement.said, paused=paused, hold=paused or _hold(judgement.decision))
         if judgement.decision.do.acts and not keeps_still:
-            means = self._means(revision.record)[judgement.decision.do]
-            self._act(judgement.decision, means.value, case, ledger, judgement.ledger, snapshot)
+            self._act(judgement.decision, case, ledger, judgement.ledger, snapshot)
             return SOON
         return self._pause(judgement.ledger, case.policy)
 
@@ -311,46 +216,8 @@ class Supervisor:
         self._teller.judged(judgement, snapshot, budgets, would=is_only_said)
         return replace(judgement, ledger=ledger) if is_only_said else judgement
 
-    def _case(self, snapshot: Snapshot, revision: Revision, desired: Desired) -> Case:
-        service, application = snapshot.service, snapshot.application
-        component = service.component(COMPONENT) if service else None
-        settled = component is not None and component.state is ComponentState.STABLE
-        return Case(
-            revision.spec.supervise,
-            frozenset(self._means(revision)),
-            desired.replicas,
-            component.desired if component is not None and settled else None,
-            application=application.id if application is not None else "",
-            failed=application is not None and application.state is ApplicationState.FAILED,
-            ended=application is not None and application.state.ended,
-            # Looked up when something is wrong: it costs reads of HDFS for each model.
-            fresh=None if snapshot.well else self._fresh(revision),
-        )
-
-    def _fresh(self, revision: Revision) -> FreshModel | None:
-        """The model version that came last; where that cannot be read, replicas are judged without it."""
-        try:
-            found = newest_change(self._connection, revision, since=self._tools.now() - FRESH_MODEL.value)
-        except UnreachableError:
-            raise
-        except YarnserveError as error:
-            self._teller.once("channels", f"which model version is fresh cannot be read: {error.what}")
-            return None
-        self._teller.once("channels", "")
-        return found
-
-    def _means(self, revision: Revision) -> Mapping[Do, Means]:
-        """What can be done; the cluster's version is asked for now and then, because clusters are upgraded."""
-        asked_at, version = self._version
-        if version is None or self._tools.clock() - asked_at > VERSION_EVERY:
-            version = self._connection.hadoop_version()
-            self._version = (self._tools.clock(), version)
-        return means_of(version, has_agents=revision.spec.has_agent)
-
-    def _keeps_still(self) -> str:
-        """Why nothing is done whatever is decided; empty where it is done."""
-        if not self._tools.acts:
-            return "only observing"
+    def _paused(self) -> str:
+        """Who has told supervisors to keep still, and why; empty where nobody has."""
         pause = self._store.pauses.latest()
         if pause is None or not pause.record.holds(self._tools.now()):
             return ""
@@ -360,18 +227,16 @@ class Supervisor:
         """Save *ledger*, and go on with it: what could not be written down is not done, and so is not remembered."""
         if self._tools.acts:
             try:
-                self._lease.check()
+                self._seat.check()
                 self._file.save(ledger)
             except ConflictError:
                 self._ledger = None
                 raise
         self._ledger = ledger
 
-    def _act(
-        self, decision: Decision, means: str, case: Case, before: Ledger, ledger: Ledger, snapshot: Snapshot
-    ) -> None:
-        """Carry *decision* out by *means*; it turned *before* into *ledger*, which is on HDFS already."""
-        tools = self._tools
+    def _act(self, decision: Decision, case: Case, before: Ledger, ledger: Ledger, snapshot: Snapshot) -> None:
+        """Carry *decision* out; it turned *before* into *ledger*, which is on HDFS already."""
+        tools, means = self._tools, case.means[decision.do]
         actions = Actions(
             self._connection,
             narrate=tools.narrate,
@@ -384,7 +249,7 @@ class Supervisor:
         container = ledger.replicas[decision.instance].container if decision.instance in ledger.replicas else ""
         size = case.wanted - len(ledger.taken_out)
         try:
-            self._lease.check()
+            self._seat.check()
             carry_out(
                 actions,
                 self.name,
@@ -409,10 +274,8 @@ class Supervisor:
 
     def _patiently(self, seconds: float) -> None:
         """Wait within an act; the supervisor's lease goes on, and whoever watches sees that nothing is stuck."""
-        if self._lease.is_due:
-            # An act that is half done is not broken off for it; the next step finds out who supervises.
-            with suppress(YarnserveError):
-                self._lease.renew()
+        # An act that is half done is not broken off where that fails; the next step finds out who supervises.
+        self._seat.keep()
         self._tell_board()
         self._waited += seconds
         self._tools.pause(seconds)
@@ -427,20 +290,11 @@ class Supervisor:
         # From the beginning of this look on: it has waited for whoever does not answer.
         return max(0.0, SOON - (self._tools.clock() - self._began_at))
 
-    def _report(self, snapshot: Snapshot, ledger: Ledger, said: Mapping[str, Decision], hold: str) -> None:
-        desired, revision = snapshot.desired, snapshot.revision
-        wanted = desired.replicas if desired is not None and desired.state is Wanted.RUNNING else 0
-        policy = revision.record.spec.supervise if revision is not None else SupervisePolicy()
-        mode = Mode.ACTING if self._tools.acts else Mode.OBSERVING
-        self._state = ServiceState(
-            self.name,
-            self._tools.now(),
-            Mode.PAUSED if hold.startswith("paused") else mode,
-            wanted,
-            floor(policy, max(wanted, 1)),
-            tuple(_replica_state(each, ledger, said, policy, self._tools.now()) for each in snapshot.replicas),
-            hold,
-        )
+    def _show(
+        self, snapshot: Snapshot, ledger: Ledger, said: Mapping[str, Decision], *, paused: str = "", hold: str = ""
+    ) -> None:
+        mode = Mode.PAUSED if paused else Mode.ACTING if self._tools.acts else Mode.OBSERVING
+        self._state = picture(snapshot, ledger, said, mode=mode, hold=hold, now=self._tools.now())
 
 
 def _check_timeout(snapshot: Snapshot | None) -> float:
@@ -451,24 +305,3 @@ def _check_timeout(snapshot: Snapshot | None) -> float:
 
 def _hold(decision: Decision) -> str:
     return decision.why if decision.do is Do.HOLD else ""
-
-
-def _replica_state(
-    replica: Replica, ledger: Ledger, said: Mapping[str, Decision], policy: SupervisePolicy, now: float
-) -> ReplicaState:
-    record = ledger.replicas.get(replica.instance, ReplicaRecord())
-    decision = said.get(replica.instance)
-    return ReplicaState(
-        replica.instance,
-        replica.verdict.health,
-        replica.verdict.reason,
-        replica.container_id,
-        replica.node,
-        replica.versions or {},
-        record.live_since,
-        record.failing_since,
-        sum(now - at < policy.restart_window for at in record.restarts),
-        len(recent_deaths(record, policy, now)),
-        record.open_until,
-        "" if decision is None else f"{decision.do.value}: {decision.why}",
-    )

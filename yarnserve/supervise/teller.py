@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 
 from yarnserve.alerts import Alarm, Alert
 from yarnserve.errors import YarnserveError
-from yarnserve.judge.decisions import Decision, Do, Judgement
+from yarnserve.judge.decisions import Decision, Judgement
 from yarnserve.judge.memory import News
 from yarnserve.records.journal import JournalEntry, What
+from yarnserve.records.ledger import Do
 from yarnserve.service.look import Snapshot
 
 #: Entries that the state shows.
@@ -17,18 +18,6 @@ _LAST = 20
 
 #: Steps in a row that fail before somebody is told: a fail-over of YARN or HDFS takes some.
 _PATIENT_STEPS = 4
-
-#: Rules that a person is to hear of, whatever is decided by them.
-_ALARMING = (
-    "loop",
-    "replica's budget",
-    "no means",
-    "given up",
-    "together",
-    "service's budget",
-    "dead service",
-    "fresh version",
-)
 
 
 class Teller:
@@ -114,7 +103,7 @@ class Teller:
                 self.tell(what, text, instance, snapshot, rule=decision.rule, left=budget)
         self._said = {instance: (decision.do, decision.rule) for instance, decision in decisions.items()}
         away = {f"{self._name}/{each.instance}" for each in judgement.ledger.taken_out}
-        self._alert({self._key(each): each for each in decisions.values() if each.rule in _ALARMING}, away)
+        self._alert({self._key(each): each for each in decisions.values() if each.alarms}, away)
 
     def rest(self) -> None:
         """Stop alerting of the service: nothing is wrong with what is not to run, and another tells of its own."""

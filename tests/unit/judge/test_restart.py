@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from yarnserve.judge.decisions import Case, Decision, Do, FreshModel
+from yarnserve.judge.decisions import Case, Decision, FreshModel
 from yarnserve.judge.limits import GIVE_UP, HOLD, LONG_LIVE, ODD_SIZE
 from yarnserve.judge.memory import Sight, given_up, observe
 from yarnserve.judge.one_replica import floor
 from yarnserve.judge.restart import decide
 from yarnserve.records.journal import What
-from yarnserve.records.ledger import Death, Ledger
+from yarnserve.records.ledger import Death, Do, Ledger
 from yarnserve.records.policy import SupervisePolicy
 from yarnserve.records.replica import Health
 from yarnserve.supervise.notes import lasting
 
 POLICY = SupervisePolicy(enabled=True)
-EVERYTHING = frozenset(Do)
+#: Means by which everything can be done.
+EVERYTHING = {do: do.value for do in Do}
 CRASH = Death(0.0, "unknown", "killed by a signal")
 
 
@@ -52,7 +53,9 @@ def dead(number: int, ends: int, container: str = "a", death: Death = CRASH) -> 
 class Watch:
     """Looks that follow each other; *now* moves by hand."""
 
-    def __init__(self, replicas: int = 4, policy: SupervisePolicy = POLICY, means: frozenset[Do] = EVERYTHING) -> None:
+    def __init__(
+        self, replicas: int = 4, policy: SupervisePolicy = POLICY, means: Mapping[Do, str] = EVERYTHING
+    ) -> None:
         self.case = Case(policy, means, replicas, replicas)
         self.ledger = Ledger()
         self.now = 1_000_000.0
@@ -74,7 +77,7 @@ class Watch:
             assert not self.look(*sights, after=min(60.0, ends - self.now)).do.acts
 
 
-def well(replicas: int = 4, policy: SupervisePolicy = POLICY, means: frozenset[Do] = EVERYTHING) -> Watch:
+def well(replicas: int = 4, policy: SupervisePolicy = POLICY, means: Mapping[Do, str] = EVERYTHING) -> Watch:
     """A service whose replicas have all been seen live."""
     watch = Watch(replicas, policy, means)
     assert watch.look(*map(live, range(replicas))).do is Do.NOTHING
@@ -403,7 +406,7 @@ def test_what_will_end_so_again_is_taken_out_at_once() -> None:
 
 def test_where_nothing_can_be_taken_out_somebody_is_told() -> None:
     """Before Hadoop 3.1.3 there is no decommissioning and no signal."""
-    watch = well(means=frozenset({Do.RESIZE, Do.START}))
+    watch = well(means=dict.fromkeys((Do.RESIZE, Do.START), "by hand"))
     decision = fail(watch, 0)
     assert (decision.do, decision.rule) == (Do.GIVE_UP, "no means")
     assert watch.look(failing(0), *others(1, 2, 3)).rule == "given up"
@@ -411,7 +414,7 @@ def test_where_nothing_can_be_taken_out_somebody_is_told() -> None:
 
 def test_where_none_serves_and_none_can_be_replaced_the_service_begins_anew() -> None:
     """On 3.1.1 that is all there is; while one still serves it is left alone, and after five times in a day as well."""
-    watch = well(2, means=frozenset({Do.RESIZE, Do.START, Do.RELAUNCH}))
+    watch = well(2, means=dict.fromkeys((Do.RESIZE, Do.START, Do.RELAUNCH), "by hand"))
     for _ in range(40):
         assert watch.look(failing(0), live(1)).do is not Do.RELAUNCH
     for _ in range(40):
@@ -499,7 +502,7 @@ def test_a_failed_service_is_started_again() -> None:
 
 def test_a_service_that_we_have_stopped_to_start_it_is_started() -> None:
     """Whoever was to do both was killed between them; what a person has stopped stays so."""
-    watch = Watch(1, means=frozenset({Do.RELAUNCH, Do.START}))
+    watch = Watch(1, means=dict.fromkeys((Do.RELAUNCH, Do.START), "by hand"))
     watch.case = replace(watch.case, application="app_1")
     watch.look(live(0))
     decisions = [watch.look(failing(0)) for _ in range(6)]
@@ -508,7 +511,7 @@ def test_a_service_that_we_have_stopped_to_start_it_is_started() -> None:
     assert watch.look(gone).do is Do.WAIT
     watch.case = replace(watch.case, ended=True, size=None)
     assert (watch.look(gone).do, watch.look(gone).rule) == (Do.START, "dead service")
-    stopped = Watch(1, means=frozenset({Do.RELAUNCH, Do.START}))
+    stopped = Watch(1, means=dict.fromkeys((Do.RELAUNCH, Do.START), "by hand"))
     stopped.case = replace(stopped.case, application="app_1", ended=True, size=None)
     assert not stopped.look(gone).do.acts
 

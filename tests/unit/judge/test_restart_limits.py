@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from tests.support import REPOSITORY
 from tests.unit.judge.test_restart import Watch, dead, failing, live, others, sight, well
-from yarnserve.judge.decisions import Do, FreshModel
+from yarnserve.judge.decisions import FreshModel
 from yarnserve.judge.limits import LIMITS
 from yarnserve.judge.memory import given_up
-from yarnserve.records.ledger import Death, ReplicaRecord, TakenOut
+from yarnserve.records.ledger import Death, Do, ReplicaRecord, TakenOut
 from yarnserve.records.replica import Health
 from yarnserve.render.features import SERVICES
 from yarnserve.service.means import TABLE, Entry
@@ -153,7 +153,7 @@ def test_a_loop_restarts_no_replica_that_serves_for_minutes_since() -> None:
 
 def test_one_replica_of_which_everything_was_tried_does_not_keep_others_waiting() -> None:
     """A give-up without means to take it out must not stop the second replica that hangs."""
-    watch = well(means=frozenset({Do.RESTART}))
+    watch = well(means={Do.RESTART: "by hand"})
     acted = []
     for _ in range(400):
         container = chr(ord("a") + len(acted) % 20)
@@ -168,7 +168,7 @@ def test_the_documentation_has_every_number_and_every_means() -> None:
     page = (REPOSITORY / "docs" / "supervise.md").read_text(encoding="utf-8")
     numbers = [f"| {each.name} | {each.value:g} | {each.reason} |" for each in LIMITS]
     assert "\n".join(numbers) in page
-    means = [f"| {each.decision.value} | {each.means.value} | {_where(each)} |" for each in TABLE]
+    means = [f"| {each.do.value} | {each.means.value} | {_where(each)} |" for each in TABLE]
     assert "\n".join(means) in page
 
 

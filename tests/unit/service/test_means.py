@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from yarnserve.records.ledger import Do
 from yarnserve.records.version import Version
-from yarnserve.service.means import Decision, Means, means_for
+from yarnserve.service.means import Means, means_for
 
 
 @pytest.mark.parametrize(
@@ -26,4 +27,4 @@ from yarnserve.service.means import Decision, Means, means_for
 )
 def test_each_hadoop_has_its_means(version: str, means: Means | None) -> None:
     """Decommissioning came with 3.1.3 and 3.2.1, so 3.2.0 lacks it; signals came with 3.3."""
-    assert means_for(Decision.RESTART_REPLICA, Version.parse(version)) is means
+    assert means_for(Do.RESTART, Version.parse(version)) is means

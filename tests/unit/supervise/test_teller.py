@@ -10,8 +10,8 @@ from yarnserve.judge.restart import WELL
 from yarnserve.records.journal import JournalEntry
 from yarnserve.records.ledger import Ledger, ReplicaRecord, TakenOut
 from yarnserve.service.look import Snapshot
-from yarnserve.supervise.supervisor import Silence
 from yarnserve.supervise.teller import Teller
+from yarnserve.supervise.tools import Silence
 
 LOOK = Snapshot("digits", None, None, None, None, (), (), (), complete=True)
 HOLD = Decision(Do.HOLD, "together", "most turned bad")
