@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from yarnserve.judge.deaths import Death as DeathKind
-from yarnserve.judge.limits import BLIND, DAY, LONG_LIVE, LOOKS, SERVICE_WINDOW, SINGLE
+from yarnserve.judge.jumps import after_jump
+from yarnserve.judge.limits import DAY, LONG_LIVE, LOOKS, SERVICE_WINDOW, SINGLE
 from yarnserve.judge.nodes import REROLLS
 from yarnserve.records.journal import What
-from yarnserve.records.ledger import Action, Death, Do, Ledger, ReplicaRecord, TakenOut
+from yarnserve.records.ledger import Action, Death, Do, Ledger, ReplicaRecord
 from yarnserve.records.replica import Health
 
 #: So many versions that passed are remembered: more are never served side by side for long.
@@ -74,7 +75,7 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
 
     What is known of a replica that is gone goes to the one that took its place by our own action, else with it.
     """
-    before = _after_jump(ledger, now)
+    before = after_jump(ledger, now)
     known = _inherited(before, sights)
     news: list[News] = []
     replicas = {}
@@ -87,10 +88,7 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
     action = before.action
     if action is not None and (ended := _ended(action, replicas, sights, now)):
         news.append(ended)
-        if ended.instance in replicas and ended.what is What.FAILED:
-            failed = replicas[ended.instance]
-            replicas[ended.instance] = replace(failed, rung=failed.rung + 1)
-        action = None
+        action, replicas = None, _after_end(replicas, ended)
     if action is not None and action.instance in known and action.instance not in replicas:
         # Its successor has not appeared yet.
         replicas[action.instance] = known[action.instance]
@@ -134,64 +132,6 @@ def is_misplaced(record: ReplicaRecord, sight: Sight) -> bool:
 def in_window(record: ReplicaRecord, now: float, window: float) -> tuple[Death, ...]:
     """The deaths of the last *window* seconds."""
     return tuple(death for death in record.deaths if now - death.at < window)
-
-
-def _after_jump(ledger: Ledger, now: float) -> Ledger:
-    """What stays when nobody has looked, or the clock jumped: budgets, moved along with it, and whole deadlines."""
-    looked_at = ledger.looked_at
-    if looked_at is None:
-        # It was saved, perhaps by a host whose clock was far ahead: what has happened cannot have happened later.
-        newest = max(_past(ledger), default=now)
-        looked_at = newest if newest - now > BLIND.value else now
-    if 0 <= now - looked_at <= BLIND.value:
-        return ledger
-    shift = min(0.0, now - looked_at)
-    action = ledger.action
-    replicas = {instance: _shifted(record, shift, now) for instance, record in ledger.replicas.items()}
-    return replace(
-        ledger,
-        replicas=replicas,
-        turned={},
-        actions=tuple(at + shift for at in ledger.actions),
-        action=None if action is None else replace(action, at=action.at + shift, deadline=now + _length(action)),
-        starts=tuple(at + shift for at in ledger.starts),
-        taken_out=tuple(_moved(each, shift, now) for each in ledger.taken_out),
-        hold_until=None,
-        odd_size_since=None,
-    )
-
-
-def _past(ledger: Ledger) -> list[float]:
-    """The times in *ledger* that were the present when it was saved, or past."""
-    records = [*ledger.replicas.values(), *(each.record for each in ledger.taken_out)]
-    times = [*ledger.actions, *ledger.starts, *(each.at for each in ledger.taken_out)]
-    times += [ledger.action.at] if ledger.action is not None else []
-    for record in records:
-        times += [record.seen_since, *record.restarts, *(death.at for death in record.deaths)]
-    return times
-
-
-def _moved(away: TakenOut, shift: float, now: float) -> TakenOut:
-    return replace(away, at=away.at + shift, until=away.until + shift, record=_shifted(away.record, shift, now))
-
-
-def _length(action: Action) -> float:
-    return max(0.0, action.deadline - action.at)
-
-
-def _shifted(record: ReplicaRecord, shift: float, now: float) -> ReplicaRecord:
-    return replace(
-        record,
-        seen_since=now,
-        progress_at=now,
-        answers=(),
-        failing_since=None,
-        live_since=None,
-        deaths=tuple(replace(death, at=death.at + shift) for death in record.deaths),
-        restarts=tuple(at + shift for at in record.restarts),
-        not_before=record.not_before + shift,
-        open_until=None if record.open_until is None else record.open_until + shift,
-    )
 
 
 def _inherited(ledger: Ledger, sights: Sequence[Sight]) -> Mapping[str, ReplicaRecord]:
@@ -323,6 +263,14 @@ def _ended(action: Action, replicas: Mapping[str, ReplicaRecord], sights: Sequen
         return None
     what = "no new container is live" if action.instance else "it has not helped"
     return News(What.FAILED, place, f"{what} {since}")
+
+
+def _after_end(replicas: Mapping[str, ReplicaRecord], ended: News) -> dict[str, ReplicaRecord]:
+    """One rung more of the ladder is used up where what was done has failed."""
+    failed = replicas.get(ended.instance)
+    if failed is None or ended.what is not What.FAILED:
+        return dict(replicas)
+    return {**replicas, ended.instance: replace(failed, rung=failed.rung + 1)}
 
 
 def _is_done(action: Action, sights: Sequence[Sight]) -> bool:
