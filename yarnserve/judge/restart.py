@@ -46,7 +46,7 @@ def decide(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw
         draw: a random number, 0 to 1, that sets the next pause apart from those of others.
     """
     ledger, said = _each(ledger, sights, case, now)
-    if decision := half_relaunched(ledger, case):
+    if decision := half_relaunched(ledger, case, now):
         return _begun(ledger, decision, case, now, draw, said)
     if ledger.action is not None:
         return _goes_on(ledger, ledger.action, sights, case, now, said)

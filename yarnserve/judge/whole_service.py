@@ -20,7 +20,7 @@ def fresh_version(ledger: Ledger, sights: Sequence[Sight], case: Case, now: floa
     turned = [name for name, at in ledger.turned.items() if at >= fresh.at and name in ledger.replicas]
     if not turned or 2 * len(turned) < len(sights):
         return None
-    bad = [name for name in turned if _is_proven(ledger.replicas[name], case)]
+    bad = [name for name in turned if _is_proven(ledger.replicas[name], case, fresh.at)]
     if 2 * len(bad) < len(sights):
         why = f"{len(turned)} of {len(sights)} replicas turned bad after version {fresh.version} of {fresh.model} came"
         return Decision(Do.WAIT, "fresh version", f"{why}: is it the version's fault?")
@@ -31,8 +31,9 @@ def fresh_version(ledger: Ledger, sights: Sequence[Sight], case: Case, now: floa
     return Decision(Do.ROLL_BACK, "fresh version", why)
 
 
-def _is_proven(record: ReplicaRecord, case: Case) -> bool:
-    return record.failures >= case.policy.failures or len(record.deaths) >= LOOP.value
+def _is_proven(record: ReplicaRecord, case: Case, since: float) -> bool:
+    died = sum(death.at >= since for death in record.deaths)
+    return record.failures >= case.policy.failures or died >= LOOP.value
 
 
 def storm(ledger: Ledger, sights: Sequence[Sight], now: float) -> str:
@@ -68,16 +69,20 @@ def dead_service(ledger: Ledger, case: Case, now: float) -> Decision | None:
     """Start it again where its application has FAILED, a few times a day."""
     if not case.failed or Do.START not in case.means:
         return None
-    starts = sum(now - at < DAY for at in ledger.starts)
-    if starts >= STARTS.value:
-        why = f"its application has FAILED again after {starts} starts in a day"
+    if not _may_start(ledger, now):
+        why = f"its application has FAILED again after {STARTS.value:g} starts in a day"
         return Decision(Do.HOLD, "dead service", why, fix="yarnserve events NAME tells why it failed")
     return Decision(Do.START, "dead service", "its application has FAILED, and nobody has stopped it")
 
 
-def half_relaunched(ledger: Ledger, case: Case) -> Decision | None:
+def _may_start(ledger: Ledger, now: float) -> bool:
+    return sum(now - at < DAY for at in ledger.starts) < STARTS.value
+
+
+def half_relaunched(ledger: Ledger, case: Case, now: float) -> Decision | None:
     """Start again what we have stopped, where whoever was to start it did not come to that."""
-    if not case.ended or case.application != ledger.relaunching or Do.START not in case.means:
+    is_ours = case.ended and case.application == ledger.relaunching
+    if not is_ours or Do.START not in case.means or not _may_start(ledger, now):
         return None
     return Decision(Do.START, "dead service", "it was stopped to be started again, and that was interrupted")
 
@@ -89,9 +94,7 @@ def hopeless(
     if Do.RELAUNCH not in case.means or Do.RESTART in case.means or any(each.health.serving for each in sights):
         return None
     blamed = [each for each in said.values() if each.evidence in (Rule.FAILS, Rule.STARTUP)]
-    if not blamed or len(said) < len(sights):
-        return None
-    if sum(now - at < DAY for at in ledger.starts) >= STARTS.value:
+    if not blamed or len(said) < len(sights) or not _may_start(ledger, now):
         return None
     why = f"none of {len(sights)} replicas serves, and this Hadoop cannot replace single ones: {blamed[0].why}"
     return Decision(Do.RELAUNCH, "nothing left", why)

@@ -303,3 +303,23 @@ def test_a_clock_that_is_set_back_takes_along_what_is_taken_out() -> None:
     (away,) = watch.ledger.taken_out
     assert away.record.deaths[-1].at <= watch.now
     assert away.until <= watch.now + 1800.0
+
+
+def test_a_relaunch_that_cannot_be_finished_is_not_tried_for_ever() -> None:
+    """YARN refuses each start: five in a day, and then nothing is left but to tell."""
+    watch = Watch(1, means={Do.RELAUNCH: "by hand", Do.START: "by hand"})
+    watch.look(live(0))
+    watch.ledger = replace(watch.ledger, relaunching="application_1")
+    watch.case = replace(watch.case, application="application_1", ended=True, size=None)
+    decisions = [watch.look(sight(0, Health.GONE, container=""), after=30.0) for _ in range(40)]
+    assert sum(each.do is Do.START for each in decisions) == 5
+
+
+def test_a_version_is_not_blamed_for_deaths_of_yesterday() -> None:
+    """One failed look after it came proves nothing, whatever a replica has died of before."""
+    watch = well()
+    old = tuple(Death(watch.now - age, "unknown", "killed") for age in (9000.0, 8000.0))
+    replicas = {name: replace(record, deaths=old) for name, record in watch.ledger.replicas.items()}
+    watch.ledger = replace(watch.ledger, replicas=replicas)
+    watch.case = replace(watch.case, fresh=FreshModel("digits", 2, 1, watch.now + 1.0))
+    assert watch.look(failing(0), failing(1), *others(2, 3)).do is Do.WAIT
