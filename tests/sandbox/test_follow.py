@@ -11,7 +11,8 @@ import pytest
 
 from tests.models import write_model
 from tests.sandbox.storage_support import HOME, closed_port, connected
-from yarnserve.alerts import Alerts, Notice
+from yarnserve.alerts.delivery import Alerts
+from yarnserve.alerts.records import Notice
 from yarnserve.errors import NotFoundError
 from yarnserve.repository.channels import Channels
 from yarnserve.repository.follow import Follower

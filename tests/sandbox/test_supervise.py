@@ -13,7 +13,7 @@ import pytest
 from tests.sandbox.test_ha_clients import MODEL, hurried
 from tests.sandbox.yarn_support import connection_to
 from tests.support import wait_until
-from yarnserve.alerts import Alert
+from yarnserve.alerts.records import Alert
 from yarnserve.errors import NotFoundError
 from yarnserve.records.journal import JournalEntry, What
 from yarnserve.records.ledger import Do

@@ -15,18 +15,12 @@ from typing import Any
 import pytest
 
 from tests.support import wait_until
-from yarnserve.alertmanager import LASTS, RESEND_EVERY, AlertmanagerSink
-from yarnserve.alerts import (
-    REPEAT_EVERY,
-    REST,
-    Alert,
-    Alerts,
-    BackgroundAlerts,
-    CommandSink,
-    LogSink,
-    Notice,
-    WebhookSink,
-)
+from yarnserve.alerts.alertmanager import LASTS, RESEND_EVERY, AlertmanagerSink
+from yarnserve.alerts.background import BackgroundAlerts
+from yarnserve.alerts.delivery import REPEAT_EVERY, Alerts
+from yarnserve.alerts.receiver import REST
+from yarnserve.alerts.records import Alert, Notice
+from yarnserve.alerts.sinks import CommandSink, LogSink, WebhookSink
 from yarnserve.errors import UnreachableError, YarnserveError
 
 ALERT = Alert("sync /models/digits", "HDFS is away", "warning", {"why": "nobody answers"})

@@ -15,7 +15,7 @@ from enum import Enum
 from yarnserve.agent.keeper import Keeper
 from yarnserve.agent.models import Models
 from yarnserve.agent.server import Reaper
-from yarnserve.alerts import Alarm, Alert
+from yarnserve.alerts.records import Alarm, Alert
 from yarnserve.judge.drain import Drain
 from yarnserve.orders import Order
 from yarnserve.records.agent import AgentReport

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from yarnserve.alerts import Alarm, Alert
+from yarnserve.alerts.records import Alarm, Alert
 from yarnserve.config import hdfs_path
 from yarnserve.errors import ConflictError, YarnserveError
 from yarnserve.judge.steering import Candidate

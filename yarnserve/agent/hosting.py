@@ -21,7 +21,10 @@ from yarnserve.agent.secret import SecretFile
 from yarnserve.agent.server import adopt_orphans
 from yarnserve.agent.state import AgentDirectory
 from yarnserve.agent.web import AgentServer
-from yarnserve.alerts import Alerts, BackgroundAlerts, LogSink, Sink, WebhookSink
+from yarnserve.alerts.background import BackgroundAlerts
+from yarnserve.alerts.delivery import Alerts
+from yarnserve.alerts.records import Sink
+from yarnserve.alerts.sinks import LogSink, WebhookSink
 from yarnserve.hadoop.authentication import Authentication
 from yarnserve.hadoop.session import HadoopSession, Timeouts
 from yarnserve.records.agent import AgentReport

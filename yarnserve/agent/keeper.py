@@ -10,7 +10,7 @@ from yarnserve.agent.eyes import Eyes, Look
 from yarnserve.agent.models import Models, Served
 from yarnserve.agent.server import ServerProcess
 from yarnserve.agent.state import AgentDirectory
-from yarnserve.alerts import Alarm, Alert
+from yarnserve.alerts.records import Alarm, Alert
 from yarnserve.errors import YarnserveError
 from yarnserve.judge.backoff import FIRST, Backoff
 from yarnserve.judge.pulse import Pulse, beat, is_wedged

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from yarnserve.agent.fetching import Fetcher
 from yarnserve.agent.state import AgentDirectory
-from yarnserve.alerts import Alarm, Alert
+from yarnserve.alerts.records import Alarm, Alert
 from yarnserve.errors import YarnserveError
 from yarnserve.judge.steering import (
     Candidate,

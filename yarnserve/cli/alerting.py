@@ -12,7 +12,8 @@ import click
 from yarnserve.cli.output import narrate
 
 if TYPE_CHECKING:
-    from yarnserve.alerts import Alerts
+    from yarnserve.alerts.delivery import Alerts
+    from yarnserve.alerts.records import Sink
 
 _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     click.option("--alert-command", metavar="COMMAND", help="Run by the shell for each alert, with JSON on its stdin."),
@@ -35,8 +36,9 @@ def with_alerts(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def alerts_of(options: Mapping[str, Any], state: Path, say: Callable[[str], None] = narrate) -> Alerts:
     """Return what sends to whoever *options* name, and *say*s it; *state* remembers what lasts."""
-    from yarnserve.alertmanager import AlertmanagerSink
-    from yarnserve.alerts import Alerts, CommandSink, LogSink, Sink, WebhookSink
+    from yarnserve.alerts.alertmanager import AlertmanagerSink
+    from yarnserve.alerts.delivery import Alerts
+    from yarnserve.alerts.sinks import CommandSink, LogSink, WebhookSink
 
     sinks: list[Sink] = [LogSink(say)]
     if options["alert_command"]:

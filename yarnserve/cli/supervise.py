@@ -22,7 +22,7 @@ from yarnserve.cli.quantities import Duration
 from yarnserve.cli.stopping import ending
 
 if TYPE_CHECKING:
-    from yarnserve.alerts import BackgroundAlerts
+    from yarnserve.alerts.background import BackgroundAlerts
     from yarnserve.records.journal import JournalEntry
     from yarnserve.service.connection import Connection
     from yarnserve.supervise.board import Board
@@ -197,7 +197,7 @@ def _desk(
     *,
     acts: bool,
 ) -> Iterator[_Desk]:
-    from yarnserve.alerts import BackgroundAlerts
+    from yarnserve.alerts.background import BackgroundAlerts
     from yarnserve.cli.screen import redrawable
     from yarnserve.supervise.board import Board
     from yarnserve.supervise.journal import FileJournal, Journal, default_directory

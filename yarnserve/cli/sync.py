@@ -20,7 +20,7 @@ from yarnserve.cli.quantities import Rate, bytes_in_words
 from yarnserve.cli.stopping import ending
 
 if TYPE_CHECKING:
-    from yarnserve.alerts import Alerts
+    from yarnserve.alerts.delivery import Alerts
     from yarnserve.repository.sync import Sync, Synced, SyncOptions
     from yarnserve.service.connection import Connection
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from yarnserve.alerts import Alarm, Alert
+from yarnserve.alerts.records import Alarm, Alert
 from yarnserve.errors import UnreachableError, WaitTimeoutError, YarnserveError
 from yarnserve.repository.sync import Sync, Synced, Teller, Wanted
 

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from yarnserve.alerts import Alert
+from yarnserve.alerts.records import Alert
 from yarnserve.errors import NotFoundError, UnreachableError, YarnserveError
 from yarnserve.service.connection import Connection
 from yarnserve.service.state import Wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 
-from yarnserve.alerts import Alarm, Alert
+from yarnserve.alerts.records import Alarm, Alert
 from yarnserve.errors import YarnserveError
 from yarnserve.judge.decisions import Decision, Judgement
 from yarnserve.judge.memory import News

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from yarnserve.alerts import Alarm, Alert
+from yarnserve.alerts.records import Alarm, Alert
 from yarnserve.records.journal import JournalEntry
 from yarnserve.records.supervision import ServiceState
 from yarnserve.service.look import EYES, Eyes

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from yarnserve.agent.fetching import Fetcher
-from yarnserve.alerts import Alert
+from yarnserve.alerts.records import Alert
 from yarnserve.hadoop.authentication import SimpleAuthentication
 from yarnserve.hadoop.session import HadoopSession, Timeouts
 from yarnserve.spec.loader import parse_spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from yarnserve.alerts import Alert
+from yarnserve.alerts.records import Alert
 from yarnserve.judge.decisions import Decision, Do, Judgement
 from yarnserve.judge.restart import WELL
 from yarnserve.records.journal import JournalEntry

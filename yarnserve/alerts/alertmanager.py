@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from yarnserve.alerts import WEBHOOK_TIMEOUT, Notice, post_json
+from yarnserve.alerts.records import Notice
+from yarnserve.alerts.sinks import WEBHOOK_TIMEOUT, post_json
 from yarnserve.errors import without_credentials
 
 #: Seconds after which an alert that lasts is sent again, as Alertmanager expects it.
