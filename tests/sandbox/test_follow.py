@@ -12,7 +12,7 @@ import pytest
 from tests.models import write_model
 from tests.sandbox.storage_support import HOME, closed_port, connected
 from yarnserve.alerts.delivery import Alerts
-from yarnserve.alerts.records import Notice
+from yarnserve.alerts.records import Notice, Sink
 from yarnserve.errors import NotFoundError
 from yarnserve.repository.channels import Channels
 from yarnserve.repository.follow import Follower
@@ -29,8 +29,10 @@ BASE = f"{HOME}/models/digits"
 Told = list[tuple[str, Mapping[str, Any]]]
 
 
-class Phone:
+class Phone(Sink):
     """A sink that keeps what it gets."""
+
+    words = "the phone"
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, str]] = []

@@ -367,7 +367,7 @@ def test_of_very_many_alerts_the_first_are_told_and_how_many_are_held_back(lines
     """The log has all; those that last are told when there is room, the end of what was told passes always."""
     time = Time()
     with posting() as post:
-        alerts = Alerts([WebhookSink(post.url), LogSink(lines.append)], clock=time, most=3, within=600.0)
+        alerts = Alerts([WebhookSink(post.url), LogSink(lines.append)], clock=time, most=3)
         for number in range(10):
             alerts.fire(numbered(number))
             alerts.fire(numbered(number))

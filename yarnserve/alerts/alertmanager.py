@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from yarnserve.alerts.records import Notice
+from yarnserve.alerts.records import Notice, Sink, outward
 from yarnserve.alerts.sinks import WEBHOOK_TIMEOUT, post_json
-from yarnserve.errors import without_credentials
 
 #: Seconds after which an alert that lasts is sent again, as Alertmanager expects it.
 RESEND_EVERY = 60.0
@@ -21,13 +20,10 @@ LASTS = 4 * RESEND_EVERY
 #: The name of an alert that has none.
 ALERT_NAME = "YarnserveTrouble"
 
-#: Characters of a text.
-_LONGEST = 2000
-
 _PATH = "/api/v2/alerts"
 
 
-class AlertmanagerSink:
+class AlertmanagerSink(Sink):
     """POSTs notices to the Alertmanager at *url*, with or without the path of its API.
 
     Labels identify an alert: those it has, and its severity; where it has none, its key. Annotations explain it.
@@ -40,6 +36,7 @@ class AlertmanagerSink:
     """
 
     words = "Alertmanager"
+    repeat_every = RESEND_EVERY
 
     def __init__(
         self,
@@ -54,7 +51,6 @@ class AlertmanagerSink:
         self._runbook = runbook
         self._timeout = timeout
         self._now = now
-        self.repeat_every = RESEND_EVERY
 
     def send(self, notice: Notice) -> None:
         """Send it; every answer but a 2xx is a failure."""
@@ -64,7 +60,7 @@ class AlertmanagerSink:
         """Return *notice* as Alertmanager has it."""
         alert, now = notice.alert, self._now()
         named = {"alertname": ALERT_NAME, **(alert.labels or {"key": alert.key}), "severity": alert.severity}
-        labels = {re.sub("[^a-zA-Z0-9_]", "_", label): _told(value) for label, value in named.items() if value}
+        labels = {re.sub("[^a-zA-Z0-9_]", "_", label): outward(value) for label, value in named.items() if value}
         ends = now if notice.status == "resolved" else now + LASTS
         details = alert.details
         description = "; ".join(details[label] for label in ("why", "where") if details.get(label))
@@ -77,14 +73,10 @@ class AlertmanagerSink:
         }
         return {
             "labels": labels,
-            "annotations": {name: _told(text) for name, text in annotations.items() if text},
+            "annotations": {name: outward(text) for name, text in annotations.items() if text},
             "startsAt": _moment(min(notice.since, now)),
             "endsAt": _moment(ends),
         }
-
-
-def _told(text: str) -> str:
-    return without_credentials(text[:_LONGEST])
 
 
 def _moment(seconds: float) -> str:

@@ -33,7 +33,8 @@ class BackgroundAlerts:
         self._on_failure = on_failure
         self._refresh_every = refresh_every
         self._changed = threading.Condition()
-        self._waiting: dict[str, list[tuple[bool, Callable[[], None]]]] = {}
+        # By its key, the newest beginning (True) and the newest end, in the order in which they came.
+        self._waiting: dict[str, dict[bool, Callable[[], None]]] = {}
         self._is_busy = False
         threading.Thread(target=self._run, daemon=True, name="alerts").start()
 
@@ -56,12 +57,10 @@ class BackgroundAlerts:
 
     def _put(self, key: str, is_firing: bool, send: Callable[[], None]) -> None:
         with self._changed:
-            acts = self._waiting.setdefault(key, [])
-            if acts and acts[-1][0] == is_firing:
-                acts.pop()
-            acts.append((is_firing, send))
             # A beginning and an end that were never told need not be told before the next ones.
-            del acts[:-2]
+            acts = self._waiting.setdefault(key, {})
+            acts.pop(is_firing, None)
+            acts[is_firing] = send
             is_lost = len(self._waiting) > _MOST_WAITING
             if is_lost:
                 del self._waiting[next(iter(self._waiting))]
@@ -75,9 +74,9 @@ class BackgroundAlerts:
                 self._is_busy = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: bool(self._waiting), self._refresh_every)
-                acts = self._waiting.pop(next(iter(self._waiting))) if self._waiting else []
+                acts = self._waiting.pop(next(iter(self._waiting))) if self._waiting else {}
                 self._is_busy = True
-            for send in [send for _, send in acts] or [self._alerts.refresh]:
+            for send in acts.values() or [self._alerts.refresh]:
                 self._try(send)
 
     def _try(self, send: Callable[[], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from yarnserve.errors import YarnserveError, without_credentials
 
@@ -55,30 +55,31 @@ class Notice:
             "apiVersion": "yarnserve/v1",
             "kind": "Alert",
             "status": self.status,
-            "key": _told(alert.key),
-            "summary": _told(alert.summary),
+            "key": outward(alert.key),
+            "summary": outward(alert.summary),
             "severity": alert.severity,
-            "details": {label: _told(text) for label, text in alert.details.items()},
-            "labels": {label: _told(text) for label, text in alert.labels.items()},
+            "details": {label: outward(text) for label, text in alert.details.items()},
+            "labels": {label: outward(text) for label, text in alert.labels.items()},
             "since": self.since,
             "count": self.count,
         }
 
 
 class Sink(Protocol):
-    """Somewhere an alert goes; *words* call it by its name in a log."""
+    """Somewhere an alert goes; to be inherited from.
+
+    Attributes:
+        words: what it is called in a log.
+        repeat_every: seconds after which it forgets what it is not told again; None for one that forgets nothing.
+        has_limit: whether it is told the first only when very much happens at once.
+    """
 
     words: str
+    repeat_every: float | None = None
+    has_limit: bool = True
 
     def send(self, notice: Notice) -> None:
         """Send it; YarnserveError when that failed."""
-
-
-@runtime_checkable
-class Repeating(Protocol):
-    """A sink that forgets what it is not told again every *repeat_every* seconds."""
-
-    repeat_every: float
 
 
 class Alarm(Protocol):
@@ -97,6 +98,6 @@ class Alarm(Protocol):
         """
 
 
-def _told(text: str) -> str:
+def outward(text: str) -> str:
     """What leaves the house of *text*: a variable of the environment, and a message to a telephone, have limits."""
     return without_credentials(text[:_LONGEST])

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from yarnserve.alerts.records import Notice
+from yarnserve.alerts.records import Notice, Sink
 from yarnserve.errors import YarnserveError, first_line
 
 #: Seconds that a command, and a webhook, may take.
@@ -23,7 +23,7 @@ WEBHOOK_TIMEOUT = 5.0
 _IN_ENVIRONMENT = ("key", "status", "summary", "severity")
 
 
-class CommandSink:
+class CommandSink(Sink):
     """Runs *command* by the shell, with the notice as JSON on its stdin and the main of it in its environment."""
 
     words = "the alert's command"
@@ -77,7 +77,7 @@ def post_json(url: str, document: Any, *, to: str, timeout: float) -> None:
         raise _failed(f"{to} cannot be reached", str(error)) from error
 
 
-class WebhookSink:
+class WebhookSink(Sink):
     """POSTs the notice as JSON to *url*."""
 
     words = "the alert's webhook"
@@ -96,10 +96,11 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow none: a POST would become a GET of somewhere else."""
 
 
-class LogSink:
+class LogSink(Sink):
     """Writes one line."""
 
     words = "the log"
+    has_limit = False
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
