@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -33,9 +33,10 @@ class Time:
 
 @dataclass
 class Post:
-    """A web server that keeps what is posted, and answers with *status*."""
+    """A web server that keeps what is posted, and answers with *first*, one after the other, and then with *status*."""
 
     status: int = 200
+    first: list[int] = field(default_factory=list)
     url: str = ""
     bodies: list[bytes] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -46,15 +47,15 @@ class Post:
 
 
 @contextmanager
-def posting(status: int = 200) -> Iterator[Post]:
+def posting(status: int = 200, *, first: Iterable[int] = ()) -> Iterator[Post]:
     """Run one."""
-    post = Post(status)
+    post = Post(status, [*first])
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             post.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
             post.paths.append(self.path)
-            self.send_response(post.status)
+            self.send_response(post.first.pop(0) if post.first else post.status)
             self.send_header("Location", "/elsewhere")
             self.end_headers()
 

@@ -71,11 +71,16 @@ def test_too_many_keys_lose_the_oldest() -> None:
 
 
 def test_what_could_not_be_sent_is_tried_again_by_itself() -> None:
-    """Nobody needs to fire it anew."""
-    with posting(503) as post:
-        background = BackgroundAlerts(Alerts([WebhookSink(post.url)], clock=Time()), refresh_every=0.05)
+    """Nobody needs to fire it anew: the same notice is sent until it is taken, and no more."""
+    said: list[str] = []
+    with posting(first=[503, 503]) as post:
+        alerts = Alerts([WebhookSink(post.url)], clock=Time(), on_failure=said.append)
+        background = BackgroundAlerts(alerts, refresh_every=0.05)
         background.fire(ALERT)
-        wait_until(lambda: len(post.bodies) == 2)
-        post.status = 200
-        wait_until(lambda: len(post.bodies) == 3)
+        wait_until(lambda: len(said) == 2)
         background.finish(10.0)
+    assert said == [
+        "the alert's webhook refuses it: HTTP 503",
+        "the alert's webhook takes alerts again, after 0 min; tries that failed: 2",
+    ]
+    assert [(each["key"], each["status"], each["count"]) for each in post.documents()] == [(ALERT.key, "firing", 1)] * 3

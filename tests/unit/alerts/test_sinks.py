@@ -46,9 +46,13 @@ def test_a_command_that_fails_is_told(command: str, told: str) -> None:
     assert told in caught.value.why
 
 
-def test_a_command_that_does_not_read_is_fine() -> None:
-    """A closed stdin is no failure of the alert."""
-    CommandSink("exec <&-; true").send(Notice(Alert("k", "s" * 1_000_000), "firing", 1.0, 1))
+def test_a_command_that_does_not_read_is_fine(tmp_path: Path) -> None:
+    """A closed stdin is no failure of the alert: the command goes on to its end."""
+    out = tmp_path / "out"
+    # More than a pipe holds: whoever writes it is still there when nobody reads any more.
+    long = Alert("k", "it is away", details={str(number): "x" * 2000 for number in range(100)})
+    CommandSink(f'exec <&-; echo "$YARNSERVE_ALERT_SUMMARY" > {out}').send(Notice(long, "firing", 1.0, 1))
+    assert out.read_text() == "it is away\n"
 
 
 def test_a_webhook_gets_it() -> None:
