@@ -101,7 +101,10 @@ def test_httpfs(secured: SecuredHadoop, alice: Shell, write_spec: SpecWriter) ->
     by_httpfs = Shell({**alice.environment, "YARNSERVE_NAMENODE": secured.httpfs_url})
     environment = {"KRB5_CONFIG": str(secured.kdc.configuration)}
     launch(secured, by_httpfs, write_spec, "by-httpfs", **with_agents(write_spec, env=environment))
+    told = agent_status(write_spec, 0)
+    assert (told["version"], told["state"], told["trouble"]) == (1, "ready", "")
     ran(by_httpfs, "destroy", "by-httpfs", "--yes")
+    assert by_httpfs("status", "by-httpfs").status == 5
 
 
 def test_a_keytab(secured: SecuredHadoop, alice: Shell) -> None:

@@ -227,18 +227,17 @@ def recordings() -> Iterator[tuple[str, str]]:
 def test_answers_as_recorded(cluster: Sandbox, section: str) -> None:
     """Every replayed request gets the status, content type, JSON shape and words of the real cluster."""
     with claimed_ports() as port:
-        _replay(cluster, section, Replay(cluster, port))
-
-
-def _replay(cluster: Sandbox, section: str, replay: Replay) -> None:
-    for exchange in steps(cluster.hadoop_version, section):
-        problems = differences(exchange, replay.send(exchange))
-        if (cluster.hadoop_version, exchange["step"]) in NOT_COMPARED:
-            continue
-        if problems and ("poll" in exchange["step"] or exchange["step"] in REPEATED):
-            wait_until(lambda wanted=exchange: not differences(wanted, replay.send(wanted)), DEADLINE, exchange["step"])
-        else:
-            assert not problems, f"{section}/{exchange['step']}: {problems}"
+        replay = Replay(cluster, port)
+        for exchange in steps(cluster.hadoop_version, section):
+            problems = differences(exchange, replay.send(exchange))
+            if (cluster.hadoop_version, exchange["step"]) in NOT_COMPARED:
+                continue
+            if problems and ("poll" in exchange["step"] or exchange["step"] in REPEATED):
+                wait_until(
+                    lambda wanted=exchange: not differences(wanted, replay.send(wanted)), DEADLINE, exchange["step"]
+                )
+            else:
+                assert not problems, f"{section}/{exchange['step']}: {problems}"
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support import REPOSITORY, wait_until
 from yarnserve.errors import NotFoundError, UnreachableError
 from yarnserve.records.journal import JournalEntry, What
 from yarnserve.sandbox import Sandbox
+from yarnserve.sandbox.profile import HADOOP_3_1_4
 from yarnserve.service.actions import Actions
 from yarnserve.service.connection import Connection
 from yarnserve.service.story import YARN_PAUSE, Moment, follow_story, read_story
@@ -23,8 +25,9 @@ from yarnserve.service.story import YARN_PAUSE, Moment, follow_story, read_story
 
 @pytest.fixture
 def cluster() -> Iterator[Sandbox]:
-    """A cluster with the service, whose containers are state only."""
-    with Sandbox(user="alice", simulated=True) as running:
+    """A cluster with the service, whose containers are state only; a NodeManager forgets none that has ended."""
+    profile = replace(HADOOP_3_1_4, completed_linger=600.0)
+    with Sandbox(user="alice", simulated=True, profile=profile) as running:
         running.upload(REPOSITORY / "examples" / "digits" / "model", "/models/digits")
         with connection_to(running) as connection:
             Actions(connection).launch(spec())
@@ -74,14 +77,36 @@ def test_since_leaves_out_what_is_older(connection: Connection) -> None:
     assert any(each.event for each in story.moments)
 
 
-def test_a_container_is_called_by_its_replica(connection: Connection) -> None:
-    """A NodeManager does not know it, the services API or the journal does."""
+def container_of_the_replica(connection: Connection) -> str:
+    """The id of the one that YARN has given it."""
+    (container,) = wait_until(lambda: connection.services.get(NAME).components[0].containers)
+    return container.id
 
-    def is_named() -> bool:
+
+def told_by_its_node(connection: Connection, container: str, words: str) -> Moment:
+    """The moment in which the NodeManager says *words* of *container*."""
+
+    def told() -> Iterator[Moment]:
         moments = read_story(connection, NAME).moments
-        return any(each.subject == "serve-0" and "RUNNING on" in each.text for each in moments)
+        return (each for each in moments if each.event and each.event.subject == container and words in each.text)
 
-    wait_until(is_named)
+    return wait_until(lambda: next(told(), None), what=words)
+
+
+def test_a_container_is_called_by_its_replica(connection: Connection) -> None:
+    """A NodeManager does not know it, the services API does."""
+    moment = told_by_its_node(connection, container_of_the_replica(connection), "RUNNING on")
+    assert moment.event is not None
+    assert (moment.subject, moment.event.instance) == ("serve-0", "")
+
+
+def test_a_container_that_has_ended_is_called_by_its_replica(connection: Connection) -> None:
+    """The services API has forgotten it then, the journal has not."""
+    container = container_of_the_replica(connection)
+    write(connection, "it answers", at=1.0, container=container)
+    Actions(connection).stop(NAME)
+    assert told_by_its_node(connection, container, "COMPLETE on").subject == "serve-0"
+    assert not any(each.containers for each in connection.services.get(NAME).components)
 
 
 def test_yarn_away_leaves_the_journal(cluster: Sandbox, connection: Connection) -> None:

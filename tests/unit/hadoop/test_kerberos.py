@@ -52,13 +52,13 @@ def test_a_refused_token(status: int, reason: str, body: str, fix: str) -> None:
 
 
 def test_other_answers_go_on() -> None:
-    """A refusal of rights, an error and a success are left to whoever asked."""
+    """A refusal of rights, an error and a success are left to whoever asked, as they came."""
     for response in (
         refusal(403, "Forbidden", '{"RemoteException": {"exception": "AccessControlException"}}'),
         refusal(500, "Server Error", "boom"),
         refusal(200, "OK"),
     ):
-        kerberos._explain(response)
+        assert requests.hooks.dispatch_hook("response", {"response": [kerberos._explain]}, response) is response
 
 
 def test_who_only_says_a_name_is_told_of_kerberos() -> None:
