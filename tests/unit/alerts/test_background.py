@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 
 from tests.support import wait_until
 from tests.unit.alerts.given import ALERT, Time, numbered, posting
@@ -84,3 +85,22 @@ def test_what_could_not_be_sent_is_tried_again_by_itself() -> None:
         "the alert's webhook takes alerts again, after 0 min; tries that failed: 2",
     ]
     assert [(each["key"], each["status"], each["count"]) for each in post.documents()] == [(ALERT.key, "firing", 1)] * 3
+
+
+def test_what_is_owed_is_told_while_others_keep_coming() -> None:
+    """A supervisor fires what lasts every few seconds: the end of another alert, not taken at first, does not wait."""
+    with posting(first=[200, 503]) as post:
+        background = BackgroundAlerts(Alerts([WebhookSink(post.url)], clock=Time()), refresh_every=0.1)
+        background.fire(numbered(0))
+        background.resolve("serve-0", "it is back")
+
+        def told() -> Counter[tuple[str, str]]:
+            return Counter((each["key"], each["status"]) for each in post.documents())
+
+        def is_told_again() -> bool:
+            background.fire(numbered(1))
+            return told()["serve-0", "resolved"] == 2
+
+        wait_until(is_told_again)
+        background.finish(10.0)
+    assert told() == {("serve-0", "firing"): 1, ("serve-0", "resolved"): 2, ("serve-1", "firing"): 1}
