@@ -21,7 +21,7 @@ from yarnserve.local.state import Place
 #: Seconds that connecting to a port of this host may take, that a port may still be taken by what has just ended, and
 #: between two looks at it.
 PORT_DEADLINE = 1.0
-PORT_PATIENCE = 2.0
+PORT_PATIENCE = 5.0
 PORT_PAUSE = 0.05
 
 
