@@ -79,8 +79,11 @@ def test_since_leaves_out_what_is_older(connection: Connection) -> None:
 
 def container_of_the_replica(connection: Connection) -> str:
     """The id of the one that YARN has given it."""
-    (container,) = wait_until(lambda: connection.services.get(NAME).components[0].containers)
-    return container.id
+
+    def containers() -> Iterator[str]:
+        return (it.id for part in connection.services.get(NAME).components for it in part.containers)
+
+    return wait_until(lambda: next(containers(), None), what="a container of the replica")
 
 
 def told_by_its_node(connection: Connection, container: str, words: str) -> Moment:
