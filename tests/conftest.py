@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -99,6 +100,9 @@ def pytest_configure(config: pytest.Config) -> None:
     unknown = _required(config) - set(TIERS)
     if unknown:
         raise pytest.UsageError(f"--require-tier: no tier {', '.join(sorted(unknown))}; there are {', '.join(TIERS)}")
+    # A shell without job control starts what it puts into the background deaf to Ctrl-C, and so would be each command.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
