@@ -68,6 +68,11 @@ TIERS = {
         "apt-get install docker.io debootstrap iptables; a running dockerd; root",
     ),
     "soak": Tier("hundreds of seeds in place of twenty; takes its time", lambda: True, "nothing"),
+    "prometheus": Tier(
+        "asks Prometheus' own tools, and a real Alertmanager",
+        lambda: all(shutil.which(program) for program in ("promtool", "prometheus-alertmanager")),
+        "apt-get install prometheus prometheus-alertmanager",
+    ),
     "savedmodel": Tier("serves SavedModels with TensorFlow", _has("tensorflow"), "pip install tensorflow-cpu"),
 }
 
