@@ -7,19 +7,22 @@ from pathlib import Path
 
 from tests.cli.conftest import DIGITS, Shell
 from tests.sandbox.local_support import BASE, hdfs_with_digits
+from tests.support import claimed_ports
 
-SERVICE = f"""
+SERVICE = """
 name: digits
-model: {{base_path: {BASE}, delivery: sync, example: {DIGITS}/example.json}}
+model: {{base_path: {model}, delivery: sync, example: {digits}/example.json}}
 serving: {{version: "2.6", flags: {{prefer_tflite_model: true}}}}
 resources: {{memory: 512m}}
+ports: {{grpc: {grpc}, rest: {rest}, agent: {agent}}}
 """
 
 
 def test_a_canary_is_refused_where_it_cannot_be_and_told_where_it_stays(tmp_path: Path) -> None:
     """No such replica: nothing is promoted. Ctrl-C while it is compared: it stays, and is said to."""
-    (tmp_path / "service.yaml").write_text(SERVICE)
-    with hdfs_with_digits() as cluster:
+    with hdfs_with_digits() as cluster, claimed_ports() as base:
+        service = SERVICE.format(model=BASE, digits=DIGITS, grpc=base, rest=base + 1, agent=base + 2)
+        (tmp_path / "service.yaml").write_text(service)
         yarnserve = Shell(dict(cluster.environment))
         assert yarnserve("order", "nobody", "drain", "--replica", "0").status == 5
         assert yarnserve("models", "promote", BASE, "1").status == 0
