@@ -17,7 +17,7 @@ from yarnserve.errors import (
 )
 from yarnserve.records.replica import Endpoint, Example
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import endpoint_of, no_service
+from yarnserve.service.finding import endpoint_of, no_service
 from yarnserve.service.state import Revision
 from yarnserve.service.store import Saved
 from yarnserve.spec.model import COMPONENT, ModelSpec

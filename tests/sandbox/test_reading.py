@@ -12,7 +12,8 @@ from yarnserve.errors import NotFoundError
 from yarnserve.sandbox import Sandbox
 from yarnserve.service.actions import Actions
 from yarnserve.service.connection import connect
-from yarnserve.service.look import look, newest_application
+from yarnserve.service.finding import newest_application
+from yarnserve.service.look import look
 from yarnserve.service.reading import FIRST_INTERVAL, Reader
 from yarnserve.spec.model import COMPONENT
 

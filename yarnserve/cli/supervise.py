@@ -151,7 +151,7 @@ def _once(connection: Connection, names: Sequence[str], takes_all: bool, desk: _
 def _run(connection: Connection, names: Sequence[str], takes_all: bool, desk: _Desk, stop: threading.Event) -> None:
     from yarnserve.cli.screen import redrawable
     from yarnserve.errors import NotFoundError, YarnserveError
-    from yarnserve.service.look import require_known
+    from yarnserve.service.finding import require_known
     from yarnserve.supervise.fleet import Fleet
     from yarnserve.supervise.notify import Heart, Notifier
 

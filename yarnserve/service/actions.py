@@ -36,7 +36,7 @@ from yarnserve.render.service import ClusterFacts, render
 from yarnserve.service.agents import give_order
 from yarnserve.service.assigning import ensure_secret, hdfs_access
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import newest_application, no_service, require_instance
+from yarnserve.service.finding import newest_application, no_service, require_instance
 from yarnserve.service.means import Means, means_for
 from yarnserve.service.orders import SETTLE_PATIENCE, Orders
 from yarnserve.service.pinning import pin_versions

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.records.yarn import Application
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import newest_application, require_known
+from yarnserve.service.finding import newest_application, require_known
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from yarnserve.errors import NotFoundError
 from yarnserve.judge.changes import changes
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import no_service
+from yarnserve.service.finding import no_service
 
 
 @dataclass(frozen=True)

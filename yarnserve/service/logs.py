@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.records.yarn import Container, LogFile
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import newest_application, no_service, require_instance
+from yarnserve.service.finding import newest_application, no_service, require_instance
 from yarnserve.spec.model import COMPONENT
 
 #: What a person means by "the logs"; the rest (launch_container.sh, prelaunch.*) is YARN's own.

@@ -16,18 +16,20 @@ from typing import Any, TypeVar
 from yarnserve import probe
 from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.judge.explain import Explanation
-from yarnserve.judge.verdict import judge_missing, judge_replica, judge_silence
+from yarnserve.judge.verdict import judge_missing, judge_silence
 from yarnserve.records.agent import AgentReport
 from yarnserve.records.moments import timestamp
 from yarnserve.records.replica import Endpoint, Health, Observation, Replica, Target, Verdict
-from yarnserve.records.yarn import NOT_ENDED, Application, Component, Container, NodeContainer, Service
+from yarnserve.records.yarn import Application, Component, Container, NodeContainer, Service
 from yarnserve.service import agents
 from yarnserve.service.background import in_background
 from yarnserve.service.connection import Connection
+from yarnserve.service.finding import by_instance, endpoint_of, newest_application, no_service
 from yarnserve.service.reading import Reader
+from yarnserve.service.replicas import Evidence, unplaced
 from yarnserve.service.state import Desired, Revision, Sightings, Wanted
 from yarnserve.service.store import Saved, ServiceStore
-from yarnserve.spec.endpoints import endpoint, instance_number
+from yarnserve.spec.endpoints import instance_number
 from yarnserve.spec.model import COMPONENT
 
 T = TypeVar("T")
@@ -37,6 +39,10 @@ PROBE_DEADLINE = 5.0
 
 #: Seconds after which a read that has not ended becomes a note; a services GET may block for 15 minutes.
 EYES_DEADLINE = 15.0
+
+#: Why a replica was not asked.
+_UNLAUNCHED = "not launched by yarnserve: nothing is known of its ports and models"
+_UNREAD = "its ports are not known: the saved revision cannot be read"
 
 
 @dataclass(frozen=True)
@@ -91,25 +97,6 @@ class Snapshot:
         return self.complete and self.revision is not None and serving == len(self.replicas) == self.wanted_replicas
 
 
-@dataclass
-class _Notes:
-    """Collects what could not be read."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def value(self, future: Future[T], what: str) -> T | None:
-        """The value of *future*, None where there is none or it could not be read."""
-        try:
-            return future.result(timeout=EYES_DEADLINE)
-        except NotFoundError:
-            return None
-        except TimeoutError:
-            self.texts.append(f"{what}: no answer yet")
-        except YarnserveError as error:
-            self.texts.append(f"{what}: {error.what}" + (f" ({error.why})" if error.why else ""))
-        return None
-
-
 def look(
     connection: Connection,
     name: str,
@@ -125,150 +112,152 @@ def look(
         UsageError: no service can have this name.
         UnreachableError: YARN cannot be asked at all.
     """
-    store = reader.store if reader else connection.glance(name)
-    notes = _Notes()
-    # Where the services API is asked sparingly the application tells whether to ask at all; else both at once.
-    early_read = None if reader and reader.sparing else eyes.beside(lambda: connection.services.get(name))
-    revision_read = eyes.beside(lambda: store.revisions.latest())
-    desired_read = eyes.beside(lambda: store.desired.latest())
-    application = newest_application(connection, name)
-    processes_read = eyes.beside(lambda: _processes(connection, application, eyes))
-    service_read = eyes.beside(partial(reader.read, application)) if reader and not early_read else early_read
-    service = notes.value(service_read, "services API") if service_read else None
-    revision = notes.value(revision_read, "saved revision")
-    desired = notes.value(desired_read, "saved wanted state")
-    complete = not notes.texts
-    # An ended application alone is the history of a service that was destroyed.
-    running = application is not None and not application.state.ended
-    if complete and service is None and revision is None and not running:
+    one = _Look(connection, name, reader.store if reader else connection.glance(name), eyes)
+    account = one.account(reader)
+    if account.complete and account.service is None and account.revision is None and not account.runs:
         raise no_service(connection, name)
-    containers = _by_instance(service.component(COMPONENT) if service else None)
-    agent_places = _agent_endpoints(containers, revision)
-    agents_read = eyes.beside(lambda: eyes.agents_at(agent_places, deadline=agents.PATIENCE))
-    observations = eyes.observe(_targets(containers, revision), deadline=deadline)
-    processes = notes.value(processes_read, "NodeManagers") or {}
-    sightings, is_counted = _sightings(store, application, service, processes, notes)
-    wanted = desired.record.replicas if desired and desired.record.state is Wanted.RUNNING else 0
-    unplaced = _missing(containers, wanted)
-    # Asked only when something is not there: almost always this costs nothing.
-    lacking = unplaced or any(container.state.ended for container in containers.values())
-    silence = _silence(connection, application) if lacking else None
-    told = notes.value(agents_read, "agents") or {}
-    seen = _Seen(
-        {observation.instance: observation for observation in observations},
-        processes,
-        sightings,
-        revision,
-        "its ports are not known: the saved revision cannot be read"
-        if not complete
-        else "not launched by yarnserve: nothing is known of its ports and models",
-        silence,
-        {instance: report for instance, report in told.items() if report.is_of(name, instance)},
-        {instance: report for instance, report in told.items() if not report.is_of(name, instance)},
-    )
-    replicas = [seen.replica(container) for container in containers.values()]
-    missing = judge_missing(service, application, silence=silence)
-    away = _taken_out(store, len(unplaced))
-    verdicts = [missing] * (len(unplaced) - len(away)) + away
-    replicas += [seen.missing(instance, verdict) for instance, verdict in zip(unplaced, verdicts, strict=True)]
+    containers = by_instance(account.component)
+    missing = unplaced(containers, account.wanted)
+    evidence = one.evidence(account, containers, deadline, is_short=bool(missing))
+    replicas = [evidence.replica(container) for container in containers.values()]
+    verdicts = one.absences(account, evidence.silence, len(missing))
+    replicas += [evidence.missing(instance, verdict) for instance, verdict in zip(missing, verdicts, strict=True)]
     return Snapshot(
         name,
-        service,
-        application,
-        revision,
-        desired.record if desired else None,
+        account.service,
+        account.application,
+        account.revision,
+        account.desired,
         tuple(sorted(replicas, key=lambda replica: instance_number(replica.instance))),
-        observations,
-        tuple(notes.texts),
-        complete,
-        is_counted,
+        tuple(evidence.observations.values()),
+        tuple(one.notes),
+        account.complete,
+        evidence.is_counted,
     )
 
 
-def _taken_out(store: ServiceStore, unplaced: int) -> list[Verdict]:
-    """The verdicts on those of the *unplaced* that a supervisor has taken out on purpose; read only where some are."""
-    if not unplaced:
+@dataclass(frozen=True)
+class _Account:
+    """What YARN and the saved state say of a service, as in a snapshot; *processes* are still being read."""
+
+    application: Application | None
+    service: Service | None
+    revision: Saved[Revision] | None
+    desired: Desired | None
+    complete: bool
+    processes: Future[dict[str, NodeContainer]]
+
+    @property
+    def runs(self) -> bool:
+        """Whether anything of it may run: an ended application alone is the history of a service that is gone."""
+        return self.application is not None and not self.application.state.ended
+
+    @property
+    def component(self) -> Component | None:
+        """Its replicas, as the services API tells of them."""
+        return self.service.component(COMPONENT) if self.service else None
+
+    @property
+    def wanted(self) -> int:
+        """How many replicas are to run."""
+        return self.desired.replicas if self.desired and self.desired.state is Wanted.RUNNING else 0
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One look under way; *notes* collects what could not be read."""
+
+    connection: Connection
+    name: str
+    store: ServiceStore
+    eyes: Eyes
+    notes: list[str] = field(default_factory=list)
+
+    def account(self, reader: Reader | None) -> _Account:
+        """Ask YARN and HDFS what the service is, and what it should be."""
+        beside, notes = self.eyes.beside, self.notes
+        # Where the services API is asked sparingly the application tells whether to ask at all; else both at once.
+        early_read = None if reader and reader.sparing else beside(lambda: self.connection.services.get(self.name))
+        revision_read = beside(lambda: self.store.revisions.latest())
+        desired_read = beside(lambda: self.store.desired.latest())
+        application = newest_application(self.connection, self.name)
+        processes_read = beside(lambda: _processes(self.connection, application, beside))
+        service_read = beside(partial(reader.read, application)) if reader and not early_read else early_read
+        service = _value(service_read, "services API", notes) if service_read else None
+        revision = _value(revision_read, "saved revision", notes)
+        saved = _value(desired_read, "saved wanted state", notes)
+        return _Account(application, service, revision, saved.record if saved else None, not notes, processes_read)
+
+    def evidence(
+        self, account: _Account, containers: Mapping[str, Container], deadline: float, *, is_short: bool
+    ) -> Evidence:
+        """Ask the replicas, their agents and NodeManagers; and YARN for a reason where one is missing (*is_short*)."""
+        places = _places(containers, account.revision)
+        agents_read = self.eyes.beside(partial(self.eyes.agents_at, places, deadline=agents.PATIENCE))
+        observations = self.eyes.observe(_targets(places, account.revision), deadline=deadline)
+        processes = _value(account.processes, "NodeManagers", self.notes) or {}
+        sightings, is_counted = self._sightings(account, processes)
+        # Almost always this costs nothing.
+        lacking = is_short or any(container.state.ended for container in containers.values())
+        silence = _silence(self.connection, account.application) if lacking else None
+        told = _value(agents_read, "agents", self.notes) or {}
+        return Evidence(
+            {observation.instance: observation for observation in observations},
+            processes,
+            sightings,
+            is_counted,
+            account.revision,
+            _UNLAUNCHED if account.complete else _UNREAD,
+            silence,
+            {instance: report for instance, report in told.items() if report.is_of(self.name, instance)},
+            {instance: report for instance, report in told.items() if not report.is_of(self.name, instance)},
+        )
+
+    def absences(self, account: _Account, silence: Explanation | None, missing: int) -> list[Verdict]:
+        """Verdicts on so many *missing* replicas; those that a supervisor has taken out on purpose come last."""
+        away = self._taken_out(missing) if missing else []
+        unmeant = judge_missing(account.service, account.application, silence=silence)
+        return [unmeant] * (missing - len(away)) + away
+
+    def _taken_out(self, most: int) -> list[Verdict]:
+        with suppress(YarnserveError):
+            saved = self.store.ledger.latest()
+            away = saved.record.taken_out[:most] if saved else ()
+            return [
+                Verdict(Health.PENDING, f"taken out by its supervisor until {timestamp(each.until)}: {each.why}")
+                for each in away
+            ]
         return []
-    with suppress(YarnserveError):
-        saved = store.ledger.latest()
-        away = saved.record.taken_out[:unplaced] if saved else ()
-        return [
-            Verdict(Health.PENDING, f"taken out by its supervisor until {timestamp(each.until)}: {each.why}")
-            for each in away
-        ]
-    return []
+
+    def _sightings(self, account: _Account, processes: Mapping[str, NodeContainer]) -> tuple[Sightings, bool]:
+        """What was ever seen of the containers, and whether that is known: not while YARN or HDFS does not tell."""
+        application, component = account.application, account.component
+        if application is None or component is None:
+            return Sightings(), False
+        told = processes.values()
+        try:
+            return self.store.update_sightings(lambda before: before.with_seen(application.id, component, told)), True
+        except YarnserveError as error:
+            self.notes.append(f"restart counts: {error.what}")
+            return Sightings().with_seen(application.id, component, told), False
 
 
-def no_service(connection: Connection, name: str) -> NotFoundError:
-    """Return the error for a *name* that neither YARN nor the saved state knows; it names who has such a service.
-
-    YARN answers as if there were none (yarn-services.md 1.5), for services belong to their user.
-    """
-    user, fix = connection.settings.user, ""
-    if owners := _owners(connection, name):
-        fix = f"{' and '.join(owners)} has one of this name: to act as its owner, --user {owners[0]}"
-    return NotFoundError(f"there is no service {name!r}", why=f"of user {user}", fix=fix, next="yarnserve list")
-
-
-def _owners(connection: Connection, name: str) -> list[str]:
-    """Who else has a service *name* running; nobody where the ResourceManager does not tell."""
-    with suppress(YarnserveError):
-        found = connection.cluster.applications(name=name, states=NOT_ENDED)
-        return sorted({each.user for each in found} - {connection.settings.user})
-    return []
-
-
-def require_known(connection: Connection, name: str) -> None:
-    """Raise NotFoundError when neither the services API nor the saved state knows service *name*."""
-    if connection.glance(name).revisions.latest() is not None:
-        return
+def _value(future: Future[T], what: str, notes: list[str]) -> T | None:
+    """The value of *future*, None where there is none or it could not be read, which becomes one of *notes*."""
     try:
-        connection.services.get(name)
+        return future.result(timeout=EYES_DEADLINE)
     except NotFoundError:
-        raise no_service(connection, name) from None
-
-
-def require_instance(component: Component, name: str, replica: str) -> Container:
-    """Return the container of *replica*, ``serve-1`` or ``1``, of service *name*.
-
-    Raises:
-        NotFoundError: it runs no such replica.
-    """
-    instance = f"{COMPONENT}-{replica}" if replica.isdecimal() else replica
-    found = _by_instance(component)
-    if instance not in found:
-        running = ", ".join(found) or "none"
-        raise NotFoundError(f"{name} runs no replica {replica!r}", why=f"running: {running}")
-    return found[instance]
-
-
-def newest_application(connection: Connection, name: str) -> Application | None:
-    """The newest application of service *name* of this user; 3.1.4 does not name it otherwise."""
-    applications = connection.cluster.applications(user=connection.settings.user, name=name)
-    return max(applications, key=lambda application: application.started_at, default=None)
-
-
-def endpoint_of(container: Container, revision: Saved[Revision] | None) -> Endpoint | None:
-    """Where the replica in *container* answers; None while that is not known, or it has ended."""
-    if revision is None or not container.bare_host or container.state.ended:
         return None
-    return endpoint(revision.record.spec, instance=container.instance, bare_host=container.bare_host)
+    except TimeoutError:
+        notes.append(f"{what}: no answer yet")
+    except YarnserveError as error:
+        notes.append(f"{what}: {error.what}" + (f" ({error.why})" if error.why else ""))
+    return None
 
 
-def _by_instance(component: Component | None) -> dict[str, Container]:
-    """The container of each instance; beside an ended one its replacement counts, of two the newest."""
-    listed = component.containers if component else ()
-    ordered = sorted(listed, key=lambda each: (not each.state.ended, each.launched_at or 0.0))
-    return {container.instance: container for container in ordered}
-
-
-def _missing(containers: Mapping[str, Container], wanted: int) -> list[str]:
-    """Names for the wanted instances that YARN does not report: the lowest numbers it does not use."""
-    unused = (name for number in range(wanted + len(containers)) if (name := f"{COMPONENT}-{number}") not in containers)
-    return [next(unused) for _ in range(wanted - len(containers))]
-
-
-def _processes(connection: Connection, application: Application | None, eyes: Eyes) -> dict[str, NodeContainer]:
+def _processes(
+    connection: Connection, application: Application | None, beside: Callable[[Callable[[], Any]], Future[Any]]
+) -> dict[str, NodeContainer]:
     """What the NodeManagers say of the application's containers, by container id.
 
     A NodeManager that cannot be asked is left out: what the replicas themselves answer is known all the same.
@@ -279,9 +268,9 @@ def _processes(connection: Connection, application: Application | None, eyes: Ey
     # The containers that have ended are no longer placed, and a NodeManager forgets them within seconds.
     mark = f"_{application.id.removeprefix('application_')}_"
     addresses = {container.node_http_address for container in placed}
-    reads = [eyes.beside(partial(connection.nodes.containers, address)) for address in addresses]
-    unheard = _Notes()
-    told = [container for read in reads for container in unheard.value(read, "") or ()]
+    reads = [beside(partial(connection.nodes.containers, address)) for address in addresses]
+    unheard: list[str] = []
+    told = [container for read in reads for container in _value(read, "", unheard) or ()]
     return {container.id: container for container in told if mark in container.id}
 
 
@@ -295,87 +284,12 @@ def _silence(connection: Connection, application: Application | None) -> Explana
     return None
 
 
-def _agent_endpoints(containers: Mapping[str, Container], revision: Saved[Revision] | None) -> dict[str, Endpoint]:
-    """Where the agents are; nowhere for a service without any."""
-    if revision is None or not revision.record.spec.has_agent:
-        return {}
+def _places(containers: Mapping[str, Container], revision: Saved[Revision] | None) -> dict[str, Endpoint]:
+    """Where the replicas are, and their agents; those of which that is not known are left out."""
     places = {instance: endpoint_of(container, revision) for instance, container in containers.items()}
     return {instance: place for instance, place in places.items() if place is not None}
 
 
-def _targets(containers: Mapping[str, Container], revision: Saved[Revision] | None) -> tuple[Target, ...]:
-    if revision is None:
-        return ()
-    checks = revision.record.spec.checks
-    targets = []
-    for container in containers.values():
-        address = endpoint_of(container, revision)
-        if address is not None:
-            targets.append(Target(container.instance, address, checks))
-    return tuple(targets)
-
-
-def _sightings(
-    store: ServiceStore,
-    application: Application | None,
-    service: Service | None,
-    processes: Mapping[str, NodeContainer],
-    notes: _Notes,
-) -> tuple[Sightings, bool]:
-    """What was ever seen of the containers, and whether that is known: not while YARN or HDFS does not tell."""
-    component = service.component(COMPONENT) if service else None
-    if application is None or component is None:
-        return Sightings(), False
-    told = processes.values()
-    try:
-        return store.update_sightings(lambda before: before.with_seen(application.id, component, told)), True
-    except YarnserveError as error:
-        notes.texts.append(f"restart counts: {error.what}")
-        return Sightings().with_seen(application.id, component, told), False
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What turns a container into a replica."""
-
-    observations: Mapping[str, Observation]
-    processes: Mapping[str, NodeContainer]
-    sightings: Sightings
-    revision: Saved[Revision] | None
-    unobserved: str
-    silence: Explanation | None
-    agents: Mapping[str, AgentReport]
-    #: Agents of others, at the addresses of our replicas.
-    strangers: Mapping[str, AgentReport]
-
-    def replica(self, container: Container) -> Replica:
-        observation = self.observations.get(container.instance)
-        process = self.processes.get(container.id)
-        return Replica(
-            container.instance,
-            judge_replica(
-                container,
-                observation,
-                process,
-                unobserved=self.unobserved,
-                silence=self.silence,
-                agent=self.agents.get(container.instance),
-                stranger=self.strangers.get(container.instance),
-            ),
-            container_id=container.id,
-            node=container.bare_host,
-            endpoint=endpoint_of(container, self.revision),
-            versions=observation.available if observation else {},
-            restarts=self.sightings.restarts(container.instance),
-            last_exit=self.sightings.last_exit(container.instance),
-            started_at=container.launched_at,
-            agent=self.agents.get(container.instance),
-        )
-
-    def missing(self, instance: str, verdict: Verdict) -> Replica:
-        return Replica(
-            instance,
-            verdict,
-            restarts=self.sightings.restarts(instance),
-            last_exit=self.sightings.last_exit(instance),
-        )
+def _targets(places: Mapping[str, Endpoint], revision: Saved[Revision] | None) -> tuple[Target, ...]:
+    checks = revision.record.spec.checks if revision else ()
+    return tuple(Target(instance, place, checks) for instance, place in places.items())

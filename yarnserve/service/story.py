@@ -10,8 +10,8 @@ from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.records.journal import JournalEntry
 from yarnserve.service.connection import Connection
 from yarnserve.service.events import Event, read_events
+from yarnserve.service.finding import require_known
 from yarnserve.service.journal import Chapter
-from yarnserve.service.look import require_known
 from yarnserve.service.reading import Reader
 
 #: Seconds between two looks for new entries of the journal.

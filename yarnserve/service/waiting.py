@@ -17,7 +17,8 @@ from yarnserve.judge.progress import Phase, Progress, judge_progress
 from yarnserve.judge.words import last_words
 from yarnserve.records.replica import Contact, Health, LastExit, Replica
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import Snapshot, look, newest_application, require_known
+from yarnserve.service.finding import newest_application, require_known
+from yarnserve.service.look import Snapshot, look
 from yarnserve.service.reading import Reader
 
 #: Seconds between two looks; grows to the maximum while nothing changes, so that a long model load costs YARN little.
