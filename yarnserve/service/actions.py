@@ -143,7 +143,7 @@ class Actions:
                 ensure_secret(self.connection.storage, access.secret)
             if saved is None or plan.step in (Step.CREATE, Step.REPLACE) or not saved.record.same_spec(spec):
                 revision = Revision(spec, rendered, self.connection.actor, self._now())
-                store.revisions.append(revision, after=saved.number if saved else 0)
+                store.revisions.append(revision, after=saved)
                 store.begin_sightings()
             try:
                 return self._carry_out(plan.step, spec, rendered, store, lease)
@@ -165,7 +165,7 @@ class Actions:
         try:
             newest = store.revisions.latest()
             again = replace(before.record, by=self.connection.actor, at=self._now())
-            store.revisions.append(again, after=newest.number if newest else 0)
+            store.revisions.append(again, after=newest)
             self._create_again(again, seen.replicas or before.record.spec.replicas, "launch --replace", store, lease)
         except YarnserveError as failure:
             self._narrate(f"it could not be brought back: {failure.what}; launch its file again")
@@ -335,7 +335,7 @@ class Actions:
         store = self.connection.store(name)
         _require_ours(store, name, self.connection)
         before = store.pauses.latest()
-        store.pauses.append(word, after=before.number if before else 0)
+        store.pauses.append(word, after=before)
 
     def _require_means(self, do: Do, what: str) -> None:
         if means_for(do, self.connection.hadoop_version()) is None:
@@ -544,7 +544,7 @@ class Actions:
         desired = Desired(state, replicas, self.connection.actor, self._now(), why)
         if before is not None and (before.record.state, before.record.replicas) == (state, replicas) and not again:
             return
-        store.desired.append(desired, after=before.number if before else 0)
+        store.desired.append(desired, after=before)
 
     def _order(
         self, lease: Lease, send: Callable[[], object], *, done: Callable[[], object], what: str, result: str

@@ -12,7 +12,7 @@ from typing import Any
 
 from yarnserve.errors import ConflictError, NotFoundError
 from yarnserve.records.journal import JournalEntry, entry_document, entry_of
-from yarnserve.storage.series import Entry, Series, prune_quietly
+from yarnserve.storage.series import Entry, Series, prune_quietly, repeated
 
 #: Entries of one file, and files that are kept.
 FULL_BATCH = 500
@@ -88,14 +88,7 @@ class JournalSeries:
             NotFoundError: the service was destroyed.
         """
         documents = tuple(map(entry_document, entries))
-        for _ in range(APPEND_TRIES - 1):
-            try:
-                self._append(documents, lost)
-            except ConflictError:
-                self._newest = None
-            else:
-                return
-        self._append(documents, lost)
+        repeated(lambda: self._append(documents, lost), on=ConflictError, tries=APPEND_TRIES)
 
     def read(self, on_skip: Callable[[str], None], *, after: int = 0, since: float = 0.0) -> Chapter:
         """Return the entries of the files above number *after*, of the time from *since* on (epoch).
@@ -115,7 +108,8 @@ class JournalSeries:
     def _append(self, documents: tuple[Mapping[str, Any], ...], lost: int) -> None:
         if not self._is_kept():
             raise NotFoundError("the service is not there any more: its journal ends", where=self._series.directory)
-        before = self._newest or self._look()
+        # What does not end well leaves nothing that is known for sure.
+        before, self._newest = self._newest or self._look(), None
         is_joined = not before.is_foreign and len(before.documents) + len(documents) <= self._full
         held = before.documents if is_joined else ()
         lost += before.lost if is_joined else 0

@@ -8,11 +8,10 @@ over it. Whoever only looks takes an empty ledger then, and is told.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import cached_property
 from typing import TypeVar
 
-from yarnserve.errors import ConflictError, YarnserveError
+from yarnserve.errors import YarnserveError
 from yarnserve.judge import nodes as judge
 from yarnserve.records.nodes import NodeLedger, Strike
 from yarnserve.service.store import KEPT_ENTRIES, STATE_DIRECTORY, StateSeries
@@ -86,15 +85,10 @@ class SharedNodes:
 
     def _update(self, change: Callable[[NodeLedger], tuple[NodeLedger, T]]) -> T:
         """Save what the pure *change* makes of the newest ledger, and return what it says."""
-        for _ in range(TRIES - 1):
-            with suppress(ConflictError):
-                return self._try(change)
-        return self._try(change)
 
-    def _try(self, change: Callable[[NodeLedger], tuple[NodeLedger, T]]) -> T:
-        saved = self._series.latest()
-        before = NodeLedger() if saved is None else saved.record
-        after, said = change(before)
-        if after != before:
-            self._series.append(after, after=saved.number if saved else 0)
-        return said
+        def on_top(saved: NodeLedger | None) -> tuple[NodeLedger | None, T]:
+            before = saved or NodeLedger()
+            after, said = change(before)
+            return (None if after == before else after), said
+
+        return self._series.update(on_top, tries=TRIES)

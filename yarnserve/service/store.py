@@ -6,6 +6,7 @@ Not in ``~/.yarn/services/<name>``, which DELETE removes (design: HDFS, used saf
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -17,10 +18,10 @@ from yarnserve.service.journal import JournalSeries
 from yarnserve.service.state import Desired, Pause, Revision, Sightings
 from yarnserve.spec.values import service_name
 from yarnserve.storage.client import Storage
-from yarnserve.storage.series import Entry, Series, prune_quietly
+from yarnserve.storage.series import Entry, Series, prune_quietly, repeated
 
 T = TypeVar("T")
-
+R = TypeVar("R")
 
 #: Directory under the user's HDFS home that holds the state of all services.
 STATE_DIRECTORY = ".yarnserve"
@@ -60,15 +61,34 @@ class StateSeries(Generic[T]):
         """Return every record still kept, oldest first."""
         return tuple(self._saved(entry) for entry in self._series.history())
 
-    def append(self, record: T, *, after: int) -> Saved[T]:
-        """Save *record* as the successor of number *after* (0: the first), and prune.
+    def append(self, record: T, *, after: Saved[T] | None) -> Saved[T]:
+        """Save *record* as the successor of *after* (None: as the first), and prune.
 
         Raises:
             ConflictError: somebody else saved one meanwhile.
         """
-        entry = self._series.append(to_document(record), after=after)
+        entry = self._series.append(to_document(record), after=after.number if after else 0)
         prune_quietly(self._series, self._keep)
         return Saved(entry.number, record)
+
+    def update(self, change: Callable[[T | None], tuple[T | None, R]], *, tries: int) -> R:
+        """Save what the pure *change* makes of the newest record, and return what it says of that.
+
+        It is made anew on top of what somebody else saves meanwhile, *tries* times in all. Nothing is saved where it
+        makes None, or what is there already.
+
+        Raises:
+            ConflictError: others are always faster.
+        """
+
+        def attempt() -> R:
+            before = self.latest()
+            record, said = change(before.record if before else None)
+            if record is not None and (before is None or record != before.record):
+                self.append(record, after=before)
+            return said
+
+        return repeated(attempt, on=ConflictError, tries=tries)
 
     def _saved(self, entry: Entry) -> Saved[T]:
         newest = self._newest
@@ -161,7 +181,7 @@ class ServiceStore:
     def begin_sightings(self) -> None:
         """Make the series of sightings, so that whoever looks only ever continues it."""
         if self.sightings.latest() is None:
-            self.sightings.append(Sightings(), after=0)
+            self.sightings.append(Sightings(), after=None)
 
     def update_sightings(self, change: Callable[[Sightings], Sightings]) -> Sightings:
         """Apply the pure *change* to the newest sightings, save them if they differ, and return them.
@@ -170,19 +190,15 @@ class ServiceStore:
         every time leaves it to the others: they see the same containers. Where there is no series the service is
         being destroyed, and nothing is saved: a state directory must not rise again.
         """
-        for _ in range(SIGHTING_TRIES):
-            saved = self.sightings.latest()
-            if saved is None:
-                return change(Sightings())
-            after = change(saved.record)
-            if after == saved.record:
-                break
-            try:
-                self.sightings.append(after, after=saved.number)
-                break
-            except ConflictError:
-                continue
-        return after
+
+        def on_top(before: Sightings | None) -> tuple[Sightings | None, Sightings]:
+            after = change(before or Sightings())
+            return (None if before is None else after), after
+
+        with suppress(ConflictError):
+            return self.sightings.update(on_top, tries=SIGHTING_TRIES)
+        saved = self.sightings.latest()
+        return change(saved.record if saved else Sightings())
 
     def exists(self) -> bool:
         """Whether it was launched and not destroyed: a look that costs little.

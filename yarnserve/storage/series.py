@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from yarnserve.errors import (
     ConflictError,
@@ -26,6 +26,8 @@ from yarnserve.records.storage import FileStatus
 from yarnserve.storage.client import Storage
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: Version of the files' format; a higher one was written by a newer yarnserve.
 FORMAT = 1
@@ -153,10 +155,7 @@ class Series:
             UnreachableError: nothing was saved, unless HDFS stayed away: then it may have been (RequestTimeoutError).
         """
         plain = json.loads(json.dumps(body))
-        for _ in range(TRIES - 1):
-            with suppress(_NotSavedError):
-                return self._append(plain, after)
-        return self._append(plain, after)
+        return repeated(lambda: self._append(plain, after), on=_NotSavedError, tries=TRIES)
 
     def _append(self, plain: Any, after: int) -> Entry:
         identity = self._new_id()
@@ -286,6 +285,14 @@ class Series:
             why="there is a newer entry than the one this change is based on, or none at all any more",
             fix="look at the newest entry and decide again",
         )
+
+
+def repeated(attempt: Callable[[], T], *, on: type[YarnserveError], tries: int) -> T:
+    """Return what *attempt* returns; where it ends in an error of kind *on* it is made again, *tries* times in all."""
+    for _ in range(tries - 1):
+        with suppress(on):
+            return attempt()
+    return attempt()
 
 
 def prune_quietly(series: Series, keep: int, *, also: Collection[int] = ()) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from yarnserve.errors import ConflictError, RequestTimeoutError
 from yarnserve.records.ledger import Ledger, ReplicaRecord
-from yarnserve.service.store import ServiceStore
+from yarnserve.service.store import Saved, ServiceStore
 
 
 class LedgerFile:
@@ -14,7 +14,7 @@ class LedgerFile:
 
     def __init__(self, store: ServiceStore) -> None:
         self._store = store
-        self._number = 0
+        self._newest: Saved[Ledger] | None = None
         self._saved = Ledger()
         #: What may have been saved, although nobody answered.
         self._unsure: Ledger | None = None
@@ -26,7 +26,7 @@ class LedgerFile:
             YarnserveError: it cannot be read: nothing may be done by a supervisor that does not know what was done.
         """
         found = self._store.ledger.latest()
-        self._number = found.number if found else 0
+        self._newest = found
         self._saved = lasting(found.record) if found else Ledger()
         self._unsure = None
         return self._saved
@@ -50,7 +50,7 @@ class LedgerFile:
 
     def _append(self, what: Ledger) -> None:
         try:
-            self._number = self._store.ledger.append(what, after=self._number).number
+            self._newest = self._store.ledger.append(what, after=self._newest)
         except RequestTimeoutError:
             self._unsure = what
             raise
@@ -61,7 +61,7 @@ class LedgerFile:
         found = self._store.ledger.latest()
         if found is None or self._unsure is None or lasting(found.record) != self._unsure:
             return False
-        self._number, self._saved, self._unsure = found.number, self._unsure, None
+        self._newest, self._saved, self._unsure = found, self._unsure, None
         return True
 
 
