@@ -39,7 +39,7 @@ from yarnserve.records.yarn import (
 )
 from yarnserve.sandbox import Sandbox
 from yarnserve.sandbox.profile import HADOOP_3_3_6
-from yarnserve.service import actions as actions_module
+from yarnserve.service import changing
 from yarnserve.service.actions import Actions
 from yarnserve.service.catalogue import catalogue
 from yarnserve.service.connection import Connection
@@ -225,7 +225,7 @@ def test_a_lease_lost_before_the_write_stops_the_act(
             self.renew()
             super().check()
 
-    monkeypatch.setattr(actions_module, "Lease", Overtaken)
+    monkeypatch.setattr(changing, "Lease", Overtaken)
     with pytest.raises(LeaseLostError):
         Actions(connection).launch(spec(name))
     assert applications(connection, name) == []

@@ -23,6 +23,20 @@ def go_silent_at_the_rename(relay: Relay) -> None:
     relay.before, relay.lost = silence, {"RENAME"}
 
 
+def test_what_may_have_been_saved_does_not_stay_when_it_is_not_so_any_more(tmp_path: Path) -> None:
+    """To be as before is no reason to save nothing, where HDFS may say otherwise."""
+    with running_hdfs(tmp_path) as hdfs, relaying(hdfs.url) as relay, connected(relay.url) as storage:
+        store = ServiceStore(storage, storage, "svc")
+        file = LedgerFile(store)
+        file.save(Ledger(order=1.0))
+        go_silent_at_the_rename(relay)
+        with pytest.raises(RequestTimeoutError):
+            file.save(Ledger(order=2.0))
+        relay.ignored, relay.lost, relay.before = set(), set(), lambda operation: None
+        file.save(Ledger(order=1.0))
+        assert [saved.record.order for saved in store.ledger.history()] == [1.0, 2.0, 1.0]
+
+
 def test_what_may_have_been_saved_is_followed_by_the_next(tmp_path: Path) -> None:
     """The save that nobody answered was carried out: it is ours, and no other supervisor's; theirs is."""
     with running_hdfs(tmp_path) as hdfs, relaying(hdfs.url) as relay, connected(relay.url) as storage:

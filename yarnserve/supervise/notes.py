@@ -39,7 +39,7 @@ class LedgerFile:
             UnreachableError, RefusedError, AccessError: HDFS takes none now.
         """
         what = lasting(ledger)
-        if what == self._saved:
+        if what == self._saved and self._unsure is None:
             return
         try:
             self._append(what)
