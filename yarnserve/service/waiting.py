@@ -28,6 +28,9 @@ LONGEST_PAUSE = 5.0
 #: Bytes of a failing replica's stderr that are read for its last words.
 LAST_WORDS_BYTES = 8192
 
+#: Seconds in which a server that has just begun may not have logged anything yet.
+SILENT_BEGINNING = 5.0
+
 
 def wait_until_live(
     connection: Connection,
@@ -51,7 +54,7 @@ def wait_until_live(
     ends = clock() + timeout
     delay = FIRST_PAUSE
     last_reason = ""
-    watch = _Watch(connection, name)
+    watch = _Watch(connection, name, clock)
     while True:
         snapshot, progress = watch.glance()
         if snapshot is not None:
@@ -133,13 +136,15 @@ def wait_until_stopped(
 class _Watch:
     """Looks again and again, and remembers since when each replica has not served."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: Connection, name: str, clock: Callable[[], float]) -> None:
         self._connection = connection
         self._name = name
+        self._clock = clock
         self._reader = Reader(connection, name)
         self._restarts_when_well: dict[str, int] = {}
         self._before: set[str] | None = None
         self._ours: set[str] = set()
+        self._silent_since: dict[str, float] = {}
 
     def glance(self) -> tuple[Snapshot | None, Progress]:
         """Look once; a cluster that cannot be asked for a moment is no verdict on the service."""
@@ -181,7 +186,7 @@ class _Watch:
         for replica in unsure:
             if replica.endpoint is None:
                 continue
-            if listens("\n".join(_tails(self._connection, addresses, replica))) is False:
+            if not self._may_listen(replica, addresses):
                 address = f"{replica.endpoint.host}:{replica.endpoint.rest_port}"
                 return (
                     f"{replica.instance}: {address} answers, but its own log does not say yet that it listens: "
@@ -189,6 +194,14 @@ class _Watch:
                 )
             self._ours.add(replica.container_id)
         return ""
+
+    def _may_listen(self, replica: Replica, addresses: Mapping[str, str]) -> bool:
+        """Whether the server's own log does not speak against it: it says the contrary, or nothing at all yet."""
+        log = "\n".join(_tails(self._connection, addresses, replica))
+        if log:
+            return listens(log) is not False
+        since = self._silent_since.setdefault(replica.container_id, self._clock())
+        return self._clock() - since >= SILENT_BEGINNING
 
     def _restarts(self, snapshot: Snapshot) -> dict[str, int]:
         """By instance, how often it was started again since this watch began, or since it last served."""
