@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ PAUSE = 20
 
 #: Seconds in which YARN makes another container and its agent brings the model: 4 to 7 were seen.
 REPLACED = 30.0
+
+#: Seconds in which three containers in turn, of each replica, die of a version, and its agents have the one before.
+TAKEN_BACK = 150.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,52 @@ class Hot:
         server = int(self.agent(replica)["server_pid"])
         return parent_of(server), server
 
+    def versions(self) -> list[int]:
+        """What the agents of both replicas say that is served; 0 where none says anything."""
+        told = [self.agent(replica).get("models") or [{}] for replica in (0, 1)]
+        return [models[0].get("version") or 0 for models in told]
+
+    @contextmanager
+    def supervised(self, directory: Path) -> Iterator[str]:
+        """Run a supervisor until the end of the block; where it tells its state."""
+        listen = f"127.0.0.1:{self.base + PORT_STRIDE * 6}"
+        process = self.yarnserve.start("supervise", NAME, "--state", str(directory), "--listen", listen)
+        try:
+            yield f"http://{listen}/state"
+        finally:
+            process.terminate()
+            told = process.communicate(timeout=30)
+            print(*told, sep="\n")
+
+
+@contextmanager
+def dying_of(hot: Hot, version: int) -> Iterator[None]:
+    """Whatever serves *version* dies within a tenth of a second, until the end of the block."""
+    is_over = threading.Event()
+
+    def kill() -> None:
+        while not is_over.wait(0.05):
+            for replica, served in enumerate(hot.versions()):
+                if served == version:
+                    with suppress(OSError, KeyError, TypeError):
+                        os.kill(int(hot.agent(replica)["server_pid"]), signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def seen_by(url: str) -> list[tuple[str, list[int]]]:
+    """The health and the versions of each replica, as a supervisor has seen it."""
+    with suppress(OSError):
+        services = send("GET", url).document()["services"]
+        return [(each["health"], each["versions"].get("digits", [])) for it in services for each in it["replicas"]]
+    return []
+
 
 def parent_of(process: int) -> int:
     """The process that started *process*."""
@@ -120,6 +170,7 @@ def launched(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
             ports={"grpc": base, "rest": base + 1, "agent": base + 2},
             replicas=2,
             agent={"poll": "1s", "quiet": "1s"},
+            supervise={"enabled": True, "check_interval": "2s", "check_timeout": "2s", "restarts": 1},
         )
         hot.ran("launch", str(spec), "--wait", "--timeout", "80")
         yield hot
@@ -152,6 +203,26 @@ def test_models_change_and_no_caller_notices(hot: Hot, tmp_path: Path) -> None:
     # The canary served it first, and for the three seconds of its trial at least.
     assert served[0]["since"] > served[1]["since"]
     assert not [note for note in shown["notes"] if "skew" in note]
+
+
+def test_a_version_of_which_servers_die_is_taken_back(hot: Hot, tmp_path: Path) -> None:
+    """It has proved itself on both replicas before: only the supervisor sees what they share, and goes back."""
+    (before,) = set(hot.versions())
+    other = shutil.copytree(DIGITS / "model" / "1", tmp_path / "other")
+    hot.ran("models", "publish", str(other), BASE_PATH, "--version", "3")
+    with hot.supervised(tmp_path) as url:
+        wait_until(lambda: seen_by(url) == [("live", [before])] * 2, what="the supervisor's first look")
+        hot.ran("models", "promote", BASE_PATH, "3", "--service", NAME)
+        wait_until(lambda: seen_by(url) == [("live", [3])] * 2, what="the supervisor to see the new version live")
+        with dying_of(hot, 3):
+            wait_until(lambda: hot.versions() == [before] * 2, TAKEN_BACK, f"version {before} on both again")
+        wait_until(lambda: seen_by(url) == [("live", [before])] * 2, what="both to be live again")
+    history = hot.ran("models", "history", BASE_PATH)
+    assert "the supervisor: replicas failed with it" in history
+    told = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert [each["text"].rpartition(": ")[2] for each in told if "roll back: " in each["text"]] == [f"back to {before}"]
+    # What the version has done is forgotten: nobody is called at night for it.
+    assert not [each for each in told if each["what"] == "held"]
 
 
 def test_whoever_leaves_is_replaced_and_not_started_again_in_place(hot: Hot) -> None:

@@ -88,7 +88,8 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
     action = before.action
     if action is not None and (ended := _ended(action, replicas, sights, now)):
         news.append(ended)
-        action, replicas = None, _after_end(replicas, ended)
+        replicas = _after_end(replicas, ended, action)
+        action = None
     if action is not None and action.instance in known and action.instance not in replicas:
         # Its successor has not appeared yet.
         replicas[action.instance] = known[action.instance]
@@ -121,6 +122,11 @@ def given_up(before: Ledger, after: Ledger, instance: str, *, is_refused: bool) 
     if instance not in before.replicas:
         return ledger
     return replace(ledger, replicas={**ledger.replicas, instance: record})
+
+
+def without_deaths(record: ReplicaRecord, *, since: float) -> ReplicaRecord:
+    """What is remembered of a replica that has died since then of a model version that is served no more."""
+    return replace(record, deaths=tuple(death for death in record.deaths if death.at < since))
 
 
 def is_misplaced(record: ReplicaRecord, sight: Sight) -> bool:
@@ -265,8 +271,10 @@ def _ended(action: Action, replicas: Mapping[str, ReplicaRecord], sights: Sequen
     return News(What.FAILED, place, f"{what} {since}")
 
 
-def _after_end(replicas: Mapping[str, ReplicaRecord], ended: News) -> dict[str, ReplicaRecord]:
+def _after_end(replicas: Mapping[str, ReplicaRecord], ended: News, action: Action) -> dict[str, ReplicaRecord]:
     """One rung more of the ladder is used up where what was done has failed."""
+    if action.what is Do.ROLL_BACK and ended.what is What.VERIFIED:
+        return {name: without_deaths(record, since=action.at) for name, record in replicas.items()}
     failed = replicas.get(ended.instance)
     if failed is None or ended.what is not What.FAILED:
         return dict(replicas)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from yarnserve.judge.decisions import Case, Decision, Judgement
 from yarnserve.judge.limits import DAY, FIRST_WAIT, HOLD
-from yarnserve.judge.memory import Sight
+from yarnserve.judge.memory import Sight, without_deaths
 from yarnserve.judge.one_replica import ReplicaJudge, opened
 from yarnserve.judge.trouble import Rule
 from yarnserve.judge.whole_service import (
@@ -150,6 +150,8 @@ def _begun(
         taken_out = tuple(each for each in taken_out if each is not back)
         replicas[decision.instance] = replace(back.record, restarts=(*back.record.restarts, now), open_until=now)
         container = back.record.container
+    if decision.do is Do.ROLL_BACK and case.fresh is not None:
+        replicas = {name: _acquitted(each, ledger.turned.get(name), case.fresh.at) for name, each in replicas.items()}
     action = Action(decision.do, decision.instance, container, now, now + case.policy.startup_deadline)
     if ledger.action is not None:
         # What was interrupted goes on: the replica that comes now is the one that it was to make.
@@ -165,6 +167,13 @@ def _begun(
         odd_size_since=None,
     )
     return Judgement(begun, decision, {**said, **({decision.instance: decision} if decision.instance else {})})
+
+
+def _acquitted(record: ReplicaRecord, turned: float | None, since: float) -> ReplicaRecord:
+    """A replica that turned bad after a version came has done nothing wrong when that version is taken back."""
+    if turned is None or turned < since:
+        return record
+    return replace(without_deaths(record, since=since), rung=0, opened=0, open_until=None)
 
 
 def _starts(ledger: Ledger, decision: Decision, now: float) -> tuple[float, ...]:

@@ -461,6 +461,22 @@ def test_a_fresh_version_that_fails_on_half_the_replicas_is_taken_back() -> None
     assert "back to 1" in decision.why
 
 
+def test_what_died_of_a_version_that_was_taken_back_is_forgiven() -> None:
+    """No replica is given up, or held to die again and again, for the deaths until the version before is back."""
+    watch = well()
+    watch.case = replace(watch.case, fresh=FreshModel("digits", 2, 1, watch.now + 1.0))
+    for ends in (1, 2):
+        decision = watch.look(*(dead(number, ends) for number in range(4)), after=10.0)
+    assert decision.do is Do.ROLL_BACK
+    # Once more, before the agents have the version before.
+    watch.look(*(dead(number, 3) for number in range(4)), after=5.0)
+    watch.case = replace(watch.case, fresh=None)
+    back = [replace(live(number, "b"), ends=3) for number in range(4)]
+    assert watch.look(*back).do is Do.NOTHING
+    assert watch.ledger.action is None
+    assert not any(record.deaths for record in watch.ledger.replicas.values())
+
+
 def test_a_version_is_not_blamed_for_what_failed_before_it() -> None:
     """Nor is one that has served for long."""
     for at in (10.0, -4000.0):
