@@ -14,7 +14,7 @@ from tests.sandbox.test_ha_clients import MODEL, hurried
 from tests.sandbox.yarn_support import connection_to
 from tests.support import wait_until
 from yarnserve.alerts.records import Alert
-from yarnserve.errors import NotFoundError
+from yarnserve.errors import NotFoundError, UnreachableError
 from yarnserve.records.journal import JournalEntry, What
 from yarnserve.records.ledger import Do
 from yarnserve.records.replica import (
@@ -33,7 +33,8 @@ from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.profile import HADOOP_3_1_4, HADOOP_3_3_6, Profile
 from yarnserve.service.actions import Actions
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import Eyes, look
+from yarnserve.service.eyes import Eyes
+from yarnserve.service.look import look
 from yarnserve.spec.loader import parse_spec
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 from yarnserve.storage.lease import Lease, boot_clock
@@ -99,6 +100,11 @@ def no_agents(places: Mapping[str, object], *, deadline: float) -> Mapping[str, 
     return {}
 
 
+def nobody_takes(url: str, headers: Mapping[str, str], *, deadline: float) -> tuple[int, str]:
+    """No agent takes an order."""
+    raise UnreachableError("nobody takes the order", where=url)
+
+
 @dataclass
 class Watched:
     """A service with its supervisor, and what that told."""
@@ -126,7 +132,7 @@ class Watched:
     def tools(self) -> Tools:
         """For a supervisor of it, in a hurry."""
         return Tools(
-            eyes=Eyes(self.replicas.observe, no_agents, no_pages),  # type: ignore[arg-type]
+            eyes=Eyes(self.replicas.observe, no_agents, no_pages, nobody_takes),  # type: ignore[arg-type]
             journal=self.story.append,
             alarm=self,
             board=self.states.append,

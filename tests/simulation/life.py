@@ -20,7 +20,7 @@ from tests.simulation.transport import Killed, Plug
 from tests.simulation.world import NAME, Shape, Tally, World, shape_of
 from yarnserve.records.journal import JournalEntry
 from yarnserve.service.connection import Connection
-from yarnserve.service.look import Eyes
+from yarnserve.service.eyes import Eyes
 from yarnserve.supervise.supervisor import Supervisor
 from yarnserve.supervise.tools import Tools
 

@@ -112,10 +112,11 @@ class Channels:
         read_manifest(self._storage, self._base, target)
         return self._append(latest, target, None, why)
 
-    def previous(self) -> int | None:
-        """The version that was stable before the one that is; None when there was none."""
+    def previous(self, *, below: int | None = None) -> int | None:
+        """The version that was stable before the one that is, of those *below* a number; None when there was none."""
         stable = [entry.channel.stable for entry in self.history()]
-        return next((version for version in reversed(stable) if version != stable[-1]), None)
+        others = (version for version in reversed(stable) if version != stable[-1])
+        return next((version for version in others if below is None or version < below), None)
 
     def _append(self, latest: ChannelEntry | None, stable: int, canary: Canary | None, why: str) -> ChannelEntry:
         if latest and (latest.channel.stable, latest.channel.canary) == (stable, canary):

@@ -8,12 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from yarnserve.judge.decisions import FreshModel
 from yarnserve.orders import Order
 from yarnserve.records.agent import AgentReport
-from yarnserve.service import launching, replacing, running, sizing
+from yarnserve.service import fresh, launching, replacing, running, sizing
 from yarnserve.service.agents import give_order
 from yarnserve.service.changing import Changing, Outcome, launched
 from yarnserve.service.connection import Connection
+from yarnserve.service.eyes import EYES, Eyes
 from yarnserve.service.finding import require_endpoint, require_instance
 from yarnserve.service.orders import Orders
 from yarnserve.service.state import Pause
@@ -33,6 +35,7 @@ class Actions:
         pause: waits that many seconds.
         guard: called with the saved state once the lease is held; raises where the act is not wanted any more.
         still: called right before a replica is ended; raises where the reason for it may not be one any more.
+        eyes: how agents are reached.
     """
 
     def __init__(
@@ -45,10 +48,11 @@ class Actions:
         pause: Callable[[float], None] = time.sleep,
         guard: Callable[[ServiceStore], None] = lambda store: None,
         still: Callable[[], None] = lambda: None,
+        eyes: Eyes = EYES,
     ) -> None:
         self.connection = connection
         orders = Orders(connection.resource_managers, narrate=narrate, clock=clock, pause=pause)
-        self._changing = Changing(connection, orders, narrate, clock, now, pause, guard, still)
+        self._changing = Changing(connection, orders, narrate, clock, now, pause, guard, still, eyes)
 
     @property
     def has_begun(self) -> bool:
@@ -135,7 +139,8 @@ class Actions:
         with self._changing.hold(name, f"order {order.value}") as held:
             spec = held.revision().spec
             container = require_instance(held.running_component(), name, replica)
-            return give_order(self.connection, name, container.instance, require_endpoint(container, spec), order)
+            place = require_endpoint(container, spec)
+            return give_order(self.connection, name, container.instance, place, order, self._changing.eyes)
 
     def stop(self, name: str) -> Outcome:
         """Stop service *name* and wait until YARN says so; its definition stays."""
@@ -160,6 +165,15 @@ class Actions:
         """
         with self._changing.hold(name, "destroy") as held:
             running.destroy(held)
+
+    def roll_back(self, name: str, change: FreshModel) -> None:
+        """Make the version before *change* the stable one of its model again.
+
+        Raises:
+            ConflictError: a person has said another since.
+        """
+        with self._changing.hold(name, "roll back") as held:
+            fresh.roll_back(held, change)
 
     def pause(self, name: str, *, why: str = "", until: float | None = None) -> None:
         """Tell supervisors to do nothing for service *name*, *until* then (epoch), or until :meth:`resume`."""

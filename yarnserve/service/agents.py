@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 
-from yarnserve import probe
 from yarnserve.errors import AccessError, RefusedError, UnreachableError, first_line
 from yarnserve.orders import Order, sign
 from yarnserve.records.agent import AgentReport
 from yarnserve.records.replica import Endpoint
 from yarnserve.service.assigning import read_secret
 from yarnserve.service.connection import Connection
+from yarnserve.service.eyes import EYES, Eyes
 
 #: Seconds that an agent has to answer: it does so from memory. For an order it may have to read its secret.
 PATIENCE = 3.0
 ORDER_PATIENCE = 15.0
 
 
-def give_order(connection: Connection, name: str, instance: str, endpoint: Endpoint, order: Order) -> AgentReport:
+def give_order(
+    connection: Connection, name: str, instance: str, endpoint: Endpoint, order: Order, eyes: Eyes = EYES
+) -> AgentReport:
     """Have the agent of *instance* of service *name* take *order*; return what it said of itself before.
 
     Raises:
@@ -31,8 +33,8 @@ def give_order(connection: Connection, name: str, instance: str, endpoint: Endpo
         raise RefusedError(
             f"{instance} of {name} has no agent", why="its models come with delivery: native", fix="use delivery: sync"
         )
-    before = probe.agent_reports({instance: endpoint}, name, deadline=PATIENCE).get(instance)
-    if before is None:
+    before = eyes.agents_at({instance: endpoint}, deadline=PATIENCE).get(instance)
+    if before is None or not before.is_of(name, instance):
         raise UnreachableError(
             f"the agent of {instance} does not answer",
             where=f"{url}/status",
@@ -42,7 +44,7 @@ def give_order(connection: Connection, name: str, instance: str, endpoint: Endpo
         )
     place = f"{url}/orders/{order.value}"
     headers = sign(read_secret(connection, name), before.boot, order)
-    status, text = probe.post(place, headers, deadline=ORDER_PATIENCE)
+    status, text = eyes.post(place, headers, deadline=ORDER_PATIENCE)
     if status == 202:
         return before
     kind = AccessError if status == 403 else RefusedError

@@ -15,6 +15,7 @@ from yarnserve.errors import ConflictError, NotFoundError, UnreachableError, Wai
 from yarnserve.judge.plan import Step
 from yarnserve.records.yarn import Application, Component, Service
 from yarnserve.service.connection import Connection
+from yarnserve.service.eyes import Eyes
 from yarnserve.service.finding import newest_application, no_service
 from yarnserve.service.orders import Orders
 from yarnserve.service.state import Desired, Revision, Wanted
@@ -70,6 +71,7 @@ class Changing:
     pause: Callable[[float], None]
     guard: Callable[[ServiceStore], None]
     still: Callable[[], None]
+    eyes: Eyes
 
     @contextmanager
     def hold(self, name: str, verb: str) -> Iterator[Held]:

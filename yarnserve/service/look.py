@@ -6,24 +6,22 @@ blind eye does not hide what the others see.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from yarnserve import probe
 from yarnserve.errors import NotFoundError, YarnserveError
 from yarnserve.judge.explain import Explanation
 from yarnserve.judge.verdict import judge_missing, judge_silence
-from yarnserve.records.agent import AgentReport
 from yarnserve.records.moments import timestamp
 from yarnserve.records.replica import Endpoint, Health, Observation, Replica, Target, Verdict
 from yarnserve.records.yarn import Application, Component, Container, NodeContainer, Service
 from yarnserve.service import agents
-from yarnserve.service.background import in_background
 from yarnserve.service.connection import Connection
+from yarnserve.service.eyes import EYES, Eyes
 from yarnserve.service.finding import by_instance, endpoint_of, newest_application, no_service
 from yarnserve.service.reading import Reader
 from yarnserve.service.replicas import Evidence, unplaced
@@ -43,23 +41,6 @@ EYES_DEADLINE = 15.0
 #: Why a replica was not asked.
 _UNLAUNCHED = "not launched by yarnserve: nothing is known of its ports and models"
 _UNREAD = "its ports are not known: the saved revision cannot be read"
-
-
-@dataclass(frozen=True)
-class Eyes:
-    """How replicas and their agents are looked at: many at once, each within its deadline (see :mod:`probe`).
-
-    *beside* begins a blocking read, of YARN or HDFS, while others go on.
-    """
-
-    observe: Callable[..., tuple[Observation, ...]] = probe.observe
-    agents_at: Callable[..., Mapping[str, AgentReport]] = probe.agents_at
-    read_all: Callable[..., Sequence[str | None]] = probe.read_all
-    beside: Callable[[Callable[[], Any]], Future[Any]] = in_background
-
-
-#: Over the network.
-EYES = Eyes()
 
 
 @dataclass(frozen=True)

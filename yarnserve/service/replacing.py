@@ -104,7 +104,7 @@ def _leaves(held: Held, old: _Old) -> bool:
     held.lease.check()
     try:
         place = require_endpoint(old.container, old.spec)
-        give_order(held.connection, held.name, old.instance, place, Order.LEAVE)
+        give_order(held.connection, held.name, old.instance, place, Order.LEAVE, held.changing.eyes)
     except YarnserveError as error:
         held.narrate(f"{error.what}: restarting {old.instance} by YARN's own means")
         return False

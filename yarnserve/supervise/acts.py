@@ -10,7 +10,6 @@ from yarnserve.records.ledger import Do
 from yarnserve.service.actions import Actions
 from yarnserve.service.state import Wanted
 from yarnserve.service.store import ServiceStore
-from yarnserve.supervise.models import roll_back
 
 #: Seconds that an act may have waited, for a lease, YARN or a fail-over, until it ends a replica for what was seen.
 RECENT = 15.0
@@ -71,4 +70,4 @@ def carry_out(
     elif do is Do.RELAUNCH:
         actions.relaunch(name)
     elif do is Do.ROLL_BACK and fresh is not None:
-        roll_back(actions.connection, name, fresh)
+        actions.roll_back(name, fresh)

@@ -11,11 +11,11 @@ from yarnserve.records.ledger import Do
 from yarnserve.records.version import Version
 from yarnserve.records.yarn import ApplicationState, ComponentState
 from yarnserve.service.connection import Connection
+from yarnserve.service.fresh import newest_change
 from yarnserve.service.look import Snapshot
 from yarnserve.service.means import all_means
 from yarnserve.service.state import Desired, Revision
 from yarnserve.spec.model import COMPONENT
-from yarnserve.supervise.models import newest_change
 
 #: Seconds between two questions for the cluster's version.
 VERSION_EVERY = 600.0
@@ -60,7 +60,7 @@ class Circumstances:
     def _fresh(self, revision: Revision) -> FreshModel | None:
         """The model version that came last; where that cannot be read, replicas are judged without it."""
         try:
-            found = newest_change(self._connection, revision, since=self._now() - FRESH_MODEL.value)
+            found = newest_change(self._connection, revision, since=self._now() - FRESH_MODEL.value, now=self._now)
         except UnreachableError:
             raise
         except YarnserveError as error:

@@ -245,6 +245,7 @@ class Supervisor:
             pause=self._patiently,
             guard=unchanged(ledger.order, tools.now),
             still=recent(lambda: self._waited),
+            eyes=tools.eyes,
         )
         container = ledger.replicas[decision.instance].container if decision.instance in ledger.replicas else ""
         size = case.wanted - len(ledger.taken_out)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from yarnserve.alerts.records import Alarm, Alert
 from yarnserve.records.journal import JournalEntry
 from yarnserve.records.supervision import ServiceState
-from yarnserve.service.look import EYES, Eyes
+from yarnserve.service.eyes import EYES, Eyes
 from yarnserve.storage.lease import boot_clock
 
 
