@@ -111,6 +111,9 @@ class Watch:
         containers = {
             instance.index: instance.container.id if instance.container else "" for instance in component.instances
         }
+        if "/orders/leave" in call.path:
+            wanted = call.path.split("/")[1]
+            return [(number, each) for number, each in containers.items() if each == wanted]
         if "/signal/" in call.path:
             wanted = call.path.split("/containers/")[1].split("/")[0]
             return [(number, each) for number, each in containers.items() if each == wanted]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -37,6 +37,8 @@ PATIENCE = 3 * 3600.0
 SHORT_PATIENCE = 1200.0
 #: Seconds in which all faults begin.
 SPANS = (900.0, 1500.0, 2400.0)
+#: How many of the worlds have agents, and so can go back to the model version before.
+AGENTS = 0.4
 #: Seconds in which nothing happens that ends the wait for that.
 QUIET = 60.0
 
@@ -136,7 +138,8 @@ class Life:
         tools = Tools(
             eyes=Eyes(
                 observe=world.servers.observe,
-                agents_at=lambda places, deadline: {},
+                agents_at=world.servers.agents_at,
+                post=world.servers.order,
                 read_all=lambda urls, deadline: (None,) * len(urls),
                 beside=world.network.waits.beside,
             ),
@@ -209,7 +212,7 @@ def _keep_quiet() -> None:
 def simulate(seed: int, *, most_replicas: int = 20, faults: int = 17) -> Story:
     """Live through *seed*."""
     random = Random(seed)
-    shape = shape_of(random, most_replicas)
+    shape = replace(shape_of(random, most_replicas), has_agents=Random(f"agents {seed}").random() < AGENTS)
     span = random.choice(SPANS)
     return live_through(seed, shape, draw(random, faults, span), random)
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import inf
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from tests.simulation.transport import Network
+from tests.simulation.transport import Call, Network
+from yarnserve.errors import UnreachableError
+from yarnserve.records.agent import AgentReport
 from yarnserve.records.replica import (
     Contact,
+    Endpoint,
     ModelObservation,
     ModelState,
     ModelVersion,
@@ -24,10 +29,13 @@ from yarnserve.records.replica import (
 )
 from yarnserve.sandbox.docker import NO_IMAGE
 from yarnserve.sandbox.runtime import Check, Launch
+from yarnserve.spec.model import PORT_STRIDE
 
 _PORT = re.compile(r"--rest_api_port=\S*?\(\((\d+)\+(\d+)\*(\d+)\)\)")
+_AGENT = re.compile(r"yarnserve agent \S+ --instance \D*(\d+)")
 _NOWHERE = Path("/nonexistent")
-_VERSIONS = (ModelVersion(1, ModelState.AVAILABLE),)
+#: How an agent ends that was told to leave: YARN makes another container in place of its own.
+_LEFT = 143
 
 
 class Condition(Enum):
@@ -50,6 +58,9 @@ class Process:
         started_at: when it was started.
         up_at: when it begins to listen: its model is loaded.
         ends_at: when it ends by itself, with *ends_with*.
+        version: what it serves.
+        turns_at: when it serves the version that is stable now; infinite once it does.
+        sours_at: when it begins to answer wrongly, by the fault of its version.
         condition: how it answers.
         fell_ill_at: since when it has not been as it should, by no hand of ours; infinite while it is well.
         ended_at: when it ended.
@@ -63,6 +74,9 @@ class Process:
     up_at: float
     ends_at: float = inf
     ends_with: int = 1
+    version: int = 1
+    turns_at: float = inf
+    sours_at: float = inf
     condition: Condition = Condition.RIGHT
     fell_ill_at: float = inf
     ended_at: float = inf
@@ -80,7 +94,14 @@ class Process:
 
     def is_right(self, now: float) -> bool:
         """Whether it answers as it should."""
-        return self.exit_code is None and self.up_at <= now < self.ends_at and self.condition is Condition.RIGHT
+        is_up = self.exit_code is None and self.up_at <= now < min(self.ends_at, self.sours_at)
+        return is_up and self.condition is Condition.RIGHT
+
+    def serve(self, version: int, now: float, sours_at: float) -> None:
+        """Serve *version* from now on, which is bad from a time on."""
+        self.version, self.sours_at, self.turns_at = version, sours_at, inf
+        if sours_at < inf:
+            self.fell_ill_at = min(self.fell_ill_at, max(now, sours_at))
 
     def ails(self, condition: Condition, now: float) -> None:
         """Answer like that from *now* on."""
@@ -130,8 +151,8 @@ class Servers:
         self.deaths.append((now, process.number))
 
     def _new(self, launch: Launch) -> Process:
-        base, stride, number = map(int, _PORT.search(launch.command).groups())  # type: ignore[union-attr]
-        process = Process(launch, number, base + stride * number, self._clock(), self._clock())
+        number, port = _place(launch)
+        process = Process(launch, number, port, self._clock(), self._clock())
         self._runs.setdefault(launch.container_id, []).append(process)
         self.started.append(process)
         return process
@@ -193,7 +214,51 @@ class Servers:
         process = self._at.get((host, target.endpoint.rest_port))
         if process is None or self.poll(process) is not None or now < process.up_at:
             return ModelObservation(name, Contact.REFUSED, error="connection refused")
-        return _ANSWERS[process.condition](name)
+        is_sour = process.condition is Condition.RIGHT and process.sours_at <= now
+        told = _ANSWERS[Condition.WRONG if is_sour else process.condition](name)
+        return replace(told, versions=(ModelVersion(process.version, ModelState.AVAILABLE),)) if told.versions else told
+
+    def agents_at(self, places: Mapping[str, Endpoint], *, deadline: float) -> Mapping[str, AgentReport]:
+        """What the agents at *places* say of themselves: that all is well, for they ask less than a supervisor does."""
+        found = {}
+        for instance, place in places.items():
+            process = self._agent(place.host, place.rest_port) if place.agent_port else None
+            if process is not None:
+                found[instance] = AgentReport(_SERVICE, instance, process.launch.container_id, "ready", "well")
+        return found
+
+    def order(self, url: str, headers: Mapping[str, str], *, deadline: float) -> tuple[int, str]:
+        """Have the agent at *url* leave, by the only order that a supervisor gives."""
+        place = urlsplit(url)
+        host, port = place.hostname or "", (place.port or 0) - AGENT_BEHIND_REST
+        process = self._agent(host, port)
+        if process is None:
+            raise UnreachableError("nobody takes the order", where=url)
+        self._network.before(Call("POST", f"{host}:{port}", f"/{process.launch.container_id}{place.path}", b""))
+        if self.poll(process) is None:
+            process.exit_code, process.ended_at = _LEFT, self._clock()
+        return 202, ""
+
+    def _agent(self, host: str, rest_port: int) -> Process | None:
+        """The process behind the server's port, if it is there to answer."""
+        process = self._at.get((host, rest_port))
+        is_there = process is not None and self.poll(process) is None and host not in self._network.silent
+        return process if is_there else None
+
+
+#: Where agents listen, from the server's REST port on (by default 8502 and 8501).
+AGENT_BEHIND_REST = 1
+_SERVICE = "digits"
+
+
+def _place(launch: Launch) -> tuple[int, int]:
+    """The number of the instance that *launch* starts, and the port on which its server answers."""
+    if told := _AGENT.search(launch.command):
+        number = int(told[1])
+        ports = json.loads(launch.files["conf/agent.json"])["spec"]["ports"]
+        return number, ports["rest"] + PORT_STRIDE * number
+    base, stride, number = map(int, _PORT.search(launch.command).groups())  # type: ignore[union-attr]
+    return number, base + stride * number
 
 
 def _hangs(observation: Observation) -> bool:
@@ -201,7 +266,8 @@ def _hangs(observation: Observation) -> bool:
 
 
 def _answered(name: str, prediction: Prediction) -> ModelObservation:
-    return ModelObservation(name, Contact.ANSWERED, 200, _VERSIONS, prediction=prediction)
+    versions = (ModelVersion(1, ModelState.AVAILABLE),)
+    return ModelObservation(name, Contact.ANSWERED, 200, versions, prediction=prediction)
 
 
 _ANSWERS: dict[Condition, Callable[[str], ModelObservation]] = {

@@ -65,8 +65,10 @@ def _both(job: tuple[Kind, int, int]) -> tuple[Tally, Tally]:
     kind, seed, times = job
     random = Random(f"{kind.value} {seed}")
     faults = tuple(fault for turn in range(times) for fault in _drawn(random, kind, turn * EVERY))
-    bare = alone(seed, replace(_SHAPE, supervised=False), faults, until=times * EVERY)
-    watched = live_through(seed, _SHAPE, faults, Random(seed), until=times * EVERY)
+    # A version can be taken back where agents follow what is stable.
+    shape = replace(_SHAPE, has_agents=kind is Kind.BAD_VERSION)
+    bare = alone(seed, replace(shape, supervised=False), faults, until=times * EVERY)
+    watched = live_through(seed, shape, faults, Random(seed), until=times * EVERY)
     assert not watched.violations, str(watched)
     return bare, watched.tally
 

@@ -6,6 +6,7 @@ times: no fault counts reads, which run in threads.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import ceil, inf, log2
@@ -16,6 +17,10 @@ from tests.simulation.faults import Fault, Kind
 from tests.simulation.replicas import Condition, Process, Servers
 from tests.simulation.transport import Network, Plug
 from yarnserve.config import Flags, Settings, resolve
+from yarnserve.records.repository import Manifest, ManifestFile
+from yarnserve.repository import layout
+from yarnserve.repository.channels import Channels
+from yarnserve.repository.publish import write_manifest
 from yarnserve.sandbox.component import Component as YarnComponent
 from yarnserve.sandbox.configuration import client_configuration, write_configuration
 from yarnserve.sandbox.docker import DockerHost, DockerRefusal
@@ -42,10 +47,11 @@ TICK = 1.0
 MEMORY = 1024
 _NAMENODE = "namenode.sim"
 _IMAGE = "registry.sim/tensorflow-serving:2.6"
+_BASE = "/models/digits"
 _EXAMPLE = '{"request": {"instances": [[1.0]]}, "expected": {"predictions": [[0.9]]}}'
 _SPEC = """
 name: {name}
-model: {{base_path: /models/digits, example: example.json}}
+model: {{base_path: {base}, example: example.json{delivery}}}
 image: {image}
 serving: {{version: "2.6"}}
 replicas: {replicas}
@@ -56,7 +62,13 @@ supervise: {{enabled: {supervised}, check_interval: {interval}s}}
 LOOP_UPTIME = 45.0
 FLAP_UPTIME = 240.0
 EXIT_UPTIME = 5.0
+#: Of every version: nobody reads the bytes of any.
+_MANIFEST = Manifest("0" * 32, START, "bob", (ManifestFile("saved_model.pb", 7, "0" * 32, ("0" * 32,)),))
 _CRASHES = (1, 134, 139)
+#: Seconds for which a bad version answers rightly after it has come: long enough to be proved.
+SOUND = (20.0, 60.0)
+#: Seconds in which an agent finds out which version is to be served, and has its server load it.
+TURN = (1.0, 15.0)
 
 
 @dataclass(frozen=True)
@@ -74,10 +86,12 @@ class Shape:
     load: tuple[float, float]
     supervised: bool = True
     interval: int = 10
+    has_agents: bool = False
 
     def __str__(self) -> str:
         pair = ", two ResourceManagers" if self.is_pair else ""
-        return f"{self.replicas} replicas on {self.nodes} nodes of Hadoop {self.hadoop}{pair}"
+        agents = " with agents" if self.has_agents else ""
+        return f"{self.replicas} replicas{agents} on {self.nodes} nodes of Hadoop {self.hadoop}{pair}"
 
 
 def shape_of(random: Random, most_replicas: int) -> Shape:
@@ -131,6 +145,7 @@ class World:
         now: seconds since the epoch.
         network: how everything in it is reached.
         tally: how bad it was so far.
+        stable: the model version that is to be served.
         history: what happened, with times.
         on_supervisor: told of a fault that concerns the supervisor alone.
     """
@@ -144,6 +159,9 @@ class World:
         self.on_supervisor: Callable[[Fault], None] = lambda fault: None
         self._begin = START
         self._random = Random(seed)
+        self.stable = self._newest = 1
+        self._bad_versions: set[int] = set()
+        self._channel = 0
         self._coming: list[Fault] = list(faults)
         self._active: list[_Active] = []
         self._profile = PROFILES[shape.hadoop]
@@ -158,9 +176,9 @@ class World:
         self._namespace = Namespace(directory / "hdfs", clock=lambda: self.now, superuser="hdfs")
         uploader = Uploader(self._namespace, USER)
         uploader.make_base()
-        uploader.make_directories("/models/digits/1")
+        uploader.make_directories(f"{_BASE}/1")
         (directory / "model").write_bytes(b"weights")
-        uploader.put(directory / "model", "/models/digits/1/saved_model.pb")
+        uploader.put(directory / "model", f"{_BASE}/1/saved_model.pb")
         self._hdfs = HdfsServers(
             self._namespace,
             host=_NAMENODE,
@@ -209,7 +227,13 @@ class World:
         shape = self.shape
         supervised = str(shape.supervised).lower()
         text = _SPEC.format(
-            name=NAME, image=_IMAGE, replicas=shape.replicas, supervised=supervised, interval=shape.interval
+            name=NAME,
+            base=_BASE,
+            delivery=", delivery: sync" if shape.has_agents else "",
+            image=_IMAGE,
+            replicas=shape.replicas,
+            supervised=supervised,
+            interval=shape.interval,
         )
         return parse_spec(text, file="service.yaml", read_text=lambda path: _EXAMPLE)
 
@@ -218,6 +242,11 @@ class World:
         coming, self._coming = self._coming, []
         plug = Plug(self.network)
         with self.connection(plug) as connection:
+            if self.shape.has_agents:
+                # For each bad one that is to come also one that mends it.
+                for version in range(1, 2 + 2 * sum(fault.kind is Kind.BAD_VERSION for fault in coming)):
+                    write_manifest(connection.storage, layout.version_directory(_BASE, version), _MANIFEST)
+                self._promote(1, connection)
             Actions(connection, clock=lambda: self.now, now=lambda: self.now, pause=self.pause).launch(self.spec())
         patience = self.now + 600
         while self.right() < self.shape.replicas:
@@ -258,6 +287,7 @@ class World:
     def advance(self, until: float) -> None:
         """Let everything happen that happens before *until*."""
         while self.now < until:
+            self._follow()
             step = min(until, self._next_event())
             if not self._is_settled():
                 step = min(step, self.now + TICK)
@@ -276,7 +306,8 @@ class World:
         """The next time after now at which anything changes by itself."""
         times = [self._begin + fault.at for fault in self._coming]
         times += [self._begin + each.fault.until for each in self._active]
-        times += [at for process in self.servers.running() for at in (process.up_at, process.ends_at)]
+        for process in self.servers.running():
+            times += [process.up_at, process.ends_at, process.turns_at, process.sours_at]
         return min((at for at in times if at > self.now), default=inf)
 
     def _is_settled(self) -> bool:
@@ -327,6 +358,42 @@ class World:
     def tell(self, text: str) -> None:
         """Write something into the history."""
         self.history.append(f"{self.elapsed:8.1f}  {text}")
+
+    # -- versions, where there are agents
+
+    def _promote(self, version: int, connection: Connection) -> None:
+        Channels(connection.storage, _BASE, who="bob", now=lambda: self.now).promote(version)
+
+    def _follow(self) -> None:
+        """Have the agents serve what is stable now."""
+        if not self.shape.has_agents:
+            return
+        stable = self._stable()
+        if stable != self.stable:
+            self.tell(f"version {stable} is stable")
+            self.stable = stable
+            for process in self.servers.running():
+                process.turns_at = self.now + self._random.uniform(*TURN)
+        for process in self.servers.running():
+            if process.turns_at <= self.now:
+                self._serve(process)
+
+    def _stable(self) -> int:
+        """What HDFS says, read from its disk."""
+        directory = layout.channels(_BASE)
+        names = [status.name.partition(".json") for status in self._namespace.list(directory, user=USER)]
+        number = max(int(name) for name, ending, _ in names if ending and name.isdecimal())
+        if number != self._channel:
+            self._channel = number
+            with self._namespace.open(f"{directory}/{number}.json", user=USER) as file:
+                return int(json.load(file)["body"]["stable"])
+        return self.stable
+
+    def _serve(self, process: Process) -> None:
+        sours_at = inf
+        if self.stable in self._bad_versions:
+            sours_at = max(self.now, process.up_at) + self._random.uniform(*SOUND)
+        process.serve(self.stable, self.now, sours_at)
 
     # -- faults
 
@@ -380,13 +447,14 @@ class World:
         process.up_at = self.now + self._random.uniform(*self.shape.load)
         for each in self._going_on(Kind.HDFS_DOWN):
             process.up_at = max(process.up_at, self._begin + each.fault.until + 1.0)
+        self._serve(process)
         for each in self._active:
             self._afflict(process, each)
 
     def _afflict(self, process: Process, active: _Active) -> None:
         """Let a fault that goes on, and concerns whoever runs in a place, hit *process*."""
         kind = active.fault.kind
-        if kind is Kind.BAD_VERSION:
+        if kind is Kind.BAD_VERSION and not self.shape.has_agents:
             process.ails(Condition.WRONG, self.now)
         elif active.number == process.number and process.host in active.hosts and kind in _UPTIMES:
             uptime, code = _UPTIMES[kind]
@@ -416,10 +484,27 @@ class World:
             process.ends_at = inf
 
     def _new_version(self, active: _Active) -> None:
+        if self.shape.has_agents:
+            self._say_stable(is_bad=True)
+            return
         for process in self.servers.running():
             process.ails(Condition.WRONG, self.now + self._random.uniform(0, 2))
 
+    def _say_stable(self, *, is_bad: bool) -> None:
+        """A person promotes the next version, unless HDFS is down."""
+        if self._going_on(Kind.HDFS_DOWN):
+            return
+        self._newest += 1
+        if is_bad:
+            self._bad_versions.add(self._newest)
+        with self.connection(Plug(self.network)) as connection:
+            self._promote(self._newest, connection)
+
     def _old_version(self, active: _Active) -> None:
+        if self.shape.has_agents:
+            if self.stable in self._bad_versions:
+                self._say_stable(is_bad=False)
+            return
         if not self._going_on(Kind.BAD_VERSION):
             for process in self.servers.running():
                 if process.condition is Condition.WRONG:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from yarnserve.judge.deaths import Death as DeathKind
 from yarnserve.judge.jumps import after_jump
-from yarnserve.judge.limits import DAY, LONG_LIVE, LOOKS, SERVICE_WINDOW, SINGLE
+from yarnserve.judge.limits import DAY, LONG_LIVE, LOOKS, SERVICE_WINDOW, SINGLE, TAKEN_BACK
 from yarnserve.judge.nodes import REROLLS
 from yarnserve.records.journal import What
 from yarnserve.records.ledger import Action, Death, Do, Ledger, ReplicaRecord
@@ -254,7 +254,7 @@ def _ended(action: Action, replicas: Mapping[str, ReplicaRecord], sights: Sequen
     place = _place(action, replicas)
     sight = next((each for each in sights if each.instance == place), None)
     if not action.instance:
-        if _is_done(action, sights):
+        if _is_done(action, sights, now):
             return News(What.VERIFIED, "", f"done, {since}")
     elif sight is not None and sight.container not in ("", action.container):
         deaths = replicas[place].deaths
@@ -281,9 +281,11 @@ def _after_end(replicas: Mapping[str, ReplicaRecord], ended: News, action: Actio
     return {**replicas, ended.instance: replace(failed, rung=failed.rung + 1)}
 
 
-def _is_done(action: Action, sights: Sequence[Sight]) -> bool:
+def _is_done(action: Action, sights: Sequence[Sight], now: float) -> bool:
     """Whether what was done to the whole service is done; how a single replica is stands on another page."""
     serving = sum(each.health.serving for each in sights)
+    if action.what is Do.ROLL_BACK and now < action.at + TAKEN_BACK.value:
+        return serving == len(sights)
     if action.what is Do.RESIZE:
         return all(each.container for each in sights)
     return 2 * serving > len(sights)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from yarnserve.judge.decisions import Case, Decision, FreshModel
-from yarnserve.judge.limits import GIVE_UP, HOLD, LONG_LIVE, ODD_SIZE
+from yarnserve.judge.limits import GIVE_UP, HOLD, LONG_LIVE, ODD_SIZE, TAKEN_BACK
 from yarnserve.judge.memory import Sight, given_up, observe
 from yarnserve.judge.one_replica import floor
 from yarnserve.judge.restart import decide
@@ -475,6 +475,20 @@ def test_what_died_of_a_version_that_was_taken_back_is_forgiven() -> None:
     assert watch.look(*back).do is Do.NOTHING
     assert watch.ledger.action is None
     assert not any(record.deaths for record in watch.ledger.replicas.values())
+
+
+def test_whoever_has_not_got_the_version_before_yet_is_not_restarted() -> None:
+    """Agents hear of it one after the other; who fails after two minutes is a case of its own."""
+    watch = well()
+    watch.case = replace(watch.case, fresh=FreshModel("digits", 2, 1, watch.now + 1.0))
+    bad = [failing(0), failing(1), *others(2, 3)]
+    while watch.look(*bad).do is not Do.ROLL_BACK:
+        pass
+    begun, watch.case = watch.now, replace(watch.case, fresh=None)
+    late = [failing(0), *others(1, 2, 3)]
+    while watch.now + 10.0 < begun + TAKEN_BACK.value:
+        assert watch.look(*late).do is Do.WAIT
+    assert watch.look(*late).do is Do.RESTART
 
 
 def test_a_version_is_not_blamed_for_what_failed_before_it() -> None:
