@@ -34,8 +34,8 @@ BASE_PATH = f"/user/alice/{NAME}"
 #: Milliseconds between an answer and the next request: three clusters at once have two cores.
 PAUSE = 20
 
-#: Seconds in which YARN makes another container and its agent brings the model: 4 to 7 were seen.
-REPLACED = 30.0
+#: Seconds in which YARN makes another container and its agent brings the model: 4 to 7 were seen, of a quiet machine.
+REPLACED = 60.0
 
 #: Seconds in which three containers in turn, of each replica, die of a version, and its agents have the one before.
 TAKEN_BACK = 150.0

@@ -345,9 +345,10 @@ def test_nothing_is_done_while_a_person_has_paused_it(watched: Watched) -> None:
 def test_what_a_person_has_stopped_stays_so(watched: Watched) -> None:
     """Nor is a replica of it restarted that hung before: the last word of a person counts."""
     watched.faults[GREEDY].result(DEADLINE)
-    since = time.time()
     os.kill(watched.server(GREEDY, "serve-0"), signal.SIGSTOP)
     watched.ran("stop", GREEDY)
+    # Until then a restart is its right.
+    since = time.time()
     wait_until(lambda: "stopped by" in (watched.state(GREEDY, 0).get("hold") or ""), DEADLINE, "what is known of it")
     assert watched.cluster.service(GREEDY)["state"] == "STOPPED"
     assert watched.journal.of(GREEDY, what="acted", since=since) == []

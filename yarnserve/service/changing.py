@@ -41,13 +41,21 @@ class Seen:
     """A service right before a write.
 
     *service* and *application* are YARN's account of it, *replicas* the size that it was last told, if known, and
-    *wanted* the one that a person wants; None of a service that is not to run.
+    *wanted* the one that a person wants while it runs; 0 of one that is not to run again.
     """
 
     service: Service | None
     application: Application | None
     replicas: int | None
     wanted: int | None
+
+    @property
+    def size(self) -> int:
+        """How many replicas it is to have while it runs; where nobody knows, 0.
+
+        By a person's word: YARN is told of fewer while a supervisor has taken some out.
+        """
+        return self.wanted or self.replicas or 0
 
     @property
     def runs(self) -> bool:
@@ -174,11 +182,11 @@ class Held:
         component = service.component(COMPONENT) if service else None
         application = newest_application(self.connection, self.name)
         saved = self.store.desired.latest()
-        wanted = saved.record.replicas if saved and saved.record.state is Wanted.RUNNING else None
+        wanted = saved.record.replicas if saved else None
         if component is not None:
             return Seen(service, application, component.desired, wanted)
         # Every size that YARN was told is recorded, so it holds the last one while it reports none.
-        return Seen(service, application, saved.record.replicas if saved else None, wanted)
+        return Seen(service, application, wanted, wanted)
 
     def running_component(self) -> Component:
         """Return what runs of it, also through a fail-over.

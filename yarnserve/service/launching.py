@@ -81,7 +81,7 @@ def _make_room(held: Held, seen: Seen, *, known: bool) -> None:
     if seen.runs:
         held.narrate(f"stopping {held.name}, to replace it")
         if known:
-            held.want(Wanted.STOPPED, seen.replicas or 0, "launch --replace")
+            held.want(Wanted.STOPPED, seen.size, "launch --replace")
         try:
             whole.stop(held)
         except ConflictError:

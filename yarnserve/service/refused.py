@@ -48,7 +48,7 @@ def bring_back(held: Held, before: Saved[Revision], seen: Seen, error: Yarnserve
     try:
         again = replace(before.record, by=held.connection.actor, at=held.changing.now())
         held.store.revisions.append(again, after=held.store.revisions.latest())
-        create_again(held, again, seen.replicas or before.record.spec.replicas, "launch --replace")
+        create_again(held, again, seen.size or before.record.spec.replicas, "launch --replace")
     except YarnserveError as failure:
         held.narrate(f"it could not be brought back: {failure.what}; launch its file again")
 

@@ -15,7 +15,7 @@ def stop(held: Held) -> Outcome:
     """Stop it and wait until YARN says so; its definition stays."""
     held.revision()
     seen = held.see()
-    held.want(Wanted.STOPPED, seen.replicas or 0, "stop")
+    held.want(Wanted.STOPPED, seen.size, "stop")
     if not seen.runs:
         return Outcome(Step.NOTHING)
     whole.stop(held)
@@ -28,13 +28,13 @@ def start(held: Held) -> Outcome:
     seen = held.see()
     if seen.service is None and not seen.runs:
         held.narrate(f"YARN has no definition of {held.name} any more: launching what was saved of it")
-        replicas = seen.wanted or seen.replicas or revision.spec.replicas
+        replicas = seen.size or revision.spec.replicas
         try:
             return Outcome(Step.START, create_again(held, revision, replicas, "start"))
         except YarnserveError as error:
             clear_refused(held, error, known=True)
             raise
-    held.want(Wanted.RUNNING, seen.wanted or seen.replicas or 0, "start")
+    held.want(Wanted.RUNNING, seen.size, "start")
     if seen.runs:
         return Outcome(Step.NOTHING)
     return Outcome(Step.START, whole.start(held))
