@@ -1,4 +1,4 @@
-"""What has to be done so that YARN runs what a service.yaml says? Pure; carried out by ``service.actions``."""
+"""What has to be done so that YARN runs what a service.yaml says? Pure; carried out by ``service.launching``."""
 
 from __future__ import annotations
 

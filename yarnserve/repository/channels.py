@@ -86,16 +86,17 @@ class Channels:
             )
         return self._append(latest, latest.channel.stable, Canary(version, instances), why)
 
-    def rollback(self, version: int | None = None, *, why: str = "") -> ChannelEntry:
+    def rollback(self, version: int | None = None, *, why: str = "", after: ChannelEntry | None = None) -> ChannelEntry:
         """Make *version* stable again, by default the one that was stable before; a canary ends.
 
-        While there is a canary and no *version* is named, only the canary ends.
+        While there is a canary and no *version* is named, only the canary ends. *after* is the entry by which that was
+        decided; None for the newest.
 
         Raises:
             NotFoundError: there was none before, or it is gone.
             ConflictError: somebody else promoted at the same time.
         """
-        latest = self.latest()
+        latest = after or self.latest()
         if latest is None:
             raise NotFoundError(
                 "nothing was ever promoted", where=self._base, next=f"yarnserve models promote {self._base} VERSION"
@@ -112,11 +113,10 @@ class Channels:
         read_manifest(self._storage, self._base, target)
         return self._append(latest, target, None, why)
 
-    def previous(self, *, below: int | None = None) -> int | None:
-        """The version that was stable before the one that is, of those *below* a number; None when there was none."""
+    def previous(self) -> int | None:
+        """The version that was stable before the one that is; None when there was none."""
         stable = [entry.channel.stable for entry in self.history()]
-        others = (version for version in reversed(stable) if version != stable[-1])
-        return next((version for version in others if below is None or version < below), None)
+        return next((version for version in reversed(stable) if version != stable[-1]), None)
 
     def _append(self, latest: ChannelEntry | None, stable: int, canary: Canary | None, why: str) -> ChannelEntry:
         if latest and (latest.channel.stable, latest.channel.canary) == (stable, canary):

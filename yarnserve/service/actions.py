@@ -11,7 +11,7 @@ from collections.abc import Callable
 from yarnserve.judge.decisions import FreshModel
 from yarnserve.orders import Order
 from yarnserve.records.agent import AgentReport
-from yarnserve.service import fresh, launching, replacing, running, sizing
+from yarnserve.service import fresh, launching, lifecycle, replacing, sizing
 from yarnserve.service.agents import give_order
 from yarnserve.service.changing import Changing, Outcome, launched
 from yarnserve.service.connection import Connection
@@ -145,17 +145,17 @@ class Actions:
     def stop(self, name: str) -> Outcome:
         """Stop service *name* and wait until YARN says so; its definition stays."""
         with self._changing.hold(name, "stop") as held:
-            return running.stop(held)
+            return lifecycle.stop(held)
 
     def start(self, name: str) -> Outcome:
         """Start the stopped service *name* with the size it had, from our own record where YARN has lost it."""
         with self._changing.hold(name, "start") as held:
-            return running.start(held)
+            return lifecycle.start(held)
 
     def relaunch(self, name: str) -> Outcome:
         """Stop the running service *name* and start it again, all replicas at once; what is wanted of it stays."""
         with self._changing.hold(name, "relaunch") as held:
-            return running.relaunch(held)
+            return lifecycle.relaunch(held)
 
     def destroy(self, name: str) -> None:
         """Stop service *name*, remove its definition from YARN and everything saved of it.
@@ -164,7 +164,7 @@ class Actions:
             NotFoundError: neither YARN nor the saved state knows it.
         """
         with self._changing.hold(name, "destroy") as held:
-            running.destroy(held)
+            lifecycle.destroy(held)
 
     def roll_back(self, name: str, change: FreshModel) -> None:
         """Make the version before *change* the stable one of its model again.

@@ -41,21 +41,13 @@ class Seen:
     """A service right before a write.
 
     *service* and *application* are YARN's account of it, *replicas* the size that it was last told, if known, and
-    *wanted* the one that a person wants while it runs; 0 of one that is not to run again.
+    *wanted* the one that a person wants; None of a service that is not to run.
     """
 
     service: Service | None
     application: Application | None
     replicas: int | None
     wanted: int | None
-
-    @property
-    def size(self) -> int:
-        """How many replicas it is to have while it runs; where nobody knows, 0.
-
-        By a person's word: YARN is told of fewer while a supervisor has taken some out.
-        """
-        return self.wanted or self.replicas or 0
 
     @property
     def runs(self) -> bool:
@@ -152,9 +144,14 @@ class Held:
         """
         return launched(self.connection, self.store, self.name)
 
-    def want(self, state: Wanted, replicas: int, why: str, *, again: bool = False) -> None:
-        """Record what is wanted, if it is not what was wanted before, or is to be said *again*."""
+    def want(self, state: Wanted, replicas: int | None, why: str, *, again: bool = False) -> None:
+        """Record what is wanted, if it is not what was wanted before, or is to be said *again*.
+
+        *replicas* None: as many as before, for a service that is to end and may yet be started again.
+        """
         before = self.store.desired.latest()
+        if replicas is None:
+            replicas = before.record.replicas if before else 0
         if before is not None and (before.record.state, before.record.replicas) == (state, replicas) and not again:
             return
         self.store.desired.append(
@@ -182,11 +179,11 @@ class Held:
         component = service.component(COMPONENT) if service else None
         application = newest_application(self.connection, self.name)
         saved = self.store.desired.latest()
-        wanted = saved.record.replicas if saved else None
+        wanted = saved.record.replicas if saved and saved.record.state is Wanted.RUNNING else None
         if component is not None:
             return Seen(service, application, component.desired, wanted)
         # Every size that YARN was told is recorded, so it holds the last one while it reports none.
-        return Seen(service, application, wanted, wanted)
+        return Seen(service, application, saved.record.replicas if saved else None, wanted)
 
     def running_component(self) -> Component:
         """Return what runs of it, also through a fail-over.

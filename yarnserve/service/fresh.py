@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from yarnserve.config import hdfs_path
 from yarnserve.errors import ConflictError
 from yarnserve.judge.decisions import FreshModel
-from yarnserve.repository.channels import Channels
+from yarnserve.repository.channels import ChannelEntry, Channels
 from yarnserve.service.changing import Held
 from yarnserve.service.connection import Connection
 from yarnserve.service.state import Revision
+from yarnserve.yarn.resource_managers import OUTCOME_UNKNOWN
 
 
 def roll_back(held: Held, change: FreshModel) -> None:
@@ -23,7 +25,13 @@ def roll_back(held: Held, change: FreshModel) -> None:
     latest = channels.latest()
     if latest is None or latest.channel.stable != change.version:
         raise ConflictError(f"a person has changed the stable version of {change.model} meanwhile", why="theirs counts")
-    channels.rollback(change.before, why="the supervisor: replicas failed with it")
+    held.lease.check()
+    try:
+        channels.rollback(change.before, why="the supervisor: replicas failed with it", after=latest)
+    except OUTCOME_UNKNOWN:
+        held.orders.has_begun = True
+        raise
+    held.orders.has_begun = True
 
 
 def newest_change(
@@ -41,11 +49,21 @@ def newest_change(
         latest = channels.latest()
         if latest is None or model.pinned is not None or latest.channel.at < since:
             continue
-        # Only to lower numbers, so that there is an end: what was gone back from is never come back to.
-        before = channels.previous(below=latest.channel.stable)
-        if before is not None:
-            changes.append(FreshModel(model.name, latest.channel.stable, before, latest.channel.at))
-    return max(changes, key=lambda change: change.at, default=None)
+        changes.append(_change(model.name, latest.channel.stable, channels.history()))
+    return max((each for each in changes if each is not None and each.at >= since), key=_when, default=None)
+
+
+def _change(model: str, stable: int, history: Sequence[ChannelEntry]) -> FreshModel | None:
+    """How *stable* came to be what it is, by what was said since: a canary beside it makes it no fresher."""
+    said = [entry.channel for entry in reversed(history)]
+    came = [channel.at for channel in takewhile(lambda channel: channel.stable == stable, said)]
+    # Only to lower numbers, so that there is an end: what was gone back from is never come back to.
+    before = next((channel.stable for channel in said if channel.stable < stable), None)
+    return FreshModel(model, stable, before, came[-1]) if came and before is not None else None
+
+
+def _when(change: FreshModel) -> float:
+    return change.at
 
 
 def _channels(connection: Connection, revision: Revision, model: str, *, now: Callable[[], float]) -> Channels:

@@ -9,7 +9,7 @@ from typing import Any
 from yarnserve.errors import ConflictError, YarnserveError
 from yarnserve.judge.plan import Plan, Step, plan_launch
 from yarnserve.render.service import ClusterFacts, render
-from yarnserve.service import whole
+from yarnserve.service import sending
 from yarnserve.service.assigning import ensure_secret, hdfs_access
 from yarnserve.service.changing import Changing, Held, Outcome, Seen
 from yarnserve.service.pinning import pin_versions
@@ -57,10 +57,9 @@ def launch(held: Held, new: Launch, *, replace: bool) -> Outcome:
     try:
         return _carry_out(held, plan.step, new)
     except YarnserveError as error:
-        if plan.step in (Step.CREATE, Step.REPLACE):
-            clear_refused(held, error, known=saved is not None)
-        if plan.step is Step.REPLACE and seen.runs and saved is not None:
-            bring_back(held, saved, seen, error)
+        is_free = plan.step in (Step.CREATE, Step.REPLACE) and clear_refused(held, error, known=saved is not None)
+        if is_free and plan.step is Step.REPLACE and seen.runs and saved is not None:
+            bring_back(held, saved, seen)
         raise
 
 
@@ -81,14 +80,14 @@ def _make_room(held: Held, seen: Seen, *, known: bool) -> None:
     if seen.runs:
         held.narrate(f"stopping {held.name}, to replace it")
         if known:
-            held.want(Wanted.STOPPED, seen.size, "launch --replace")
+            held.want(Wanted.STOPPED, seen.replicas or 0, "launch --replace")
         try:
-            whole.stop(held)
+            sending.stop(held)
         except ConflictError:
             # It has ended meanwhile; its ApplicationMaster may take some seconds more.
             held.orders.settle(lambda: not held.unfinished(), f"{held.name} to end")
     held.narrate(f"removing the stopped definition of {held.name}")
-    whole.remove(held)
+    sending.remove(held)
 
 
 def _save(held: Held, step: Step, saved: Saved[Revision] | None, new: Launch) -> None:
@@ -110,9 +109,9 @@ def _carry_out(held: Held, step: Step, new: Launch) -> Outcome:
     if step is Step.NOTHING:
         return Outcome(step)
     if step is Step.START:
-        return Outcome(step, whole.start(held))
+        return Outcome(step, sending.start(held))
     held.narrate(f"submitting {held.name}: {replicas} replicas")
-    return Outcome(step, whole.create(held, new.rendered))
+    return Outcome(step, sending.create(held, new.rendered))
 
 
 def _refuse(name: str, plan: Plan) -> None:

@@ -102,6 +102,7 @@ def _require_means(held: Held, do: Do, what: str) -> None:
 def _leaves(held: Held, old: _Old) -> bool:
     """Have the replica's agent end it in order; whether it did: one that does not answer cannot."""
     held.lease.check()
+    held.changing.still()
     try:
         place = require_endpoint(old.container, old.spec)
         give_order(held.connection, held.name, old.instance, place, Order.LEAVE, held.changing.eyes)

@@ -28,7 +28,7 @@ LONGEST_PAUSE = 5.0
 #: Bytes of a failing replica's stderr that are read for its last words.
 LAST_WORDS_BYTES = 8192
 
-#: Seconds in which a server that has just begun may not have logged anything yet.
+#: Seconds after the first sight of a container in which its server may not have logged yet that it begins.
 SILENT_BEGINNING = 5.0
 
 
@@ -144,7 +144,7 @@ class _Watch:
         self._restarts_when_well: dict[str, int] = {}
         self._before: set[str] | None = None
         self._ours: set[str] = set()
-        self._silent_since: dict[str, float] = {}
+        self._seen_since: dict[str, float] = {}
 
     def glance(self) -> tuple[Snapshot | None, Progress]:
         """Look once; a cluster that cannot be asked for a moment is no verdict on the service."""
@@ -169,14 +169,16 @@ class _Watch:
         return snapshot, progress
 
     def _note_silence(self, snapshot: Snapshot) -> None:
-        """Remember on whose ports nobody listened: whoever answers there later is that replica."""
+        """Remember who is there, and on whose ports nobody listened: whoever answers there later is that replica."""
         containers = {replica.instance: replica.container_id for replica in snapshot.replicas}
+        for container in containers.values():
+            self._seen_since.setdefault(container, self._clock())
         for seen in snapshot.observations:
             if any(model.contact is Contact.REFUSED for model in seen.models):
                 self._ours.add(containers[seen.instance])
 
     def _doubtful(self, snapshot: Snapshot) -> str:
-        """Say of which replica it is not sure that it is the one that answers; nothing where all are, or none tells.
+        """Say of which replica it is not sure that it is the one that answers; nothing where all are, or tell nothing.
 
         A service on the same ports of the same node answers the same prediction until our own server, which may load
         for minutes, has found the ports taken.
@@ -196,12 +198,11 @@ class _Watch:
         return ""
 
     def _may_listen(self, replica: Replica, addresses: Mapping[str, str]) -> bool:
-        """Whether the server's own log does not speak against it: it says the contrary, or nothing at all yet."""
-        log = "\n".join(_tails(self._connection, addresses, replica))
-        if log:
-            return listens(log) is not False
-        since = self._silent_since.setdefault(replica.container_id, self._clock())
-        return self._clock() - since >= SILENT_BEGINNING
+        """Whether the server's own log does not speak against it: says the contrary, or nothing yet."""
+        said = listens("\n".join(_tails(self._connection, addresses, replica)))
+        if said is not None:
+            return said
+        return self._clock() - self._seen_since[replica.container_id] >= SILENT_BEGINNING
 
     def _restarts(self, snapshot: Snapshot) -> dict[str, int]:
         """By instance, how often it was started again since this watch began, or since it last served."""

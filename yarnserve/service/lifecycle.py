@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from yarnserve.errors import YarnserveError
 from yarnserve.judge.plan import Step
-from yarnserve.service import whole
+from yarnserve.service import sending
 from yarnserve.service.changing import Held, Outcome
 from yarnserve.service.finding import no_service
 from yarnserve.service.refused import clear_refused, create_again
@@ -15,10 +15,10 @@ def stop(held: Held) -> Outcome:
     """Stop it and wait until YARN says so; its definition stays."""
     held.revision()
     seen = held.see()
-    held.want(Wanted.STOPPED, seen.size, "stop")
+    held.want(Wanted.STOPPED, seen.replicas or 0, "stop")
     if not seen.runs:
         return Outcome(Step.NOTHING)
-    whole.stop(held)
+    sending.stop(held)
     return Outcome(Step.STOP)
 
 
@@ -28,24 +28,24 @@ def start(held: Held) -> Outcome:
     seen = held.see()
     if seen.service is None and not seen.runs:
         held.narrate(f"YARN has no definition of {held.name} any more: launching what was saved of it")
-        replicas = seen.size or revision.spec.replicas
+        replicas = seen.wanted or seen.replicas or revision.spec.replicas
         try:
             return Outcome(Step.START, create_again(held, revision, replicas, "start"))
         except YarnserveError as error:
             clear_refused(held, error, known=True)
             raise
-    held.want(Wanted.RUNNING, seen.size, "start")
+    held.want(Wanted.RUNNING, seen.wanted or seen.replicas or 0, "start")
     if seen.runs:
         return Outcome(Step.NOTHING)
-    return Outcome(Step.START, whole.start(held))
+    return Outcome(Step.START, sending.start(held))
 
 
 def relaunch(held: Held) -> Outcome:
     """Stop it where it runs, and start it again; what is wanted of it stays."""
     held.revision()
     if held.see().runs:
-        whole.stop(held)
-    return Outcome(Step.START, whole.start(held))
+        sending.stop(held)
+    return Outcome(Step.START, sending.start(held))
 
 
 def destroy(held: Held) -> None:
@@ -56,8 +56,8 @@ def destroy(held: Held) -> None:
     """
     known = held.store.revisions.latest() is not None
     if known:
-        held.want(Wanted.STOPPED, 0, "destroy")
-    gone = whole.remove(held)
+        held.want(Wanted.STOPPED, None, "destroy")
+    gone = sending.remove(held)
     held.discard()
     if not gone and not known:
         raise no_service(held.connection, held.name)

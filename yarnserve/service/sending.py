@@ -85,7 +85,7 @@ def _submit(held: Held, send: Callable[[], Accepted]) -> str:
             result=f"{held.name} to appear",
             again=submit_again,
         )
-        application_id = accepted[-1].application_id if accepted else held.unfinished()
+        application_id = accepted[-1].application_id if accepted else held.orders.patiently(held.unfinished)
     except KeyboardInterrupt:
         held.narrate(f"YARN may still carry it out; look with: yarnserve status {held.name}")
         raise
