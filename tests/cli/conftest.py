@@ -20,7 +20,7 @@ from yarnserve.sandbox import Sandbox
 DIGITS = REPOSITORY / "examples" / "digits"
 
 #: Seconds no command of these tests may take.
-COMMAND_DEADLINE = 90
+COMMAND_DEADLINE = 240
 
 
 @dataclass(frozen=True)

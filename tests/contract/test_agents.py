@@ -172,7 +172,7 @@ def launched(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
             agent={"poll": "1s", "quiet": "1s"},
             supervise={"enabled": True, "check_interval": "2s", "check_timeout": "2s", "restarts": 1},
         )
-        hot.ran("launch", str(spec), "--wait", "--timeout", "80")
+        hot.ran("launch", str(spec), "--wait", "--timeout", "200")
         yield hot
         hot.ran("destroy", NAME, "--yes")
 
@@ -180,7 +180,7 @@ def launched(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture
 def hot(launched: Hot) -> Hot:
     """The service with both of its replicas live, whatever the test before has left of it."""
-    launched.ran("start", NAME, "--wait", "--timeout", "80")
+    launched.ran("start", NAME, "--wait", "--timeout", "200")
     return launched
 
 

@@ -59,7 +59,7 @@ MEGABYTE = 1 << 20
 MEMORY_MB = 256
 
 #: Seconds for anything that a supervisor does: on a busy machine with the default policy.
-DEADLINE = 120.0
+DEADLINE = 240.0
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def launch(secured: SecuredHadoop, shell: Shell, write_spec: SpecWriter, name: s
     model["delivery"] = fields.pop("delivery", "native")
     spec = str(write_spec(name, model=model, **{"kerberos": kerberos(secured), **fields}))
     ran(shell, "doctor", spec)
-    ran(shell, "launch", spec, "--wait", "--timeout", "80")
+    ran(shell, "launch", spec, "--wait", "--timeout", "200")
     assert "predictions" in ran(shell, "predict", name, "--example")
 
 
@@ -52,8 +52,8 @@ def test_every_verb(secured: SecuredHadoop, alice: Shell, write_spec: SpecWriter
     launch(secured, alice, write_spec, "digits")
     assert '"user": "alice"' in ran(alice, "status", "digits", "-o", "json", "--exit-status")
     assert "Exporting HTTP/REST API" in ran(alice, "logs", "digits", "--replica", "0")
-    ran(alice, "scale", "digits", "2", "--wait", "--timeout", "80")
-    ran(alice, "restart", "digits", "--replica", "0", "--wait", "--timeout", "80")
+    ran(alice, "scale", "digits", "2", "--wait", "--timeout", "200")
+    ran(alice, "restart", "digits", "--replica", "0", "--wait", "--timeout", "200")
     ran(alice, "stop", "digits")
     ran(alice, "destroy", "digits", "--yes")
 

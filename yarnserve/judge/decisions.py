@@ -59,6 +59,9 @@ class FreshModel:
     before: int
     at: float
 
+    def __str__(self) -> str:
+        return f"{self.model} {self.version}"
+
 
 @dataclass(frozen=True)
 class Case:

@@ -24,6 +24,7 @@ def after_jump(ledger: Ledger, now: float) -> Ledger:
         ledger,
         replicas=replicas,
         turned={},
+        watched_since=None,
         actions=tuple(at + shift for at in ledger.actions),
         action=None if action is None else replace(action, at=action.at + shift, deadline=now + _length(action)),
         starts=tuple(at + shift for at in ledger.starts),

@@ -35,6 +35,7 @@ ODD_SIZE = Limit("YARN has another size for (s)", 60.0, "a person's verb, or our
 FRESH_MODEL = Limit(
     "a model version is fresh for (s)", 3600.0, "what fails then on half the replicas is the version's fault"
 )
+SAID = Limit("time to say which version is stable (s)", 30.0, "whoever was to say it has died: it is said again")
 TAKEN_BACK = Limit("time to take a version back (s)", 120.0, "agents have to hear of it and to load it")
 BLIND = Limit("time since the last look (s)", 180.0, "nobody looked, or a clock jumped: evidence is gathered anew")
 STARTS = Limit("starts of a FAILED service in 24 h", 5, "what fails five times needs a person")

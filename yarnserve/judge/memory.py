@@ -93,15 +93,26 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
     if action is not None and action.instance in known and action.instance not in replicas:
         # Its successor has not appeared yet.
         replicas[action.instance] = known[action.instance]
-    turned = {name: before.turned.get(name, now) for name, record in replicas.items() if _is_bad(record, now)}
+    turned = {
+        name: before.turned[name] if name in before.turned and record.versions == known[name].versions else now
+        for name, record in replicas.items()
+        if _is_bad(record, now)
+    }
     actions = tuple(at for at in before.actions if 0 <= now - at < SERVICE_WINDOW.value)
     after = replace(
-        before, replicas=replicas, turned=turned, action=action, actions=actions, looked_at=now, passed=passed
+        before,
+        replicas=replicas,
+        turned=turned,
+        action=action,
+        actions=actions,
+        looked_at=now,
+        passed=passed,
+        watched_since=now if before.watched_since is None else before.watched_since,
     )
     return after, tuple(news)
 
 
-def given_up(before: Ledger, after: Ledger, instance: str, *, is_refused: bool) -> Ledger:
+def given_up(before: Ledger, after: Ledger, instance: str, *, is_refused: bool, version: str = "") -> Ledger:
     """Return the ledger when what turned *before* into *after* was not done.
 
     Args:
@@ -109,10 +120,12 @@ def given_up(before: Ledger, after: Ledger, instance: str, *, is_refused: bool) 
         after: as it would be with that done.
         instance: the replica that it was about.
         is_refused: its means will not do at all; a means that is refused must not be tried for ever.
+        version: the model version that was to be taken back, if it was that.
     """
     ledger = replace(before, actions=after.actions, starts=after.starts, relaunching=after.relaunching)
     if not is_refused:
         return ledger
+    ledger = replace(ledger, stays=version or ledger.stays)
     away = next((each for each in after.taken_out if each not in before.taken_out), None)
     record = away.record if away is not None else after.replicas.get(instance)
     if record is None:
@@ -124,9 +137,12 @@ def given_up(before: Ledger, after: Ledger, instance: str, *, is_refused: bool) 
     return replace(ledger, replicas={**ledger.replicas, instance: record})
 
 
-def without_deaths(record: ReplicaRecord, *, since: float) -> ReplicaRecord:
-    """What is remembered of a replica that has died since then of a model version that is served no more."""
-    return replace(record, deaths=tuple(death for death in record.deaths if death.at < since))
+def acquitted(record: ReplicaRecord, *, since: float) -> ReplicaRecord:
+    """What is remembered of a replica that has failed or died since then of a model version that is served no more."""
+    before = tuple(death for death in record.deaths if death.at < since)
+    if before == record.deaths and not record.failures:
+        return record
+    return replace(record, deaths=before, rung=0, opened=0, open_until=None)
 
 
 def is_misplaced(record: ReplicaRecord, sight: Sight) -> bool:
@@ -274,7 +290,7 @@ def _ended(action: Action, replicas: Mapping[str, ReplicaRecord], sights: Sequen
 def _after_end(replicas: Mapping[str, ReplicaRecord], ended: News, action: Action) -> dict[str, ReplicaRecord]:
     """One rung more of the ladder is used up where what was done has failed."""
     if action.what is Do.ROLL_BACK and ended.what is What.VERIFIED:
-        return {name: without_deaths(record, since=action.at) for name, record in replicas.items()}
+        return {name: acquitted(record, since=action.at) for name, record in replicas.items()}
     failed = replicas.get(ended.instance)
     if failed is None or ended.what is not What.FAILED:
         return dict(replicas)

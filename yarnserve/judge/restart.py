@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from yarnserve.judge.decisions import Case, Decision, Judgement
 from yarnserve.judge.limits import DAY, FIRST_WAIT, HOLD
-from yarnserve.judge.memory import Sight, without_deaths
+from yarnserve.judge.memory import Sight, acquitted
 from yarnserve.judge.one_replica import ReplicaJudge, opened
 from yarnserve.judge.trouble import Rule
 from yarnserve.judge.whole_service import (
@@ -22,6 +22,7 @@ from yarnserve.judge.whole_service import (
     due_back,
     fresh_version,
     half_relaunched,
+    half_taken_back,
     hopeless,
     left_to_yarn,
     odd_size,
@@ -60,7 +61,9 @@ def _anew(
     if decision := fresh_version(ledger, sights, case, now):
         if decision.do.acts:
             return _begun(replace(ledger, hold_until=None, hold_why=""), decision, case, now, draw, said)
-        return Judgement(ledger, decision, said)
+        # What is dead altogether is no question of versions.
+        if dead_service(ledger, case, now) is None:
+            return Judgement(ledger, decision, said)
     if ledger.hold_until is not None and now < ledger.hold_until:
         return Judgement(ledger, Decision(Do.HOLD, "together", ledger.hold_why), said)
     ledger = replace(ledger, hold_until=None, hold_why="")
@@ -99,6 +102,8 @@ def _goes_on(
     ledger: Ledger, action: Action, sights: Sequence[Sight], case: Case, now: float, said: Mapping[str, Decision]
 ) -> Judgement:
     """Wait for *action*, but for its second half where that was not done: the size, after a decommissioning."""
+    if (again := half_taken_back(action, case, now)) is not None:
+        return _begun(ledger, again, case, now, 0.0, said)
     ledger, odd = odd_size(ledger, sights, case, now)
     is_short = case.size is not None and case.size < case.wanted - len(ledger.taken_out)
     if odd is not None and action.instance and is_short and not service_budget(ledger, len(sights)):
@@ -151,7 +156,8 @@ def _begun(
         replicas[decision.instance] = replace(back.record, restarts=(*back.record.restarts, now), open_until=now)
         container = back.record.container
     if decision.do is Do.ROLL_BACK and case.fresh is not None:
-        replicas = {name: _acquitted(each, ledger.turned.get(name), case.fresh.at) for name, each in replicas.items()}
+        turned = {name for name, at in ledger.turned.items() if at >= case.fresh.at}
+        replicas |= {name: acquitted(replicas[name], since=case.fresh.at) for name in turned & replicas.keys()}
     action = Action(decision.do, decision.instance, container, now, now + case.policy.startup_deadline)
     if ledger.action is not None:
         # What was interrupted goes on: the replica that comes now is the one that it was to make.
@@ -167,13 +173,6 @@ def _begun(
         odd_size_since=None,
     )
     return Judgement(begun, decision, {**said, **({decision.instance: decision} if decision.instance else {})})
-
-
-def _acquitted(record: ReplicaRecord, turned: float | None, since: float) -> ReplicaRecord:
-    """A replica that turned bad after a version came has done nothing wrong when that version is taken back."""
-    if turned is None or turned < since:
-        return record
-    return replace(without_deaths(record, since=since), rung=0, opened=0, open_until=None)
 
 
 def _starts(ledger: Ledger, decision: Decision, now: float) -> tuple[float, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from yarnserve.judge.decisions import Case, Decision
-from yarnserve.judge.limits import DAY, FRESH_MODEL, LOOP, ODD_SIZE, SERVICE_LEAST, STARTS, TOGETHER
+from yarnserve.judge.decisions import Case, Decision, FreshModel
+from yarnserve.judge.limits import DAY, FRESH_MODEL, LOOP, ODD_SIZE, SAID, SERVICE_LEAST, SINGLE, STARTS, TOGETHER
 from yarnserve.judge.memory import Sight
 from yarnserve.judge.trouble import Rule
-from yarnserve.records.ledger import Do, Ledger, ReplicaRecord, TakenOut
+from yarnserve.records.ledger import Action, Do, Ledger, ReplicaRecord, TakenOut
 
 
 def fresh_version(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float) -> Decision | None:
@@ -17,10 +17,19 @@ def fresh_version(ledger: Ledger, sights: Sequence[Sight], case: Case, now: floa
     fresh = case.fresh
     if fresh is None or Do.ROLL_BACK not in case.means or not 0 <= now - fresh.at <= FRESH_MODEL.value:
         return None
-    turned = [name for name, at in ledger.turned.items() if at >= fresh.at and name in ledger.replicas]
+    if ledger.stays == str(fresh):
+        return None
+    # Who was bad when the looking began may have been so before the version came; who serves another has not got it.
+    watched_since = ledger.watched_since or 0.0
+    turned = [
+        name
+        for name, at in ledger.turned.items()
+        if fresh.at <= at > watched_since and _serves(ledger.replicas.get(name), fresh)
+    ]
     if not turned or 2 * len(turned) < len(sights):
         return None
-    bad = [name for name in turned if _is_proven(ledger.replicas[name], case, fresh.at)]
+    looks = case.policy.failures * (int(SINGLE.value) if len(sights) == 1 else 1)
+    bad = [name for name in turned if _is_proven(ledger.replicas[name], looks, fresh.at)]
     if 2 * len(bad) < len(sights):
         why = f"{len(turned)} of {len(sights)} replicas turned bad after version {fresh.version} of {fresh.model} came"
         return Decision(Do.WAIT, "fresh version", f"{why}: is it the version's fault?")
@@ -31,9 +40,23 @@ def fresh_version(ledger: Ledger, sights: Sequence[Sight], case: Case, now: floa
     return Decision(Do.ROLL_BACK, "fresh version", why)
 
 
-def _is_proven(record: ReplicaRecord, case: Case, since: float) -> bool:
+def half_taken_back(action: Action, case: Case, now: float) -> Decision | None:
+    """Say it once more where a version was to be taken back and is stable still: who was to say it has died."""
+    fresh = case.fresh
+    if action.what is not Do.ROLL_BACK or fresh is None or fresh.at >= action.at or now < action.at + SAID.value:
+        return None
+    return Decision(Do.ROLL_BACK, "fresh version", f"version {fresh.version} of {fresh.model} is stable still")
+
+
+def _serves(record: ReplicaRecord | None, fresh: FreshModel) -> bool:
+    """Whether a replica served the version when it was last heard of."""
+    served = record.versions.split(", ") if record is not None else []
+    return any(words[0] == fresh.model and str(fresh.version) in words[1:] for words in map(str.split, served) if words)
+
+
+def _is_proven(record: ReplicaRecord, looks: int, since: float) -> bool:
     died = sum(death.at >= since for death in record.deaths)
-    return record.failures >= case.policy.failures or died >= LOOP.value
+    return record.failures >= looks or died >= LOOP.value
 
 
 def storm(ledger: Ledger, sights: Sequence[Sight], now: float) -> str:

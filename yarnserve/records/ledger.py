@@ -156,6 +156,8 @@ class Ledger:
         turned: when replicas turned bad, by instance: many at once are no matter of single ones.
         odd_size_since: since when YARN's size has not been the wanted one; None while it is.
         passed: the versions with which a replica of it once answered its example rightly, newest last.
+        watched_since: since when it has been looked at without a gap: what was bad then may have been so for long.
+        stays: the model version that could not be taken back; empty for none.
     """
 
     replicas: Mapping[str, ReplicaRecord] = field(default_factory=dict)
@@ -171,3 +173,5 @@ class Ledger:
     turned: Mapping[str, float] = field(default_factory=dict)
     odd_size_since: float | None = None
     passed: tuple[str, ...] = ()
+    watched_since: float | None = None
+    stays: str = ""

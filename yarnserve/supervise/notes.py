@@ -68,7 +68,7 @@ class LedgerFile:
 def lasting(ledger: Ledger) -> Ledger:
     """What another supervisor has to know: budgets, deaths, what is under way or given up; not what was just seen."""
     replicas = {instance: _lasting(record) for instance, record in ledger.replicas.items()}
-    return replace(ledger, replicas=replicas, turned={}, looked_at=None, odd_size_since=None)
+    return replace(ledger, replicas=replicas, turned={}, looked_at=None, odd_size_since=None, watched_since=None)
 
 
 def _lasting(record: ReplicaRecord) -> ReplicaRecord:

@@ -267,7 +267,8 @@ class Supervisor:
             if not actions.has_begun:
                 # It is known that nothing was done: nothing is to be waited for.
                 is_refused = not isinstance(error, ConflictError | UnreachableError)
-                self._ledger = given_up(before, ledger, decision.instance, is_refused=is_refused)
+                version = str(case.fresh) if decision.do is Do.ROLL_BACK else ""
+                self._ledger = given_up(before, ledger, decision.instance, is_refused=is_refused, version=version)
                 self._save(self._ledger)
         else:
             self._teller.acted(decision, means, snapshot)

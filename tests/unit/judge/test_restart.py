@@ -50,6 +50,10 @@ def dead(number: int, ends: int, container: str = "a", death: Death = CRASH) -> 
     return sight(number, Health.STARTING, container=container, ends=ends, death=death)
 
 
+def _tells(sight: Sight) -> bool:
+    return not sight.versions and sight.health in (Health.LIVE, Health.FAILING)
+
+
 class Watch:
     """Looks that follow each other; *now* moves by hand."""
 
@@ -60,10 +64,12 @@ class Watch:
         self.ledger = Ledger()
         self.now = 1_000_000.0
         self.news: list[str] = []
+        self.versions = ""
 
     def look(self, *sights: Sight, after: float = 10.0, draw: float = 0.5) -> Decision:
-        """Look, and decide."""
+        """Look, and decide; whoever answers tells that it serves *versions*."""
         self.now += after
+        sights = tuple(replace(each, versions=self.versions) if _tells(each) else each for each in sights)
         self.ledger, news = observe(self.ledger, sights, self.now)
         self.news = [f"{each.what.value}: {each.text}" for each in news]
         judgement = decide(self.ledger, sights, self.case, self.now, draw)
@@ -81,6 +87,15 @@ def well(replicas: int = 4, policy: SupervisePolicy = POLICY, means: Mapping[Do,
     """A service whose replicas have all been seen live."""
     watch = Watch(replicas, policy, means)
     assert watch.look(*map(live, range(replicas))).do is Do.NOTHING
+    return watch
+
+
+def with_version_2() -> Watch:
+    """Four that were well before version 2 of their model came, and with it."""
+    watch = well()
+    watch.case = replace(watch.case, fresh=FreshModel("digits", 2, 1, watch.now + 1.0))
+    watch.versions = "digits 2"
+    watch.look(*others(0, 1, 2, 3))
     return watch
 
 
@@ -451,8 +466,7 @@ def test_a_loop_of_most_replicas_moves_none() -> None:
 
 def test_a_fresh_version_that_fails_on_half_the_replicas_is_taken_back() -> None:
     """Before the storm is called: what they share is known."""
-    watch = well()
-    watch.case = replace(watch.case, fresh=FreshModel("digits", 2, 1, watch.now + 1.0))
+    watch = with_version_2()
     bad = [failing(0), failing(1), *others(2, 3)]
     watch.look(*bad)
     watch.look(*bad)
@@ -463,8 +477,7 @@ def test_a_fresh_version_that_fails_on_half_the_replicas_is_taken_back() -> None
 
 def test_what_died_of_a_version_that_was_taken_back_is_forgiven() -> None:
     """No replica is given up, or held to die again and again, for the deaths until the version before is back."""
-    watch = well()
-    watch.case = replace(watch.case, fresh=FreshModel("digits", 2, 1, watch.now + 1.0))
+    watch = with_version_2()
     for ends in (1, 2):
         decision = watch.look(*(dead(number, ends) for number in range(4)), after=10.0)
     assert decision.do is Do.ROLL_BACK
@@ -479,16 +492,62 @@ def test_what_died_of_a_version_that_was_taken_back_is_forgiven() -> None:
 
 def test_whoever_has_not_got_the_version_before_yet_is_not_restarted() -> None:
     """Agents hear of it one after the other; who fails after two minutes is a case of its own."""
-    watch = well()
-    watch.case = replace(watch.case, fresh=FreshModel("digits", 2, 1, watch.now + 1.0))
+    watch = with_version_2()
     bad = [failing(0), failing(1), *others(2, 3)]
-    while watch.look(*bad).do is not Do.ROLL_BACK:
-        pass
+    assert [watch.look(*bad).do for _ in range(3)][-1] is Do.ROLL_BACK
     begun, watch.case = watch.now, replace(watch.case, fresh=None)
     late = [failing(0), *others(1, 2, 3)]
     while watch.now + 10.0 < begun + TAKEN_BACK.value:
         assert watch.look(*late).do is Do.WAIT
     assert watch.look(*late).do is Do.RESTART
+
+
+def test_a_version_is_not_blamed_by_those_that_serve_another() -> None:
+    """They have not got it yet: a person who goes back is not answered with one more step back."""
+    watch = with_version_2()
+    watch.case = replace(watch.case, fresh=FreshModel("digits", 1, 0, watch.now + 1.0))
+    bad = [failing(0), failing(1), *others(2, 3)]
+    assert all(watch.look(*bad).do is not Do.ROLL_BACK for _ in range(10))
+
+
+def test_a_version_is_not_blamed_for_what_was_bad_when_the_looking_began() -> None:
+    """A supervisor that begins anew does not know for how long it has been so."""
+    watch = with_version_2()
+    watch.ledger = replace(watch.ledger, turned={}, looked_at=None, watched_since=None)
+    bad = [failing(0), failing(1), *others(2, 3)]
+    assert all(watch.look(*bad).do is not Do.ROLL_BACK for _ in range(10))
+
+
+def test_a_version_that_cannot_be_taken_back_stays() -> None:
+    """A refusal is not asked for again, and the replicas are looked after as if no version were fresh."""
+    watch = with_version_2()
+    bad = [failing(0), failing(1), *others(2, 3)]
+    before = watch.ledger
+    while watch.look(*bad).do is not Do.ROLL_BACK:
+        before = watch.ledger
+    watch.ledger = given_up(before, watch.ledger, "", is_refused=True, version=str(watch.case.fresh))
+    assert watch.ledger.action is None
+    decisions = [watch.look(*bad).do for _ in range(20)]
+    assert Do.ROLL_BACK not in decisions
+    assert Do.RESTART in decisions
+
+
+def test_a_version_that_nobody_has_taken_back_is_taken_back_again() -> None:
+    """Whoever was to do it has died between the ledger and the channel."""
+    watch = with_version_2()
+    bad = [failing(0), failing(1), *others(2, 3)]
+    assert [watch.look(*bad).do for _ in range(3)][-1] is Do.ROLL_BACK
+    assert [watch.look(*bad).do for _ in range(4)][-1] is Do.ROLL_BACK
+
+
+def test_a_dead_service_is_started_whatever_its_versions_are() -> None:
+    """Its replicas have each died once since a version came, with their ApplicationMaster."""
+    watch = with_version_2()
+    watch.look(*(dead(number, 1) for number in range(4)))
+    watch.case = replace(watch.case, failed=True, size=None)
+    gone = [sight(number, Health.GONE, container="", ends=1) for number in range(4)]
+    # The storm that it is too is waited out first.
+    assert Do.START in [watch.look(*gone).do for _ in range(30)]
 
 
 def test_a_version_is_not_blamed_for_what_failed_before_it() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.support import REPOSITORY
-from tests.unit.judge.test_restart import Watch, dead, failing, live, others, sight, well
+from tests.unit.judge.test_restart import Watch, dead, failing, live, others, sight, well, with_version_2
 from yarnserve.judge.decisions import FreshModel
 from yarnserve.judge.limits import LIMITS
 from yarnserve.judge.memory import given_up
@@ -58,8 +58,7 @@ def test_a_gap_does_not_make_an_action_fail() -> None:
 
 def test_a_fresh_version_that_fails_everywhere_is_taken_back_and_not_waited_out() -> None:
     """All replicas turn bad at once, as a bad version makes them: no storm is called while that is being proved."""
-    watch = well()
-    watch.case = replace(watch.case, fresh=FreshModel("digits", 2, 1, watch.now + 1.0))
+    watch = with_version_2()
     bad = [failing(0), failing(1), failing(2), failing(3)]
     decisions = [watch.look(*bad).do for _ in range(3)]
     assert decisions[-1] is Do.ROLL_BACK
@@ -322,4 +321,6 @@ def test_a_version_is_not_blamed_for_deaths_of_yesterday() -> None:
     replicas = {name: replace(record, deaths=old) for name, record in watch.ledger.replicas.items()}
     watch.ledger = replace(watch.ledger, replicas=replicas)
     watch.case = replace(watch.case, fresh=FreshModel("digits", 2, 1, watch.now + 1.0))
+    watch.versions = "digits 2"
+    watch.look(*others(0, 1, 2, 3))
     assert watch.look(failing(0), failing(1), *others(2, 3)).do is Do.WAIT
