@@ -80,7 +80,8 @@ def test_a_second_supervisor_takes_over_at_once_when_the_first_is_told_to_end(
         with supervising(yarnserve, own.name, "--state", str(tmp_path / "second")) as second:
             wait_until(lambda: mode(second) == "standby", what="the second one")
     with supervising(yarnserve, own.name, "--state", str(tmp_path / "third")) as third:
-        wait_until(lambda: mode(third) == "acting", deadline=15.0, what="the third one, sooner than a lease runs out")
+        # Sooner than a lease runs out.
+        assert wait_until(lambda: mode(third) == "acting", deadline=15.0, what="the third one")
 
 
 def test_all_finds_what_wants_it_and_a_pause_is_seen(own: Service, yarnserve: Shell, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
         # Its successor has not appeared yet.
         replicas[action.instance] = known[action.instance]
     turned = {
-        name: before.turned[name] if name in before.turned and record.versions == known[name].versions else now
+        name: before.turned.get(name, now) if record.versions == known.get(name, record).versions else now
         for name, record in replicas.items()
         if _is_bad(record, now)
     }

@@ -102,7 +102,7 @@ def _goes_on(
     ledger: Ledger, action: Action, sights: Sequence[Sight], case: Case, now: float, said: Mapping[str, Decision]
 ) -> Judgement:
     """Wait for *action*, but for its second half where that was not done: the size, after a decommissioning."""
-    if (again := half_taken_back(action, case, now)) is not None:
+    if (again := half_taken_back(ledger, action, case, now)) is not None:
         return _begun(ledger, again, case, now, 0.0, said)
     ledger, odd = odd_size(ledger, sights, case, now)
     is_short = case.size is not None and case.size < case.wanted - len(ledger.taken_out)

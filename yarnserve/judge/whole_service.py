@@ -40,10 +40,12 @@ def fresh_version(ledger: Ledger, sights: Sequence[Sight], case: Case, now: floa
     return Decision(Do.ROLL_BACK, "fresh version", why)
 
 
-def half_taken_back(action: Action, case: Case, now: float) -> Decision | None:
+def half_taken_back(ledger: Ledger, action: Action, case: Case, now: float) -> Decision | None:
     """Say it once more where a version was to be taken back and is stable still: who was to say it has died."""
     fresh = case.fresh
     if action.what is not Do.ROLL_BACK or fresh is None or fresh.at >= action.at or now < action.at + SAID.value:
+        return None
+    if ledger.stays == str(fresh):
         return None
     return Decision(Do.ROLL_BACK, "fresh version", f"version {fresh.version} of {fresh.model} is stable still")
 

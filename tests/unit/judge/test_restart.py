@@ -537,7 +537,11 @@ def test_a_version_that_nobody_has_taken_back_is_taken_back_again() -> None:
     watch = with_version_2()
     bad = [failing(0), failing(1), *others(2, 3)]
     assert [watch.look(*bad).do for _ in range(3)][-1] is Do.ROLL_BACK
+    before = watch.ledger
     assert [watch.look(*bad).do for _ in range(4)][-1] is Do.ROLL_BACK
+    # Where that is refused it is not asked for again.
+    watch.ledger = given_up(before, watch.ledger, "", is_refused=True, version=str(watch.case.fresh))
+    assert all(watch.look(*bad).do is Do.WAIT for _ in range(4))
 
 
 def test_a_dead_service_is_started_whatever_its_versions_are() -> None:
