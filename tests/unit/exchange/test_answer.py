@@ -95,10 +95,13 @@ def test_an_answer_that_breaks_off_is_never_taken_for_whole(answer: bytes, data:
 
 @given(st.binary(max_size=300), st.data())
 def test_rubbish_is_an_error_of_ours(rubbish: bytes, data: st.DataObject) -> None:
-    """Whatever comes, with or without a sound beginning."""
+    """Whatever comes, with or without a sound beginning; what is taken for an answer is whole and within its limit."""
     begin = data.draw(st.sampled_from([b"", OK, OK + CHUNKED]))
     with suppress(MalformedAnswerError):
-        read(cuts(begin + rubbish, data))
+        answer = read(cuts(begin + rubbish, data))
+        assert answer.is_complete
+        assert 100 <= answer.status <= 999
+        assert len(answer.body) <= LIMIT
 
 
 @pytest.mark.parametrize(
