@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,20 @@ def wait_until(condition: Callable[[], T], deadline: float = 60.0, what: str = "
             return value
         assert time.monotonic() < ends, f"not within {deadline} s: {what or condition}"
         pause.wait(0.02)
+
+
+@contextmanager
+def served(server: socketserver.BaseServer) -> Iterator[str]:
+    """Have *server* answer until the end of the block, in a thread; its address as a URL."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    host, port = server.server_address[:2]
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 #: Ports that the kernel gives nobody who asks for any (those begin at 32768), in blocks; the last of each is its claim.

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support import served
+
 #: What a server may do with a file's bytes in place of giving them.
 LIES = (
     "truncated",
@@ -158,13 +160,8 @@ def lying(upstream: str, lie: str, *, times: int = 1_000_000) -> Iterator[Liar]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    liar.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield liar
-    finally:
-        liar.ending.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(server) as liar.url:
+        try:
+            yield liar
+        finally:
+            liar.ending.set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from tests.sandbox.hdfs_support import serving
+from tests.support import served
 from yarnserve.hadoop.authentication import SimpleAuthentication
 from yarnserve.hadoop.session import HadoopSession, Timeouts
 from yarnserve.sandbox.inodes import NamespaceError
@@ -177,14 +177,8 @@ def _listening(handle: Callable[[BaseHTTPRequestHandler], Answer | None]) -> Ite
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = False
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(server) as url:
+        yield url
 
 
 def _operation(path: str) -> str:

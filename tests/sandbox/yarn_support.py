@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+from tests.support import served
 from yarnserve.config import Flags, resolve
 from yarnserve.sandbox import Sandbox
 from yarnserve.service.connection import Connection, connect
@@ -70,15 +70,8 @@ def relaying_yarn(upstream: str) -> Iterator[YarnRelay]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = False
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    relay.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with served(server) as relay.url:
         yield relay
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _forward(upstream: str, method: str, path: str, body: bytes) -> tuple[int, str, bytes]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+from tests.support import served
 from yarnserve.alerts.records import Alert
 
 ALERT = Alert("sync /models/digits", "HDFS is away", "warning", {"why": "nobody answers"})
@@ -63,12 +63,6 @@ def posting(status: int = 200, *, first: Iterable[int] = ()) -> Iterator[Post]:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    post.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
-    try:
+    with served(server) as url:
+        post.url = f"{url}/hook"
         yield post
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
