@@ -7,7 +7,8 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,17 +54,30 @@ def class_path(version: str) -> str:
         RuntimeError: Maven or javac failed; with what they said.
     """
     release = RELEASES[version]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yarnserve" / "hadoop"
-    cache.mkdir(parents=True, exist_ok=True)
+    cache = cache_directory()
     jars = cache / f"{version}-{_digest(_POM, repr(release))}"
     classes = cache / f"classes-{version}-{_digest(_DAEMONS, str(jars))}"
-    with (cache / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with one_process_at_a_time("fetch"):
         if not jars.is_dir():
             _whole(jars, lambda directory: _fetch(release, directory))
         if not classes.is_dir():
             _whole(classes, lambda directory: _compile(jars, directory))
     return f"{classes}:{jars}/*"
+
+
+def cache_directory() -> Path:
+    """Return where what takes long to make is kept, outside the work tree; it is there."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yarnserve" / "hadoop"
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache
+
+
+@contextmanager
+def one_process_at_a_time(what: str) -> Iterator[None]:
+    """Wait until no other process of this user does *what*, and keep all others waiting until the end of the block."""
+    with (cache_directory() / f".{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _digest(file: Path, more: str) -> str:

@@ -22,6 +22,9 @@ from yarnserve.sandbox.services import Services
 
 START = 1_000_000.0
 
+#: Seconds without a byte after which `send` gives up: real clusters that boot on two busy cores have taken twenty.
+_PATIENCE = 60.0
+
 
 @dataclass
 class Script:
@@ -220,7 +223,7 @@ def send(
     target = "?".join(filter(None, (parts.path, "&".join(filter(None, (parts.query, urlencode(query)))))))
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     given = {"Content-Type": "application/json"} if headers is None and body is not None else dict(headers or {})
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE)
     try:
         connection.request(method, target, body=data, headers=given)
         answer = connection.getresponse()
