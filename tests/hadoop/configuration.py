@@ -20,8 +20,8 @@ log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %p %c{2}: %m%n
 """
 
 
-#: Options of every JVM: most of the life of one in a test is its start, of which checking Hadoop's byte code, and making
-#: it quick, takes half (real-hadoop.md 4.4 has the first two).
+#: Options of every JVM: most of the life of one in a test is its start, of which checking Hadoop's byte code, and
+#: compiling it well, takes half (real-hadoop.md 4.4 has the first two).
 QUICK_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xverify:none")
 #: Those of every ApplicationMaster.
 APPLICATION_MASTER = " ".join(("-Xmx192m", *QUICK_START))
