@@ -81,7 +81,8 @@ def test_containers_that_a_change_to_processes_has_left_are_still_ours(host: Hos
     assert left in docker("ps", "--format={{.Names}}")
     assert host.replicas()[1]["health"] == "live"
     again = host.local("up", host.spec(image=sync_image), "--no-docker", "--replicas", "2", "--timeout", "30")
-    assert "2 to replace" in again.stderr
+    # The process may have ended by itself in between; the container has not.
+    assert "replacing serve-1" in again.stderr
     assert again.status == 0, again.stderr
     assert left not in docker("ps", "--all", "--format={{.Names}}")
 

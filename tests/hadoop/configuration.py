@@ -156,7 +156,6 @@ def _yarn(data: Path, ports: Ports, path: str) -> dict[str, str]:
         "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "100",
         "yarn.nodemanager.disk-health-checker.min-healthy-disks": "0",
         "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
-        "yarn.nodemanager.container-monitor.interval-ms": "1000",
         "yarn.nodemanager.container-retry-minimum-interval-ms": "100",
         # Its heap, and as much again beside it: a container that takes more than it has asked for is killed.
         "yarn.service.am-resource.memory": "512",

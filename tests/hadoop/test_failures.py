@@ -19,6 +19,8 @@ from tests.support import claimed_ports, wait_until
 pytestmark = [pytest.mark.hadoop, pytest.mark.xdist_group("failures")]
 
 DEADLINE = 120.0
+#: What YARN calls a service whose ApplicationMaster is there.
+LIVING = ("STARTED", "STABLE")
 #: Sooner than the default 10 s, after which ZooKeeper gives a silent ResourceManager up.
 QUICK_FAIL_OVER = {"yarn-site.xml": {"yarn.resourcemanager.zk-timeout-ms": "4000"}}
 
@@ -40,10 +42,10 @@ def applications(cluster: RealHadoop, name: str) -> list[str]:
     return [each["id"] for each in answer.get("app", []) if each["name"] == name]
 
 
-def state_of(service: str) -> str:
-    """The state of alice's service at that URL."""
-    answer = send("GET", service, **{"user.name": "alice"})
-    return str(answer.document().get("state")) if answer.status == 200 else ""
+def shown_at(url: str) -> dict[str, Any]:
+    """Alice's service at that URL; empty where nobody shows it."""
+    answer = send("GET", url, **{"user.name": "alice"})
+    return dict(answer.document()) if answer.status == 200 else {}
 
 
 @pytest.mark.parametrize("version", ["3.1.4"])
@@ -53,7 +55,7 @@ def test_a_resource_manager_that_is_started_anew(version: str, tmp_path: Path) -
         waiting = yarnserve.start("launch", str(write_spec("digits")), "--wait", "--timeout", "100")
         service = f"{cluster.resource_manager_url}/app/v1/services/digits"
         # Before that its ApplicationMaster may be lost with the ResourceManager (real-hadoop-ha.md 4).
-        wait_until(lambda: state_of(service) in ("STARTED", "STABLE"), DEADLINE, "an ApplicationMaster")
+        wait_until(lambda: shown_at(service).get("state") in LIVING, DEADLINE, "an ApplicationMaster")
         cluster.kill("resourcemanager")
         cluster.start("resourcemanager")
         told, errors = waiting.communicate(timeout=DEADLINE)
@@ -71,7 +73,8 @@ def test_a_fail_over_in_the_midst_of_a_launch(version: str, tmp_path: Path) -> N
         first = cluster.resource_manager_urls.index(active) + 1
         launching = yarnserve.start("launch", str(write_spec("digits")), "--wait", "--timeout", "100")
         url = f"{active}/app/v1/services/digits"
-        wait_until(lambda: send("GET", url, **{"user.name": "alice"}).status == 200, DEADLINE, "a definition")
+        # Of a definition that has not got its application's id yet every ApplicationMaster dies (NullPointerException).
+        wait_until(lambda: shown_at(url).get("id"), DEADLINE, "a definition with an application")
         cluster.kill(f"resourcemanager=rm{first}")
         told, errors = launching.communicate(timeout=DEADLINE)
         assert launching.returncode == 0, told + errors

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import os
 import subprocess
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -61,18 +59,6 @@ class SecuredHadoop(RealHadoop):
         """The tokens of a container that runs a replica."""
         found = (self.directory / "data" / "nm-local").glob("usercache/*/appcache/*/*_000002/container_tokens")
         return max(found, key=lambda file: file.stat().st_mtime)
-
-    def _boot(self) -> None:
-        super()._boot()
-        self._calm_down()
-
-    def _calm_down(self) -> None:
-        """Leave the cores to others: from 3.3 on a thread of a secured ResourceManager spins, a quarter of a core."""
-        for jvm in self._jvms:
-            for task in Path(f"/proc/{jvm.process.pid}/task").iterdir():
-                with suppress(FileNotFoundError, ProcessLookupError):
-                    if (task / "comm").read_text().startswith("DelegationToken"):
-                        os.setpriority(os.PRIO_PROCESS, int(task.name), 19)
 
     def headers(self, url: str) -> dict[str, str]:
         """A token of hdfs."""
