@@ -75,6 +75,7 @@ class Case:
         application: the id of the service's newest application; empty where it has none.
         failed: that has FAILED: nothing runs, and nobody ended it.
         ended: it has ended, however.
+        is_absent: YARN answers, and knows no application of it.
         fresh: the newest change of a model; None where there is none that can be taken back.
     """
 
@@ -85,6 +86,7 @@ class Case:
     application: str = ""
     failed: bool = False
     ended: bool = False
+    is_absent: bool = False
     fresh: FreshModel | None = None
 
 

@@ -31,6 +31,7 @@ def after_jump(ledger: Ledger, now: float) -> Ledger:
         taken_out=tuple(_moved(each, shift, now) for each in ledger.taken_out),
         hold_until=None,
         odd_size_since=None,
+        idle_since=None,
     )
 
 

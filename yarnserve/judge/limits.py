@@ -39,6 +39,9 @@ SAID = Limit("time to say which version is stable (s)", 30.0, "whoever was to sa
 TAKEN_BACK = Limit("time to take a version back (s)", 120.0, "agents have to hear of it and to load it")
 BLIND = Limit("time since the last look (s)", 180.0, "nobody looked, or a clock jumped: evidence is gathered anew")
 STARTS = Limit("starts of a FAILED service in 24 h", 5, "what fails five times needs a person")
+NEXT_START = Limit(
+    "pause after the first of them, each five times as long (s)", 20.0, "the last comes an hour later: a queue was full"
+)
 
 #: Every number above.
 LIMITS = tuple(value for value in list(globals().values()) if isinstance(value, Limit))

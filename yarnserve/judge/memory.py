@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from yarnserve.judge.deaths import Death as DeathKind
@@ -76,7 +76,7 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
     What is known of a replica that is gone goes to the one that took its place by our own action, else with it.
     """
     before = after_jump(ledger, now)
-    known = _inherited(before, sights)
+    known = _inherited(before, sights, now)
     news: list[News] = []
     replicas = {}
     passed = _passed(before, sights)
@@ -85,14 +85,12 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
         record, told = _seen(was, sight, before.action, now, passes=sight.versions in passed)
         replicas[sight.instance] = record
         news += told
+    replicas |= {name: known[name] for name in _awaited(replace(before, replicas=known), sights, now)}
     action = before.action
     if action is not None and (ended := _ended(action, replicas, sights, now)):
         news.append(ended)
         replicas = _after_end(replicas, ended, action)
         action = None
-    if action is not None and action.instance in known and action.instance not in replicas:
-        # Its successor has not appeared yet.
-        replicas[action.instance] = known[action.instance]
     turned = {
         name: before.turned.get(name, now) if record.versions == known.get(name, record).versions else now
         for name, record in replicas.items()
@@ -122,7 +120,7 @@ def given_up(before: Ledger, after: Ledger, instance: str, *, is_refused: bool, 
         is_refused: its means will not do at all; a means that is refused must not be tried for ever.
         version: the model version that was to be taken back, if it was that.
     """
-    ledger = replace(before, actions=after.actions, starts=after.starts, relaunching=after.relaunching)
+    ledger = replace(before, actions=after.actions, starts=after.starts)
     if not is_refused:
         return ledger
     ledger = replace(ledger, stays=version or ledger.stays)
@@ -137,6 +135,15 @@ def given_up(before: Ledger, after: Ledger, instance: str, *, is_refused: bool, 
     return replace(ledger, replicas={**ledger.replicas, instance: record})
 
 
+def ordered(ledger: Ledger, at: float, present: Collection[str]) -> Ledger:
+    """Return the ledger after a person's word of *at* on the size: what we took out or ended is theirs to count again.
+
+    *present* are the replicas that there are.
+    """
+    replicas = {name: record for name, record in ledger.replicas.items() if name in present}
+    return replace(ledger, order=at, taken_out=(), replicas=replicas)
+
+
 def acquitted(record: ReplicaRecord, *, since: float) -> ReplicaRecord:
     """What is remembered of a replica that has failed or died since then of a model version that is served no more."""
     before = tuple(death for death in record.deaths if death.at < since)
@@ -147,8 +154,10 @@ def acquitted(record: ReplicaRecord, *, since: float) -> ReplicaRecord:
 
 def is_misplaced(record: ReplicaRecord, sight: Sight) -> bool:
     """Whether YARN has placed what we moved where nothing is to be, and it is to be moved again."""
-    is_new = bool(record.restarts) and record.seen_since > record.restarts[-1] and not sight.health.serving
-    return bool(sight.shunned and sight.container) and is_new and record.rerolls < REROLLS
+    is_new = bool(record.restarts) and record.seen_since > record.restarts[-1]
+    # What was well there once stays until there is evidence against it.
+    has_served = record.proved or sight.health.serving or sight.busy or sight.cut_off
+    return bool(sight.shunned and sight.container) and is_new and not has_served and record.rerolls < REROLLS
 
 
 def in_window(record: ReplicaRecord, now: float, window: float) -> tuple[Death, ...]:
@@ -156,22 +165,35 @@ def in_window(record: ReplicaRecord, now: float, window: float) -> tuple[Death, 
     return tuple(death for death in record.deaths if now - death.at < window)
 
 
-def _inherited(ledger: Ledger, sights: Sequence[Sight]) -> Mapping[str, ReplicaRecord]:
+def _inherited(ledger: Ledger, sights: Sequence[Sight], now: float) -> Mapping[str, ReplicaRecord]:
     """What is known, with what was known of a replica whose number is not given again under that of its successor."""
-    action = ledger.action
-    present = {sight.instance for sight in sights}
-    if action is None or action.instance in present or action.instance not in ledger.replicas:
-        return ledger.replicas
-    new = [each.instance for each in sights if each.container and each.instance not in ledger.replicas]
-    if not new:
-        return ledger.replicas
-    heritage = replace(ledger.replicas[action.instance], container="", ends_seen=0)
-    others = {name: record for name, record in ledger.replicas.items() if name != action.instance}
-    return {**others, _lowest(new): heritage}
+    awaited = _awaited(ledger, sights, now)
+    new = sorted(
+        (each.instance for each in sights if each.container and each.instance not in ledger.replicas), key=_order
+    )
+    heirs = dict(zip(new, sorted(awaited, key=lambda name: ledger.replicas[name].restarts[-1]), strict=False))
+    heritage = {heir: replace(ledger.replicas[name], container="", ends_seen=0) for heir, name in heirs.items()}
+    others = {name: record for name, record in ledger.replicas.items() if name not in heirs.values()}
+    return {**others, **heritage}
+
+
+def _awaited(ledger: Ledger, sights: Sequence[Sight], now: float) -> list[str]:
+    """The replicas that we have ended and whose successors have not appeared: on a full cluster that takes hours."""
+    gone = ledger.replicas.keys() - {sight.instance for sight in sights} - {each.instance for each in ledger.taken_out}
+    return [name for name in gone if _is_ours(ledger, name, now)]
+
+
+def _is_ours(ledger: Ledger, name: str, now: float) -> bool:
+    restarts = ledger.replicas[name].restarts
+    return bool(restarts) and now - restarts[-1] < DAY
 
 
 def _lowest(names: Sequence[str]) -> str:
-    return min(names, key=lambda name: (len(name), name))
+    return min(names, key=_order)
+
+
+def _order(name: str) -> tuple[int, str]:
+    return len(name), name
 
 
 def _passed(ledger: Ledger, sights: Sequence[Sight]) -> tuple[str, ...]:

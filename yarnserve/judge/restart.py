@@ -24,6 +24,7 @@ from yarnserve.judge.whole_service import (
     half_relaunched,
     half_taken_back,
     hopeless,
+    idle,
     left_to_yarn,
     odd_size,
     service_budget,
@@ -46,9 +47,11 @@ def decide(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw
         now: seconds since the epoch, as in *ledger*.
         draw: a random number, 0 to 1, that sets the next pause apart from those of others.
     """
-    ledger, said = _each(ledger, sights, case, now)
+    ledger, said = _each(idle(ledger, case, now), sights, case, now)
     if decision := half_relaunched(ledger, case, now):
-        return _begun(ledger, decision, case, now, draw, said)
+        return (
+            _begun(ledger, decision, case, now, draw, said) if decision.do.acts else Judgement(ledger, decision, said)
+        )
     if ledger.action is not None:
         return _goes_on(ledger, ledger.action, sights, case, now, said)
     return _anew(ledger, sights, case, now, draw, said)
@@ -70,13 +73,14 @@ def _anew(
     if why := storm(ledger, sights, now):
         held = replace(ledger, hold_until=now + HOLD.value * (1.0 + draw), hold_why=why)
         return Judgement(held, Decision(Do.HOLD, "together", why), said)
-    if common := common_loop(said, len(sights)):
+    dead = dead_service(ledger, case, now)
+    if dead is None and (common := common_loop(said, len(sights))):
         return Judgement(ledger, common, {name: left_to_yarn(each) for name, each in said.items()})
     ledger, odd = odd_size(ledger, sights, case, now)
     candidates = [
         decision
         for decision in (
-            dead_service(ledger, case, now),
+            dead,
             hopeless(ledger, sights, case, said, now),
             odd,
             due_back(ledger, case, now),

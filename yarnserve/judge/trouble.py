@@ -60,14 +60,23 @@ def trouble_of(
     failed = newest.count(False)
     if record.proved and failed >= SOME_FAILED.value * times:
         return Trouble(Rule.SOME_FAIL, f"{name} failed {failed} of {len(newest)} looks ({sight.reason})")
-    waited = now - max(record.seen_since, record.progress_at)
-    if sight.container and not record.proved and not sight.health.serving and waited > policy.startup_deadline:
-        return Trouble(Rule.STARTUP, f"{name} is not live {waited:.0f} s after its start ({sight.reason})")
+    if sight.container and (waited := _starting_for(record, sight, now)) > policy.startup_deadline:
+        since = "since it served last" if record.proved else "after its start"
+        return Trouble(Rule.STARTUP, f"{name} is not live {waited:.0f} s {since} ({sight.reason})")
     deaths = _deaths_here(record, policy, now)
     if len(deaths) >= LOOP.value:
         # It is up again, as it will be after each death.
         return Trouble(Rule.DIES, _in_words(name, deaths, now), deaths[-1].fix)
     return None
+
+
+def _starting_for(record: ReplicaRecord, sight: Sight, now: float) -> float:
+    """For how many seconds it has not got on with what should make it live; 0 where it does not start."""
+    # Whoever has served may load again: where its model was taken away, or its server was started anew.
+    starts = not record.proved or sight.health in (Health.STARTING, Health.LOADING)
+    if sight.health.serving or not starts:
+        return 0.0
+    return now - max(record.seen_since, record.progress_at)
 
 
 def _deaths_here(record: ReplicaRecord, policy: SupervisePolicy, now: float) -> tuple[Death, ...]:

@@ -6,7 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from yarnserve.judge.decisions import Case, Decision, FreshModel
-from yarnserve.judge.limits import DAY, FRESH_MODEL, LOOP, ODD_SIZE, SAID, SERVICE_LEAST, SINGLE, STARTS, TOGETHER
+from yarnserve.judge.limits import (
+    DAY,
+    FRESH_MODEL,
+    LOOP,
+    NEXT_START,
+    ODD_SIZE,
+    SAID,
+    SERVICE_LEAST,
+    SINGLE,
+    STARTS,
+    TOGETHER,
+)
 from yarnserve.judge.memory import Sight
 from yarnserve.judge.trouble import Rule
 from yarnserve.records.ledger import Action, Do, Ledger, ReplicaRecord, TakenOut
@@ -91,13 +102,38 @@ def left_to_yarn(decision: Decision) -> Decision:
 
 
 def dead_service(ledger: Ledger, case: Case, now: float) -> Decision | None:
-    """Start it again where its application has FAILED, a few times a day."""
-    if not case.failed or Do.START not in case.means:
+    """Start it again where its application has FAILED, a few times a day; tell where nobody has ended it for us."""
+    if case.failed:
+        return _start(ledger, case, "its application has FAILED, and nobody has stopped it", now)
+    if ledger.idle_since is None or now - ledger.idle_since < ODD_SIZE.value:
         return None
+    what = f"{case.application} has ended" if case.ended else "the ResourceManager knows no application of it"
+    why = f"nothing of it runs, and yarnserve has not stopped it: {what}"
+    return Decision(
+        Do.HOLD, "dead service", why, fix="yarnserve start NAME, or yarnserve stop NAME where it is to rest"
+    )
+
+
+def idle(ledger: Ledger, case: Case, now: float) -> Ledger:
+    """Remember since when nothing of it runs that should; for seconds that is so within verbs of a person, too."""
+    is_idle = case.is_absent or (case.ended and not case.failed)
+    if is_idle == (ledger.idle_since is not None):
+        return ledger
+    return replace(ledger, idle_since=now if is_idle else None)
+
+
+def _start(ledger: Ledger, case: Case, why: str, now: float) -> Decision | None:
+    """Start it, now or when the next start is due; a few times a day."""
+    if Do.START not in case.means:
+        return None
+    recent = [at for at in ledger.starts if now - at < DAY]
     if not _may_start(ledger, now):
-        why = f"its application has FAILED again after {STARTS.value:g} starts in a day"
-        return Decision(Do.HOLD, "dead service", why, fix="yarnserve events NAME tells why it failed")
-    return Decision(Do.START, "dead service", "its application has FAILED, and nobody has stopped it")
+        ended = f"{why}, again after {STARTS.value:g} starts in a day"
+        return Decision(Do.HOLD, "dead service", ended, fix="yarnserve events NAME tells why it failed")
+    due = recent[-1] + NEXT_START.value * 5.0 ** (len(recent) - 1) if recent else now
+    if now < due:
+        return Decision(Do.WAIT, "dead service", f"{why}; the next start is due in {due - now:.0f} s")
+    return Decision(Do.START, "dead service", why)
 
 
 def _may_start(ledger: Ledger, now: float) -> bool:
@@ -106,10 +142,9 @@ def _may_start(ledger: Ledger, now: float) -> bool:
 
 def half_relaunched(ledger: Ledger, case: Case, now: float) -> Decision | None:
     """Start again what we have stopped, where whoever was to start it did not come to that."""
-    is_ours = case.ended and case.application == ledger.relaunching
-    if not is_ours or Do.START not in case.means or not _may_start(ledger, now):
+    if not case.ended or case.application != ledger.relaunching:
         return None
-    return Decision(Do.START, "dead service", "it was stopped to be started again, and that was interrupted")
+    return _start(ledger, case, "it was stopped to be started again, and that was interrupted", now)
 
 
 def hopeless(

@@ -155,6 +155,7 @@ class Ledger:
         hold_why: why.
         turned: when replicas turned bad, by instance: many at once are no matter of single ones.
         odd_size_since: since when YARN's size has not been the wanted one; None while it is.
+        idle_since: since when nothing of it runs that should; None while something does.
         passed: the versions with which a replica of it once answered its example rightly, newest last.
         watched_since: since when it has been looked at without a gap: what was bad then may have been so for long.
         stays: the model version that could not be taken back; empty for none.
@@ -172,6 +173,7 @@ class Ledger:
     hold_why: str = ""
     turned: Mapping[str, float] = field(default_factory=dict)
     odd_size_since: float | None = None
+    idle_since: float | None = None
     passed: tuple[str, ...] = ()
     watched_since: float | None = None
     stays: str = ""

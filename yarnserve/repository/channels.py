@@ -23,10 +23,11 @@ KEPT = 100
 
 @dataclass(frozen=True)
 class ChannelEntry:
-    """One entry of the history: *number* counts from 1."""
+    """One entry of the history: *number* counts from 1, *written_at* is in seconds since the epoch, by the NameNode."""
 
     number: int
     channel: Channel
+    written_at: float
 
 
 class Channels:
@@ -132,12 +133,12 @@ class Channels:
                 next=f"yarnserve models list {self._base}",
             ) from error
         prune_quietly(self._series, self._kept)
-        return ChannelEntry(entry.number, channel)
+        return ChannelEntry(entry.number, channel, entry.modified_at)
 
 
 def _read(entry: Entry, series: Series) -> ChannelEntry:
     try:
-        return ChannelEntry(entry.number, from_document(Channel, entry.body))
+        return ChannelEntry(entry.number, from_document(Channel, entry.body), entry.modified_at)
     except ValueError as error:
         raise RefusedError(
             "the channels cannot be read",

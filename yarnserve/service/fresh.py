@@ -55,11 +55,16 @@ def newest_change(
 
 def _change(model: str, stable: int, history: Sequence[ChannelEntry]) -> FreshModel | None:
     """How *stable* came to be what it is, by what was said since: a canary beside it makes it no fresher."""
-    said = [entry.channel for entry in reversed(history)]
-    came = [channel.at for channel in takewhile(lambda channel: channel.stable == stable, said)]
+    said = list(reversed(history))
+    came = [_came_at(entry) for entry in takewhile(lambda entry: entry.channel.stable == stable, said)]
     # Only to lower numbers, so that there is an end: what was gone back from is never come back to.
-    before = next((channel.stable for channel in said if channel.stable < stable), None)
+    before = next((entry.channel.stable for entry in said if entry.channel.stable < stable), None)
     return FreshModel(model, stable, before, came[-1]) if came and before is not None else None
+
+
+def _came_at(entry: ChannelEntry) -> float:
+    # Whoever promotes may do so where the clock is ahead: then what it has broken would seem to have been so before.
+    return min(entry.channel.at, entry.written_at)
 
 
 def _when(change: FreshModel) -> float:

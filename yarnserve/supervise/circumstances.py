@@ -53,6 +53,7 @@ class Circumstances:
             application=application.id if application is not None else "",
             failed=application is not None and application.state is ApplicationState.FAILED,
             ended=application is not None and application.state.ended,
+            is_absent=application is None,
             # Looked up when something is wrong: it costs reads of HDFS for each model.
             fresh=None if snapshot.well else self._fresh(revision),
         )

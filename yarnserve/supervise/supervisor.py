@@ -13,7 +13,7 @@ from dataclasses import replace
 from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
 from yarnserve.judge.decisions import Case, Decision, Judgement
 from yarnserve.judge.limits import SINGLE
-from yarnserve.judge.memory import News, Sight, given_up, observe
+from yarnserve.judge.memory import News, Sight, given_up, observe, ordered
 from yarnserve.judge.restart import decide
 from yarnserve.judge.trouble import left
 from yarnserve.records.journal import What
@@ -184,8 +184,7 @@ class Supervisor:
                 why="; ".join(snapshot.notes) or "yarnserve has not launched it",
             )
         if desired.at != ledger.order:
-            # A person has said what is wanted: whatever we took out is theirs to count again.
-            ledger = replace(ledger, order=desired.at, taken_out=())
+            ledger = ordered(ledger, desired.at, {each.instance for each in snapshot.replicas})
         if desired.state is not Wanted.RUNNING:
             self._save(ledger)
             self._teller.rest()
@@ -260,8 +259,6 @@ class Supervisor:
                 size=size,
                 fresh=case.fresh,
             )
-        except LeaseLostError:
-            raise
         except YarnserveError as error:
             self._teller.failed(decision, error, means, snapshot)
             if not actions.has_begun:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from tests.support import REPOSITORY
-from tests.unit.judge.test_restart import Watch, dead, failing, live, others, sight, well, with_version_2
+from tests.unit.judge.test_restart import POLICY, Watch, dead, fail, failing, live, others, sight, well, with_version_2
 from yarnserve.judge.decisions import FreshModel
 from yarnserve.judge.limits import LIMITS
-from yarnserve.judge.memory import given_up
+from yarnserve.judge.memory import Sight, given_up, ordered
 from yarnserve.records.ledger import Death, Do, ReplicaRecord, TakenOut
 from yarnserve.records.replica import Health
 from yarnserve.render.features import SERVICES
 from yarnserve.service.means import TABLE, Entry
 from yarnserve.supervise.notes import lasting
+
+
+def gone(replicas: int) -> list[Sight]:
+    """As many replicas without a container."""
+    return [sight(number, Health.GONE, container="") for number in range(replicas)]
 
 
 def test_a_process_that_is_started_again_in_place_has_its_start_up_time() -> None:
@@ -310,8 +318,99 @@ def test_a_relaunch_that_cannot_be_finished_is_not_tried_for_ever() -> None:
     watch.look(live(0))
     watch.ledger = replace(watch.ledger, relaunching="application_1")
     watch.case = replace(watch.case, application="application_1", ended=True, size=None)
-    decisions = [watch.look(sight(0, Health.GONE, container=""), after=30.0) for _ in range(40)]
+    decisions = [watch.look(*gone(1), after=30.0) for _ in range(160)]
     assert sum(each.do is Do.START for each in decisions) == 5
+    assert (decisions[-1].do, decisions[-1].alarms) == (Do.HOLD, True)
+
+
+def test_starts_that_are_refused_come_later_each_time() -> None:
+    """A queue that is full for half an hour must not use up the five of the day."""
+    watch = well()
+    watch.case = replace(watch.case, application="application_1", ended=True, failed=True, size=None)
+    begun, started = watch.now, []
+    for _ in range(2000):
+        before = watch.ledger
+        if watch.look(*gone(4), after=2.0).do is Do.START:
+            started.append(watch.now - begun)
+            watch.ledger = given_up(before, watch.ledger, "", is_refused=False)
+    assert started == [2.0, 22.0, 122.0, 622.0, 3122.0]
+
+
+def test_a_relaunch_that_was_not_begun_undoes_nothing_later() -> None:
+    """YARN refused to stop it: when a person kills it afterwards that is not ours to start again."""
+    watch = Watch(1, means={Do.RELAUNCH: "by hand", Do.START: "by hand"})
+    watch.case = replace(watch.case, application="application_1")
+    watch.look(live(0))
+    before = watch.ledger
+    while watch.look(failing(0)).do is not Do.RELAUNCH:
+        before = watch.ledger
+    watch.ledger = given_up(before, watch.ledger, "", is_refused=True)
+    watch.case = replace(watch.case, ended=True, size=None)
+    assert not any(watch.look(*gone(1), after=30.0).do.acts for _ in range(10))
+
+
+@pytest.mark.parametrize("case", [{"ended": True, "application": "application_1"}, {"is_absent": True}])
+def test_a_service_of_which_nothing_runs_is_told_and_left_alone(case: dict[str, Any]) -> None:
+    """It was ended past yarnserve, or a ResourceManager has forgotten it; for a minute that may be a person's verb."""
+    watch = well()
+    watch.case = replace(watch.case, size=None, **case)
+    decisions = [watch.look(*gone(4), after=20.0) for _ in range(10)]
+    assert [each.do for each in decisions] == [Do.NOTHING] * 3 + [Do.HOLD] * 7
+    assert all(each.alarms and "yarnserve start" in each.fix for each in decisions[3:])
+    watch.case = replace(watch.case, size=4, ended=False, is_absent=False)
+    assert watch.look(*others(0, 1, 2, 3)).do is Do.NOTHING
+
+
+def test_what_most_replicas_died_of_keeps_no_service_down() -> None:
+    """All have died twenty times today, and then the application fails: it is started again all the same."""
+    watch = well()
+    often = tuple(Death(watch.now - 600.0 * age, "unknown", "killed") for age in range(20, 0, -1))
+    replicas = {name: replace(record, deaths=often) for name, record in watch.ledger.replicas.items()}
+    watch.ledger = replace(watch.ledger, replicas=replicas)
+    watch.case = replace(watch.case, application="application_1", ended=True, failed=True, size=None)
+    assert watch.look(*gone(4)).do is Do.START
+
+
+@pytest.mark.parametrize("health", [Health.LOADING, Health.STARTING])
+def test_what_has_served_and_loads_for_ever_is_replaced(health: Health) -> None:
+    """As when all versions were removed from its disk: nothing fails, and nothing is served."""
+    watch = well()
+    watch.idle(POLICY.startup_deadline - 1.0, sight(0, health), *others(1, 2, 3))
+    assert not watch.said
+    restarted = watch.look(sight(0, health), *others(1, 2, 3), after=60.0)
+    assert (restarted.do, restarted.rule) == (Do.RESTART, "startup")
+    assert "since it served last" in restarted.why
+
+
+def test_a_node_that_is_quarantined_later_does_not_drive_out_what_was_well_there() -> None:
+    """Not by one look that fails, nor by one that nobody answers in time."""
+    watch = well()
+    assert fail(watch, 0).do is Do.RESTART
+    watch.idle(3600.0, live(0, "b"), *others(1, 2, 3))
+    shunned = replace(failing(0, "b"), shunned="node-0 is quarantined")
+    for seen in (shunned, replace(shunned, evidence=False, busy=True), replace(shunned, evidence=False, cut_off=True)):
+        assert watch.look(seen, *others(1, 2, 3)).do is Do.NOTHING
+
+
+def test_a_budget_waits_for_a_successor_that_is_placed_late() -> None:
+    """On a full cluster hours may pass; what comes then is as sick as what was moved."""
+    watch = well()
+    assert fail(watch, 0).do is Do.RESTART
+    watch.idle(2 * POLICY.startup_deadline, *others(1, 2, 3))
+    assert watch.ledger.action is None
+    watch.look(live(4, "b"), *others(1, 2, 3))
+    assert len(watch.ledger.replicas["serve-4"].restarts) == 1
+    assert "serve-0" not in watch.ledger.replicas
+
+
+def test_a_person_who_says_a_size_ends_the_wait_for_successors() -> None:
+    """Else what is added next year would inherit from what was taken away."""
+    watch = well()
+    assert fail(watch, 0).do is Do.RESTART
+    watch.look(*others(1, 2, 3))
+    assert "serve-0" in watch.ledger.replicas
+    after = ordered(watch.ledger, watch.now, {"serve-1", "serve-2", "serve-3"})
+    assert (set(after.replicas), after.order) == ({"serve-1", "serve-2", "serve-3"}, watch.now)
 
 
 def test_a_version_is_not_blamed_for_deaths_of_yesterday() -> None:
