@@ -15,6 +15,7 @@ from tests.sandbox.yarn_support import connection_to
 from tests.support import wait_until
 from yarnserve.alerts.records import Alert
 from yarnserve.errors import NotFoundError, UnreachableError
+from yarnserve.judge.limits import BEGUN
 from yarnserve.records.journal import JournalEntry, What
 from yarnserve.records.ledger import Do
 from yarnserve.records.replica import (
@@ -402,6 +403,32 @@ def test_an_act_that_is_half_done_is_under_way(watched: Watched) -> None:
     assert saved is not None
     assert saved.record.action is not None
     assert len(saved.record.replicas["serve-1"].restarts) == 1
+    supervisor.close()
+
+
+def test_an_act_that_never_began_is_not_waited_for(watched: Watched) -> None:
+    """HDFS stalls right before YARN is told, and the lease is lost: two minutes later the next means is taken."""
+    slept = late = 0.0
+
+    def stall(text: str) -> None:
+        nonlocal slept
+        if text.startswith("restarting") and not slept:
+            switch(watched, Fault.SAFE_MODE, on=True)
+            slept = 60.0
+
+    supervisor = watched.supervisor(narrate=stall, clock=lambda: quick() + slept, now=lambda: time.time() + late)
+    steps(supervisor, 2)
+    hung = watched.containers()["serve-1"]
+    watched.replicas.hung.add(hung)
+    steps(supervisor, 4)
+    assert slept
+    assert hung in watched.containers().values()
+    switch(watched, Fault.SAFE_MODE, on=False)
+    steps(supervisor, 2)
+    assert hung in watched.containers().values()
+    late = BEGUN.value
+    steps(supervisor, 2)
+    assert hung not in watched.containers().values()
     supervisor.close()
 
 

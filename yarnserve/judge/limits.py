@@ -37,6 +37,11 @@ FRESH_MODEL = Limit(
 )
 SAID = Limit("time to say which version is stable (s)", 30.0, "whoever was to say it has died: it is said again")
 TAKEN_BACK = Limit("time to take a version back (s)", 120.0, "agents have to hear of it and to load it")
+BEGUN = Limit(
+    "time for an act to be seen (s)",
+    120.0,
+    "its old container still fails: whoever was to tell YARN has died, or stalled",
+)
 BLIND = Limit("time since the last look (s)", 180.0, "nobody looked, or a clock jumped: evidence is gathered anew")
 STARTS = Limit("starts of a FAILED service in 24 h", 5, "what fails five times needs a person")
 NEXT_START = Limit(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from yarnserve.judge.deaths import Death as DeathKind
 from yarnserve.judge.jumps import after_jump
-from yarnserve.judge.limits import DAY, LONG_LIVE, LOOKS, SERVICE_WINDOW, SINGLE, TAKEN_BACK
+from yarnserve.judge.limits import BEGUN, DAY, LONG_LIVE, LOOKS, SERVICE_WINDOW, SINGLE, TAKEN_BACK
 from yarnserve.judge.nodes import REROLLS
 from yarnserve.records.journal import What
 from yarnserve.records.ledger import Action, Death, Do, Ledger, ReplicaRecord
@@ -303,6 +303,8 @@ def _ended(action: Action, replicas: Mapping[str, ReplicaRecord], sights: Sequen
             return News(What.SEEN, place, f"its new container, {since}: {sight.shunned}")
         if deaths and deaths[-1].at > action.at:
             return News(What.FAILED, place, f"its new container died too, {since}: {deaths[-1].cause}")
+    elif sight is not None and sight.evidence and now >= action.at + BEGUN.value:
+        return News(What.FAILED, place, f"its old container still runs, {since}")
     if now < action.deadline:
         return None
     what = "no new container is live" if action.instance else "it has not helped"

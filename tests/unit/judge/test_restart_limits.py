@@ -10,7 +10,7 @@ import pytest
 from tests.support import REPOSITORY
 from tests.unit.judge.test_restart import POLICY, Watch, dead, fail, failing, live, others, sight, well, with_version_2
 from yarnserve.judge.decisions import FreshModel
-from yarnserve.judge.limits import LIMITS
+from yarnserve.judge.limits import BEGUN, LIMITS
 from yarnserve.judge.memory import Sight, given_up, ordered
 from yarnserve.records.ledger import Death, Do, ReplicaRecord, TakenOut
 from yarnserve.records.replica import Health
@@ -390,6 +390,16 @@ def test_a_node_that_is_quarantined_later_does_not_drive_out_what_was_well_there
     shunned = replace(failing(0, "b"), shunned="node-0 is quarantined")
     for seen in (shunned, replace(shunned, evidence=False, busy=True), replace(shunned, evidence=False, cut_off=True)):
         assert watch.look(seen, *others(1, 2, 3)).do is Do.NOTHING
+
+
+def test_an_act_that_left_its_container_as_it_was_is_over_after_two_minutes() -> None:
+    """Whoever was to tell YARN died before that; what drains or does not answer meanwhile is waited for."""
+    watch = well()
+    assert fail(watch, 0).do is Do.RESTART
+    watch.idle(BEGUN.value - 10.0, failing(0), *others(1, 2, 3))
+    assert watch.look(sight(0, Health.DRAINING), *others(1, 2, 3), after=10.0).do is Do.WAIT
+    assert watch.look(failing(0), *others(1, 2, 3)).do is Do.MOVE
+    assert watch.news == ["failed: its old container still runs, 130 s after the restart"]
 
 
 def test_a_budget_waits_for_a_successor_that_is_placed_late() -> None:
