@@ -212,6 +212,7 @@ def _seen(
     if is_first or sight.container != record.container:
         record = _in_new_container(record, sight, now)
     if sight.ends > record.ends_seen:
+        record = replace(record, spared=True)
         if not is_first and sight.death is not None and not ours:
             death = replace(sight.death, at=now)
             if record.cut_off and death.code is None:
@@ -219,7 +220,7 @@ def _seen(
                 death = replace(death, kind=DeathKind.FREE.value, cause="its host went away, and it with it")
             if death.kind != DeathKind.FREE.value:
                 kept = [each for each in record.deaths if now - each.at < DAY]
-                record = replace(record, deaths=(*kept, death)[-_MOST_DEATHS:])
+                record = replace(record, deaths=(*kept, death)[-_MOST_DEATHS:], spared=False)
             text = f"its process ended ({death.kind}): {death.cause}"
             news.append(News(What.DIED, sight.instance, text, death, node))
         record = replace(record, ends_seen=sight.ends, answers=(), failing_since=None, live_since=None)

@@ -91,7 +91,8 @@ def _in_words(name: str, deaths: tuple[Death, ...], now: float) -> str:
 
 def _loop(record: ReplicaRecord, name: str, policy: SupervisePolicy, now: float) -> Trouble | None:
     deaths = _deaths_here(record, policy, now)
-    is_down = record.live_since is None
+    # What was ended by us, or with its host, is not down by what it died of before.
+    is_down = record.live_since is None and not record.spared
     if deaths and is_down and treatment_of(deaths[-1].kind).most == 0:
         return Trouble(Rule.LOOP, f"{name} died ({deaths[-1].cause})", deaths[-1].fix)
     daily = in_window(record, now, DAY)

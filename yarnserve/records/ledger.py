@@ -69,6 +69,7 @@ class ReplicaRecord:
         cut_off: its host did not answer at the last look.
         ends_seen: how many ends of its process were seen in all.
         deaths: those that count, oldest first.
+        spared: its newest end is none of them: it was ours, or its host's.
         restarts: when we restarted it, oldest first, as far back as they count.
         last_wait: the pause after the last restart, from which the next one is drawn.
         not_before: no restart before this time.
@@ -91,6 +92,7 @@ class ReplicaRecord:
     cut_off: bool = False
     ends_seen: int = 0
     deaths: tuple[Death, ...] = ()
+    spared: bool = False
     restarts: tuple[float, ...] = ()
     last_wait: float = 0.0
     not_before: float = 0.0

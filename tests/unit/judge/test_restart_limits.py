@@ -402,6 +402,17 @@ def test_an_act_that_left_its_container_as_it_was_is_over_after_two_minutes() ->
     assert watch.news == ["failed: its old container still runs, 130 s after the restart"]
 
 
+def test_a_replica_that_went_with_its_host_is_not_taken_out_for_what_it_died_of_before() -> None:
+    """Twenty deaths in a day are enough, but the host's end is none: what starts elsewhere may be well."""
+    watch = well()
+    old = tuple(Death(watch.now - 3600.0 - age, "unknown", "killed") for age in range(20))
+    record = replace(watch.ledger.replicas["serve-0"], deaths=old)
+    watch.ledger = replace(watch.ledger, replicas={**watch.ledger.replicas, "serve-0": record})
+    lost = Death(0.0, "free", "its host went away, and it with it")
+    assert watch.look(dead(0, 1, "b", death=lost), *others(1, 2, 3)).do is Do.NOTHING
+    assert watch.look(dead(0, 2, "b"), *others(1, 2, 3)).do is Do.TAKE_OUT
+
+
 def test_a_budget_waits_for_a_successor_that_is_placed_late() -> None:
     """On a full cluster hours may pass; what comes then is as sick as what was moved."""
     watch = well()
