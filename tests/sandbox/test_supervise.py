@@ -14,7 +14,7 @@ from tests.sandbox.test_ha_clients import MODEL, hurried
 from tests.sandbox.yarn_support import connection_to
 from tests.support import wait_until
 from yarnserve.alerts.records import Alert
-from yarnserve.errors import NotFoundError, UnreachableError
+from yarnserve.errors import NotFoundError, UnreachableError, YarnserveError
 from yarnserve.judge.limits import BEGUN
 from yarnserve.records.journal import JournalEntry, What
 from yarnserve.records.ledger import Do
@@ -29,6 +29,7 @@ from yarnserve.records.replica import (
     Target,
 )
 from yarnserve.records.supervision import Mode, ServiceState
+from yarnserve.records.yarn import NOT_ENDED
 from yarnserve.sandbox import Sandbox
 from yarnserve.sandbox.faults import Fault
 from yarnserve.sandbox.profile import HADOOP_3_1_4, HADOOP_3_3_6, Profile
@@ -36,6 +37,7 @@ from yarnserve.service.actions import Actions
 from yarnserve.service.connection import Connection
 from yarnserve.service.eyes import Eyes
 from yarnserve.service.look import look
+from yarnserve.service.state import Wanted
 from yarnserve.spec.loader import parse_spec
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 from yarnserve.storage.lease import Lease, boot_clock
@@ -75,6 +77,8 @@ class Replicas:
 
     def observe(self, targets: Sequence[Target], *, deadline: float) -> tuple[Observation, ...]:
         """Answer for every target; one whose container was replaced is well again."""
+        if not targets:
+            return ()
         service = self.connection.services.get(NAME)
         component = service.component(COMPONENT)
         containers = {each.instance: each.id for each in component.containers} if component else {}
@@ -453,6 +457,44 @@ def test_a_start_does_not_forget_what_is_taken_out(watched: Watched) -> None:
     saved = watched.connection.store(NAME).desired.latest()
     assert saved is not None
     assert saved.record.replicas == 3
+
+
+@pytest.mark.parametrize("watched", [HADOOP_3_3_6], ids=["3.3.6"], indirect=True)
+def test_a_service_whose_start_is_refused_again_and_again_is_still_wanted(watched: Watched) -> None:
+    """YARN has refused a start, dropped the definition (YARN-10437), and refuses that, too: then it is tried again."""
+    connection, supervisor = watched.connection, watched.supervisor()
+    connection.services.stop(NAME)
+    wait_until(lambda: not connection.cluster.applications(user="alice", name=NAME, states=NOT_ENDED), what="its end")
+    switch(watched, Fault.QUEUE_STOPPED, on=True)
+    with pytest.raises(YarnserveError):
+        Actions(connection, pause=hurried).start(NAME)
+    connection.services.destroy(NAME)
+    steps(supervisor, 1)
+    assert watched.told(What.FAILED)[0].startswith("start: ")
+    assert wanted(watched) is Wanted.RUNNING
+    switch(watched, Fault.QUEUE_STOPPED, on=False)
+    steps(supervisor, 1)
+    wait_until(lambda: len(watched.containers()) == 3, what="three replicas")
+    supervisor.close()
+
+
+@BOTH_MEANS
+def test_a_stopped_service_whose_start_is_refused_stays_stopped(watched: Watched) -> None:
+    """A person who is told that YARN refused it has started nothing, and no supervisor goes on trying."""
+    acts = Actions(watched.connection, pause=hurried)
+    acts.stop(NAME)
+    watched.connection.services.destroy(NAME)
+    switch(watched, Fault.QUEUE_STOPPED, on=True)
+    with pytest.raises(YarnserveError):
+        acts.start(NAME)
+    assert wanted(watched) is Wanted.STOPPED
+
+
+def wanted(watched: Watched) -> Wanted:
+    """What is saved of what a person wants."""
+    saved = watched.connection.store(NAME).desired.latest()
+    assert saved is not None
+    return saved.record.state
 
 
 def test_whoever_could_not_renew_goes_on_where_nobody_has_taken_over(watched: Watched) -> None:

@@ -32,7 +32,8 @@ def start(held: Held) -> Outcome:
         try:
             return Outcome(Step.START, create_again(held, revision, replicas, "start"))
         except YarnserveError as error:
-            clear_refused(held, error, known=True)
+            # Read before this start recorded what it wants: a supervisor starts again only what was to run already.
+            clear_refused(held, error, known=True, was_wanted=seen.wanted is not None)
             raise
     held.want(Wanted.RUNNING, seen.wanted or seen.replicas or 0, "start")
     if seen.runs:

@@ -16,12 +16,15 @@ from yarnserve.spec.model import COMPONENT
 from yarnserve.yarn.resource_managers import OUTCOME_UNKNOWN
 
 
-def clear_refused(held: Held, error: YarnserveError, *, known: bool) -> bool:
+def clear_refused(held: Held, error: YarnserveError, *, known: bool, was_wanted: bool = False) -> bool:
     """Leave no taken name behind a launch that YARN refused after it had stored the definition.
 
     All versions do so for some mistakes, those before 3.3.1 for more (yarn-services.md 1.7). There was no definition
     right before; one that is there now, with nothing running, is the refused one, unless the refusal was that the name
-    is taken. Where that cannot be seen nothing is removed. *known* when yarnserve had launched it before.
+    is taken. Where that cannot be seen nothing is removed.
+
+    *known* when yarnserve had launched it before. *was_wanted* when the refused launch was only to bring back what is
+    to run: then that is still wanted, for what refuses it may pass, and STOPPED would be a person's word.
 
     Returns whether the name is seen to be free now.
     """
@@ -36,10 +39,10 @@ def clear_refused(held: Held, error: YarnserveError, *, known: bool) -> bool:
                     f"YARN kept the definition that it refused: removing it, so that {held.name} is free again"
                 )
                 sending.remove(held)
-        if known:
-            held.want(Wanted.STOPPED, None, "the launch was refused")
-        else:
+        if not known:
             held.discard()
+        elif not was_wanted:
+            held.want(Wanted.STOPPED, None, "the launch was refused")
         return not isinstance(error, ConflictError)
     return False
 
