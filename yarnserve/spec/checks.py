@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterator
 
+from yarnserve.records.policy import LONGEST_CHECK_INTERVAL
 from yarnserve.records.version import Version
 from yarnserve.spec import values
 from yarnserve.spec.endpoints import most_replicas
@@ -293,6 +294,11 @@ def _supervise(document: ServiceFile) -> Iterator[Fault]:
         yield Fault(
             ("supervise", "min_available"),
             f"less than replicas ({document.replicas}): with none to spare, none could ever be restarted",
+        )
+    if policy.check_interval > LONGEST_CHECK_INTERVAL:
+        yield Fault(
+            ("supervise", "check_interval"),
+            f"at most {LONGEST_CHECK_INTERVAL} seconds: what is seen less often is no evidence any more",
         )
     if policy.check_timeout > policy.check_interval:
         yield Fault(("supervise", "check_timeout"), f"at most check_interval, {policy.check_interval} seconds")

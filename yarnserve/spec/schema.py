@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, WithJsonSchema
 
-from yarnserve.records.policy import SupervisePolicy
+from yarnserve.records.policy import MOST_FAILURES, SupervisePolicy
 from yarnserve.spec import values
 from yarnserve.spec.model import LATEST, AgentSpec
 from yarnserve.spec.source import Fault, Path
@@ -142,7 +142,9 @@ class SuperviseSection(_Section):
     )
     check_interval: _Duration = Field(default=_POLICY.check_interval, description="a time such as 10s")
     check_timeout: _Duration = Field(default=_POLICY.check_timeout, description="a time such as 5s")
-    failures: _Count = Field(default=_POLICY.failures, description="a whole number, at least 1")
+    failures: int = Field(
+        default=_POLICY.failures, ge=1, le=MOST_FAILURES, description=f"a whole number, 1 to {MOST_FAILURES}"
+    )
     startup_deadline: _Duration = Field(default=_POLICY.startup_deadline, description="a time such as 10m")
     restarts: _Count = Field(default=_POLICY.restarts, description="a whole number, at least 1")
     restart_window: _Duration = Field(default=_POLICY.restart_window, description="a time such as 10m")

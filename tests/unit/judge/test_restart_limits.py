@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+import pytest
+
 from tests.support import REPOSITORY
 from tests.unit.judge.test_restart import POLICY, Watch, dead, fail, failing, live, others, sight, well, with_version_2
 from yarnserve.judge.decisions import FreshModel
 from yarnserve.judge.limits import BEGUN, LIMITS
 from yarnserve.judge.memory import Sight, given_up, ordered
 from yarnserve.records.ledger import Death, Do, ReplicaRecord, TakenOut
+from yarnserve.records.policy import LONGEST_CHECK_INTERVAL, MOST_FAILURES, SupervisePolicy
 from yarnserve.records.replica import Health
 from yarnserve.render.features import SERVICES
 from yarnserve.service.means import TABLE, Entry
@@ -70,6 +73,16 @@ def test_a_fresh_version_that_fails_everywhere_is_taken_back_and_not_waited_out(
     bad = [failing(0), failing(1), failing(2), failing(3)]
     decisions = [watch.look(*bad).do for _ in range(3)]
     assert decisions[-1] is Do.ROLL_BACK
+
+
+@pytest.mark.parametrize("replicas", [1, 4])
+def test_the_most_patient_policy_that_a_file_may_ask_for_still_restarts(replicas: int) -> None:
+    """Looks a minute apart, ten failures in a row, twice as many of an only replica: what is remembered reaches."""
+    watch = well(replicas, SupervisePolicy(check_interval=LONGEST_CHECK_INTERVAL, failures=MOST_FAILURES))
+    watch.idle(1800.0, *others(*range(replicas)))
+    rest = others(*range(1, replicas))
+    decisions = [watch.look(failing(0), *rest, after=float(LONGEST_CHECK_INTERVAL)) for _ in range(2 * MOST_FAILURES)]
+    assert any(each.do is Do.RESTART for each in decisions)
 
 
 def test_a_single_replica_that_fails_every_other_look_is_noticed() -> None:

@@ -255,8 +255,10 @@ WRONG_VALUES = [
     ("supervise.min_available", -1, "at least 0"),
     ("supervise.min_available", 1, "less than replicas (1)"),
     ("supervise.check_interval", "soon", "a time such as"),
+    ("supervise.check_interval", "61s", "at most 60 seconds"),
     ("supervise.check_timeout", 11, "at most check_interval, 10 seconds"),
-    ("supervise.failures", 0, "at least 1"),
+    ("supervise.failures", 0, "1 to 10"),
+    ("supervise.failures", 11, "1 to 10"),
     ("supervise.restarts", 1.5, "at least 1"),
     # Flags against the server's version.
     ("serving.flags.enable_baching", True, "which ignores others"),
