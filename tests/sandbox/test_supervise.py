@@ -6,6 +6,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -42,6 +43,7 @@ from yarnserve.spec.loader import parse_spec
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 from yarnserve.storage.lease import Lease, boot_clock
 from yarnserve.storage.series import Series
+from yarnserve.supervise import fleet
 from yarnserve.supervise.fleet import Fleet
 from yarnserve.supervise.supervisor import Supervisor
 from yarnserve.supervise.tools import Tools
@@ -544,6 +546,66 @@ class Places(dict[str, bool]):
     def forget(self, name: str) -> None:
         """One less."""
         del self[name]
+
+
+@pytest.fixture
+def found_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services that are new, or let go of, are found at once."""
+    monkeypatch.setattr(fleet, "LIST_EVERY", 0.2)
+    monkeypatch.setattr(fleet, "KEEP_EVERY", 0.1)
+
+
+@contextmanager
+def supervising_all(watched: Watched) -> Iterator[None]:
+    """Supervise whatever service wants it meanwhile."""
+    stop = threading.Event()
+    every = Fleet(watched.connection, watched.tools, places=Places(), stop=stop, say=lambda text: None)
+    running = threading.Thread(target=every.run_all)
+    running.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        running.join()
+
+
+@pytest.mark.usefixtures("found_often")
+@pytest.mark.parametrize("ends", [Wanted.STOPPED, None], ids=["stopped", "supervised no more"])
+def test_what_was_alerted_of_a_service_is_over_when_it_is_let_go_of(watched: Watched, ends: Wanted | None) -> None:
+    """The listing finds it stopped, or its supervision switched off, before its own supervisor looks again."""
+    lasting = Alert(f"{NAME}/serve-1", "given up")
+    watched.fire(Alert("svc-2/serve-0", "another's"))
+    with supervising_all(watched):
+        wait_until(lambda: any(state.mode is Mode.ACTING for state in watched.states), what="its supervisor")
+        watched.fire(lasting)
+        time.sleep(0.5)
+        assert lasting.key in watched.alerts
+        if ends is Wanted.STOPPED:
+            Actions(watched.connection, pause=hurried).stop(NAME)
+        else:
+            unsupervised = replace(spec(), supervise=replace(spec().supervise, enabled=False))
+            Actions(watched.connection, pause=hurried).launch(unsupervised, replace=True)
+        wait_until(lambda: lasting.key not in watched.alerts, what="the alert's end")
+    assert "svc-2/serve-0" in watched.alerts
+
+
+@pytest.mark.usefixtures("found_often")
+def test_what_was_alerted_of_a_service_lasts_when_the_supervisor_is_ended(watched: Watched) -> None:
+    """Whoever supervises next tells what of it is over: nobody has seen that yet."""
+    with supervising_all(watched):
+        wait_until(lambda: any(state.mode is Mode.ACTING for state in watched.states), what="its supervisor")
+        watched.fire(Alert(f"{NAME}/serve-1", "given up"))
+    assert f"{NAME}/serve-1" in watched.alerts
+
+
+@pytest.mark.usefixtures("found_often")
+def test_what_could_not_be_read_is_forgotten_when_it_is_gone(watched: Watched) -> None:
+    """Nobody supervises it in the end, so that nobody else would tell that the alert is over."""
+    unreadable(watched, "another")
+    with supervising_all(watched):
+        wait_until(lambda: "another/supervision" in watched.alerts, what="the alert")
+        watched.connection.store("another").remove()
+        wait_until(lambda: "another/supervision" not in watched.alerts, what="the alert's end")
 
 
 def test_a_service_that_cannot_be_read_leaves_the_others_supervised(watched: Watched) -> None:

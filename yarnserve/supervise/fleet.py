@@ -71,6 +71,8 @@ class Fleet:
         self._threads: dict[str, threading.Thread] = {}
         self._ends: dict[str, threading.Event] = {}
         self._unread: set[str] = set()
+        #: Those of which it was alerted that they cannot be read.
+        self._alerted: set[str] = set()
 
     def run(self, names: Collection[str]) -> None:
         """Supervise the services *names*, until none of them is left or *stop* is set."""
@@ -104,6 +106,9 @@ class Fleet:
             self._ends[name].set()
             if not self._is_begun(name):
                 del self._threads[name], self._ends[name]
+        for name in self._alerted - self._unread - set(names):
+            self._settle(name)
+        self._alerted &= self._unread
 
     def once(self, name: str) -> None:
         """Look at service *name* until it is clear whether anything is to be done, and do it.
@@ -129,6 +134,7 @@ class Fleet:
         self._unread.add(name)
         if not self._is_begun(name):
             self._say(f"it is not known whether {name} is to be supervised: {error.what}")
+            self._alerted.add(name)
             labels = {"alertname": "YarnserveNotSupervised", "service": name}
             self._tools.alarm.fire(Alert.of(f"{name}/supervision", error, severity="critical", labels=labels))
 
@@ -156,7 +162,13 @@ class Fleet:
             except Exception:  # noqa: BLE001  a bug that one service brings out must not end the others
                 self._say(f"a bug of yarnserve ended the supervision of {name} for a while:\n{traceback.format_exc()}")
                 self._stop.wait(AFTER_BUG)
+        if not self._stop.is_set():
+            self._settle(name)
         self._places.forget(name)
+
+    def _settle(self, name: str) -> None:
+        """Stop alerting of service *name*: nobody here looks at it any more, who could tell that something is over."""
+        self._tools.alarm.settle(f"{name}/", ())
 
     def _is_over(self, name: str) -> bool:
         return self._stop.is_set() or self._ends[name].is_set()
