@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-import pytest
-
 from tests.support import REPOSITORY
 from tests.unit.judge.test_restart import POLICY, Watch, dead, fail, failing, live, others, sight, well, with_version_2
 from yarnserve.judge.decisions import FreshModel
