@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from yarnserve.records.replica import (
 from yarnserve.service.busy import Counting, timed_out
 
 LATE = Prediction(Proof.EXAMPLE, Contact.TIMED_OUT, error="no answer within 5.0 s")
+GOOD = Prediction(Proof.EXAMPLE, Contact.ANSWERED, 200)
 
 
 @pytest.fixture
@@ -43,9 +45,10 @@ def late(server: Server, instance: str = "serve-0", contact: Contact = Contact.A
     return Observation(instance, Endpoint("127.0.0.1", server.rest_port, server.grpc_port), (model,))
 
 
-def ask(server: Server) -> None:
-    """Be another caller."""
-    assert server.call("/v1/models/digits:predict", json.dumps(example()["request"]).encode())[0] == 200
+def ask(server: Server, times: int = 1) -> None:
+    """Be another caller, so many times; or have our own prediction answered, that nobody waits for any more."""
+    for _ in range(times):
+        assert server.call("/v1/models/digits:predict", json.dumps(example()["request"]).encode())[0] == 200
 
 
 def test_who_answers_others_is_busy(server: Server) -> None:
@@ -53,9 +56,36 @@ def test_who_answers_others_is_busy(server: Server) -> None:
     counting = Counting()
     ask(server)
     assert counting.busy([late(server)]) == frozenset()
-    ask(server)
+    ask(server, 3)
     assert counting.busy([late(server)]) == {"serve-0"}
     assert counting.busy([late(server, contact=Contact.TIMED_OUT)]) == frozenset()
+
+
+def test_our_own_late_predictions_are_no_work(server: Server) -> None:
+    """A server that takes longer than we wait answers each of them in the end, and counts it."""
+    counting = Counting()
+    for _ in range(5):
+        assert counting.busy([late(server)]) == frozenset()
+        ask(server)
+
+
+def test_a_prediction_that_is_answered_after_the_next_look_is_ours(server: Server) -> None:
+    """In that look not even the status came in time, so that it asked for none."""
+    counting = Counting()
+    counting.busy([late(server)])
+    counting.busy([late(server, contact=Contact.TIMED_OUT)])
+    ask(server)
+    assert counting.busy([late(server, contact=Contact.TIMED_OUT)]) == frozenset()
+
+
+def test_our_own_predictions_of_a_model_that_is_well_are_no_work(server: Server) -> None:
+    """Beside a model that hangs, another one answers us in every look."""
+    counting = Counting()
+    well = ModelObservation("digits", Contact.ANSWERED, 200, prediction=GOOD)
+    both = replace(late(server), models=(well, ModelObservation("hangs", Contact.ANSWERED, 200, prediction=LATE)))
+    for _ in range(5):
+        ask(server)
+        assert counting.busy([both]) == frozenset()
 
 
 def test_our_own_looks_are_no_work(server: Server) -> None:
@@ -74,7 +104,7 @@ def test_a_count_is_of_one_failure(server: Server) -> None:
     for between in ([well], [], [late(server, "serve-1")]):
         counting.busy([late(server)])
         counting.busy(between)
-        ask(server)
+        ask(server, 9)
         assert counting.busy([late(server)]) == frozenset()
 
 
@@ -97,5 +127,5 @@ def test_a_server_that_shows_no_counters_is_not_busy(tmp_path: Path) -> None:
         server.wait_for({"1": "AVAILABLE"})
         counting = Counting()
         counting.busy([late(server)])
-        ask(server)
+        ask(server, 9)
         assert counting.busy([late(server)]) == frozenset()

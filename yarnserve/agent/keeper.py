@@ -13,6 +13,7 @@ from yarnserve.agent.state import AgentDirectory
 from yarnserve.alerts.records import Alarm, Alert
 from yarnserve.errors import YarnserveError
 from yarnserve.judge.backoff import FIRST, Backoff
+from yarnserve.judge.busy import Ours, ours_of
 from yarnserve.judge.pulse import Pulse, beat, is_wedged
 from yarnserve.records.replica import Contact, Endpoint, ModelCheck
 from yarnserve.serving import config_files
@@ -234,7 +235,14 @@ class Keeper:
         was_proved = run.pulse.proved
         # The model's own: predictions that others answer do not make it well.
         counts = look.counts.get(failure.model) if look.counts is not None and failure else None
-        run.pulse = beat(run.pulse, why, failure.prediction if failure else None, counts.answered if counts else None)
+        sight = look.sights.get(failure.model) if failure else None
+        run.pulse = beat(
+            run.pulse,
+            why,
+            failure.prediction if failure else None,
+            counts.answered if counts else None,
+            ours_of(sight.predictions.values()) if sight else Ours(),
+        )
         if run.pulse.proved and not was_proved:
             self._alarm.resolve("server", "it answers")
             self._narrate("the server answers")

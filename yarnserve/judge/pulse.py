@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from yarnserve.judge.busy import is_busy
+from yarnserve.judge.busy import Count, Ours, follow
 from yarnserve.records.replica import Contact, Prediction
 
 
@@ -13,17 +13,16 @@ class Pulse:
     """What was seen of a server so far.
 
     *proved* once it has answered rightly since it was started: before that, failing is no news. *failures* in a row
-    since, *why* the last; *counted* is how many predictions the server had answered by its own count at the first of
-    them, None where it does not count.
+    since, *why* the last; *count* is what the server's own count of predictions is compared with from then on.
     """
 
     proved: bool = False
     failures: int = 0
     why: str = ""
-    counted: float | None = None
+    count: Count | None = None
 
 
-def beat(pulse: Pulse, why: str, prediction: Prediction | None, counted: float | None) -> Pulse:
+def beat(pulse: Pulse, why: str, prediction: Prediction | None, counted: float | None, ours: Ours) -> Pulse:
     """Take in one look.
 
     Args:
@@ -31,17 +30,16 @@ def beat(pulse: Pulse, why: str, prediction: Prediction | None, counted: float |
         why: why the look proves nothing good; empty when it does.
         prediction: the one that failed, or None where not even the status came.
         counted: predictions that the server has answered by its own count; None where it does not tell.
+        ours: what was asked for in this look of what it counts there.
     """
     if not why:
         return Pulse(proved=True)
     if not pulse.proved:
         return replace(pulse, why=why)
     timed_out = prediction is None or prediction.contact is Contact.TIMED_OUT
-    if timed_out and pulse.failures and is_busy(pulse.counted, counted):
-        # It is slow, and works: callers get their answers, and a restart would make it slower.
-        return replace(pulse, failures=1, why=why, counted=counted)
-    first = pulse.failures == 0
-    return Pulse(True, pulse.failures + 1, why, counted if first else pulse.counted)
+    count, is_busy = follow(pulse.count, counted, ours)
+    # One that is slow, and works: callers get their answers, and a restart would make it slower.
+    return Pulse(True, 1 if timed_out and is_busy else pulse.failures + 1, why, count)
 
 
 def is_wedged(pulse: Pulse, failures: int) -> bool:

@@ -2,7 +2,8 @@
 
 Only predictions that were answered count (tf-serving.md 3.4): the count of all requests has our own looks in it, which
 a server with a wedged session still answers. For that reason what an agent reports as its requests is no evidence
-either; the page of counters is the server's own, with an agent or without.
+either; the page of counters is the server's own, with an agent or without. Our own predictions are in the count too,
+also those that it answered after we had gone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import suppress
 
 from yarnserve import probe
 from yarnserve.errors import MalformedAnswerError
-from yarnserve.judge.busy import is_busy
+from yarnserve.judge.busy import Count, follow, ours_of
 from yarnserve.records.replica import Contact, Endpoint, ModelObservation, Observation
 from yarnserve.serving.metrics import PATH, request_counts
 
@@ -33,37 +34,37 @@ class Counting:
     ) -> None:
         self._read_all = read_all
         self._deadline = deadline
-        self._before: dict[tuple[str, Endpoint], float] = {}
+        self._known: dict[tuple[str, Endpoint], Count] = {}
 
     def busy(self, observations: Sequence[Observation]) -> frozenset[str]:
-        """Return which instances timed out in this look and have answered others since the one before.
+        """Return which instances timed out in this look and have answered others since they began to.
 
         The first time-out has nothing to be compared with, so that whoever is busy is told from the second on.
         A replica that has answered in between begins anew.
         """
         late = [each for each in observations if timed_out(each)]
-        counts = self._counts(late)
-        found = {instance for (instance, place), count in counts.items() if self._is_busy(instance, place, count)}
-        self._before = counts
-        return frozenset(found)
-
-    def _is_busy(self, instance: str, place: Endpoint, count: float) -> bool:
-        return is_busy(self._before.get((instance, place)), count)
-
-    def _counts(self, late: Sequence[Observation]) -> dict[tuple[str, Endpoint], float]:
         pages = self._read_all([each.endpoint.rest_url + PATH for each in late], deadline=self._deadline)
-        counts: dict[tuple[str, Endpoint], float] = {}
+        known, found = dict[tuple[str, Endpoint], Count](), set[str]()
         for observation, page in zip(late, pages, strict=True):
-            with suppress(MalformedAnswerError):
-                if page is not None:
-                    models = {model.name for model in observation.models}
-                    counts[observation.instance, observation.endpoint] = request_counts(page, models).answered
-        return counts
+            place = observation.instance, observation.endpoint
+            ours = ours_of(model.prediction for model in observation.models)
+            known[place], is_busy = follow(self._known.get(place), _answered(observation, page), ours)
+            found |= {observation.instance} if is_busy else set()
+        self._known = known
+        return frozenset(found)
 
 
 def timed_out(observation: Observation) -> bool:
     """Whether a model of the replica accepted a request and did not answer it in time."""
     return any(_timed_out(model) for model in observation.models)
+
+
+def _answered(observation: Observation, page: str | None) -> float | None:
+    """How many predictions a replica has answered by its *page* of counters; None where that does not tell."""
+    with suppress(MalformedAnswerError):
+        if page is not None:
+            return request_counts(page, {model.name for model in observation.models}).answered
+    return None
 
 
 def _timed_out(model: ModelObservation) -> bool:

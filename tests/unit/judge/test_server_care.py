@@ -6,6 +6,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from yarnserve.judge.backoff import LONG_LIFE, Backoff
+from yarnserve.judge.busy import Ours
 from yarnserve.judge.canary import Tally, objection
 from yarnserve.judge.drain import Drain
 from yarnserve.judge.pulse import Pulse, beat, is_wedged
@@ -21,7 +22,7 @@ def test_a_server_that_never_answered_is_not_wedged() -> None:
     """A golden prediction is evidence only after it has passed once."""
     pulse = Pulse()
     for _ in range(10):
-        pulse = beat(pulse, "no answer", LATE, None)
+        pulse = beat(pulse, "no answer", LATE, None, Ours(late=1))
     assert not is_wedged(pulse, 3)
 
 
@@ -29,19 +30,27 @@ def test_time_outs_count_only_while_the_server_s_own_counter_stands_still() -> N
     """A busy server answers others: it is slow, not hung."""
     busy = hung = Pulse(proved=True)
     for look in range(5):
-        busy = beat(busy, "no answer", LATE, float(look))
-        hung = beat(hung, "no answer", LATE, 7.0)
+        busy = beat(busy, "no answer", LATE, 3.0 * look, Ours(late=1))
+        hung = beat(hung, "no answer", LATE, 7.0, Ours(late=1))
     assert not is_wedged(busy, 3)
     assert is_wedged(hung, 3)
+
+
+def test_a_server_too_slow_for_the_agent_alone_is_not_busy() -> None:
+    """It answers each golden prediction after the deadline and counts it: nobody gets anything of it in time."""
+    slow = Pulse(proved=True)
+    for look in range(3):
+        slow = beat(slow, "no answer", LATE, float(look), Ours(late=1))
+    assert is_wedged(slow, 3)
 
 
 def test_errors_count_whatever_the_counter_does() -> None:
     """A server that answers 500 is broken for everybody, as after a CUDA error."""
     pulse = Pulse(proved=True)
     for look in range(3):
-        pulse = beat(pulse, "500", BAD, float(look))
+        pulse = beat(pulse, "500", BAD, 3.0 * look, Ours())
     assert is_wedged(pulse, 3)
-    assert not is_wedged(beat(pulse, "", None, None), 1)
+    assert not is_wedged(beat(pulse, "", None, None, Ours()), 1)
 
 
 def test_pauses_double_up_to_the_longest_and_a_long_life_forgives() -> None:
