@@ -16,7 +16,7 @@ from tests.sandbox.yarn_support import connection_to
 from tests.support import wait_until
 from yarnserve.alerts.records import Alert
 from yarnserve.errors import NotFoundError, UnreachableError, YarnserveError
-from yarnserve.judge.limits import BEGUN
+from yarnserve.judge.limits import BEGUN, NEXT_START
 from yarnserve.records.journal import JournalEntry, What
 from yarnserve.records.ledger import Do
 from yarnserve.records.replica import (
@@ -464,7 +464,8 @@ def test_a_start_does_not_forget_what_is_taken_out(watched: Watched) -> None:
 @pytest.mark.parametrize("watched", [HADOOP_3_3_6], ids=["3.3.6"], indirect=True)
 def test_a_service_whose_start_is_refused_again_and_again_is_still_wanted(watched: Watched) -> None:
     """YARN has refused a start, dropped the definition (YARN-10437), and refuses that, too: then it is tried again."""
-    connection, supervisor = watched.connection, watched.supervisor()
+    late = 0.0
+    connection, supervisor = watched.connection, watched.supervisor(now=lambda: time.time() + late)
     connection.services.stop(NAME)
     wait_until(lambda: not connection.cluster.applications(user="alice", name=NAME, states=NOT_ENDED), what="its end")
     switch(watched, Fault.QUEUE_STOPPED, on=True)
@@ -475,6 +476,7 @@ def test_a_service_whose_start_is_refused_again_and_again_is_still_wanted(watche
     assert watched.told(What.FAILED)[0].startswith("start: ")
     assert wanted(watched) is Wanted.RUNNING
     switch(watched, Fault.QUEUE_STOPPED, on=False)
+    late = NEXT_START.value
     steps(supervisor, 1)
     wait_until(lambda: len(watched.containers()) == 3, what="three replicas")
     supervisor.close()
