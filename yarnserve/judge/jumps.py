@@ -57,6 +57,7 @@ def _shifted(record: ReplicaRecord, shift: float, now: float) -> ReplicaRecord:
         answers=(),
         failing_since=None,
         live_since=None,
+        loading_since=None,
         deaths=tuple(replace(death, at=death.at + shift) for death in record.deaths),
         restarts=tuple(at + shift for at in record.restarts),
         not_before=record.not_before + shift,

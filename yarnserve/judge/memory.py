@@ -23,6 +23,10 @@ _REMEMBERED = int(LOOKS.value * SINGLE.value) - 1
 _MOST_DEATHS = 100
 
 
+#: Healths of what is on its way to serve.
+LOADING = (Health.STARTING, Health.LOADING)
+
+
 @dataclass(frozen=True)
 class Sight:
     """What one look says of one replica.
@@ -140,8 +144,9 @@ def ordered(ledger: Ledger, at: float, present: Collection[str]) -> Ledger:
 
     *present* are the replicas that there are.
     """
-    replicas = {name: record for name, record in ledger.replicas.items() if name in present}
-    return replace(ledger, order=at, taken_out=(), replicas=replicas)
+    kept = {*present, *([ledger.action.instance] if ledger.action is not None else [])}
+    replicas = {name: record for name, record in ledger.replicas.items() if name in kept}
+    return replace(ledger, order=at, taken_out=(), replicas=replicas, idle_since=None)
 
 
 def acquitted(record: ReplicaRecord, *, since: float) -> ReplicaRecord:
@@ -171,16 +176,24 @@ def _inherited(ledger: Ledger, sights: Sequence[Sight], now: float) -> Mapping[s
     new = sorted(
         (each.instance for each in sights if each.container and each.instance not in ledger.replicas), key=_order
     )
-    heirs = dict(zip(new, sorted(awaited, key=lambda name: ledger.replicas[name].restarts[-1]), strict=False))
+    heirs = dict(zip(new, awaited, strict=False))
     heritage = {heir: replace(ledger.replicas[name], container="", ends_seen=0) for heir, name in heirs.items()}
     others = {name: record for name, record in ledger.replicas.items() if name not in heirs.values()}
     return {**others, **heritage}
 
 
 def _awaited(ledger: Ledger, sights: Sequence[Sight], now: float) -> list[str]:
-    """The replicas that we have ended and whose successors have not appeared: on a full cluster that takes hours."""
+    """The replicas that we have ended and whose successors have not appeared: on a full cluster that takes hours.
+
+    That of the action under way comes first. Where there is none, and nobody is new or lacks a container, none comes.
+    """
+    action = ledger.action
+    if action is None and all(sight.container and sight.instance in ledger.replicas for sight in sights):
+        return []
     gone = ledger.replicas.keys() - {sight.instance for sight in sights} - {each.instance for each in ledger.taken_out}
-    return [name for name in gone if _is_ours(ledger, name, now)]
+    ours = [name for name in gone if _is_ours(ledger, name, now)]
+    latest = action.instance if action is not None else ""
+    return sorted(ours, key=lambda name: (name != latest, ledger.replicas[name].restarts[-1]))
 
 
 def _is_ours(ledger: Ledger, name: str, now: float) -> bool:
@@ -214,13 +227,7 @@ def _seen(
     if sight.ends > record.ends_seen:
         record = replace(record, spared=True)
         if not is_first and sight.death is not None and not ours:
-            death = replace(sight.death, at=now)
-            if record.cut_off and death.code is None:
-                # Half a cluster that reboots must not use up budgets.
-                death = replace(death, kind=DeathKind.FREE.value, cause="its host went away, and it with it")
-            if death.kind != DeathKind.FREE.value:
-                kept = [each for each in record.deaths if now - each.at < DAY]
-                record = replace(record, deaths=(*kept, death)[-_MOST_DEATHS:], spared=False)
+            record, death = _died(record, sight.death, now)
             text = f"its process ended ({death.kind}): {death.cause}"
             news.append(News(What.DIED, sight.instance, text, death, node))
         record = replace(record, ends_seen=sight.ends, answers=(), failing_since=None, live_since=None)
@@ -231,10 +238,24 @@ def _seen(
         record = replace(record, node=sight.node)
     if sight.health not in (Health.GONE, Health.PENDING) and sight.cut_off != record.cut_off:
         record = replace(record, cut_off=sight.cut_off)
+    if (sight.health in LOADING) != (record.loading_since is not None):
+        record = replace(record, loading_since=now if sight.health in LOADING else None)
     if sight.progress != record.progress or not record.progress_at:
         # What was seen of a start by the supervisor before is not known: it has its whole time.
         record = replace(record, progress=sight.progress, progress_at=now)
     return _answered(record, sight, now, news, passes=passes), news
+
+
+def _died(record: ReplicaRecord, death: Death, now: float) -> tuple[ReplicaRecord, Death]:
+    """The record with a *death* in it, where that counts, and the death as it is told."""
+    death = replace(death, at=now)
+    if record.cut_off and death.code is None:
+        # Half a cluster that reboots must not use up budgets.
+        death = replace(death, kind=DeathKind.FREE.value, cause="its host went away, and it with it")
+    if death.kind == DeathKind.FREE.value:
+        return record, death
+    kept = [each for each in record.deaths if now - each.at < DAY]
+    return replace(record, deaths=(*kept, death)[-_MOST_DEATHS:], spared=False), death
 
 
 def _in_new_container(record: ReplicaRecord, sight: Sight, now: float) -> ReplicaRecord:
@@ -304,7 +325,7 @@ def _ended(action: Action, replicas: Mapping[str, ReplicaRecord], sights: Sequen
             return News(What.SEEN, place, f"its new container, {since}: {sight.shunned}")
         if deaths and deaths[-1].at > action.at:
             return News(What.FAILED, place, f"its new container died too, {since}: {deaths[-1].cause}")
-    elif sight is not None and sight.evidence and now >= action.at + BEGUN.value:
+    elif sight is not None and sight.evidence and not sight.agent_works and now >= action.at + BEGUN.value:
         return News(What.FAILED, place, f"its old container still runs, {since}")
     if now < action.deadline:
         return None

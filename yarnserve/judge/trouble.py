@@ -72,11 +72,11 @@ def trouble_of(
 
 def _starting_for(record: ReplicaRecord, sight: Sight, now: float) -> float:
     """For how many seconds it has not got on with what should make it live; 0 where it does not start."""
-    # Whoever has served may load again: where its model was taken away, or its server was started anew.
-    starts = not record.proved or sight.health in (Health.STARTING, Health.LOADING)
-    if sight.health.serving or not starts:
+    if sight.health.serving or (record.proved and record.loading_since is None):
         return 0.0
-    return now - max(record.seen_since, record.progress_at)
+    # Whoever has served may load again: where its model was taken away, or its server was started anew.
+    again = record.loading_since if record.proved and record.loading_since is not None else 0.0
+    return now - max(record.seen_since, record.progress_at, again)
 
 
 def _deaths_here(record: ReplicaRecord, policy: SupervisePolicy, now: float) -> tuple[Death, ...]:

@@ -144,7 +144,13 @@ def half_relaunched(ledger: Ledger, case: Case, now: float) -> Decision | None:
     """Start again what we have stopped, where whoever was to start it did not come to that."""
     if not case.ended or case.application != ledger.relaunching:
         return None
-    return _start(ledger, case, "it was stopped to be started again, and that was interrupted", now)
+    why = "it was stopped to be started again, and that was interrupted"
+    action = ledger.action
+    is_second_half = action is not None and action.what is Do.RELAUNCH and ledger.starts[-1:] == (action.at,)
+    if Do.START in case.means and is_second_half:
+        # That counts as the start which it was to be.
+        return Decision(Do.START, "dead service", why)
+    return _start(ledger, case, why, now)
 
 
 def hopeless(

@@ -65,6 +65,7 @@ class ReplicaRecord:
         answers: whether each of the last looks found it well, newest last.
         failing_since: when the first failure in a row was; None while it is well.
         live_since: since when it has been live without a break; None while it is not.
+        loading_since: since when it has been on its way to serve; None while it is not.
         progress: the last word on its start, and *progress_at* when that changed.
         cut_off: its host did not answer at the last look.
         ends_seen: how many ends of its process were seen in all.
@@ -87,6 +88,7 @@ class ReplicaRecord:
     answers: tuple[bool, ...] = ()
     failing_since: float | None = None
     live_since: float | None = None
+    loading_since: float | None = None
     progress: str = ""
     progress_at: float = 0.0
     cut_off: bool = False

@@ -68,8 +68,11 @@ class LedgerFile:
 def lasting(ledger: Ledger) -> Ledger:
     """What another supervisor has to know: budgets, deaths, what is under way or given up; not what was just seen."""
     replicas = {instance: _lasting(record) for instance, record in ledger.replicas.items()}
-    return replace(ledger, replicas=replicas, turned={}, looked_at=None, odd_size_since=None, watched_since=None)
+    seen = replace(ledger, turned={}, looked_at=None, odd_size_since=None, idle_since=None, watched_since=None)
+    return replace(seen, replicas=replicas)
 
 
 def _lasting(record: ReplicaRecord) -> ReplicaRecord:
-    return replace(record, answers=(), failing_since=None, live_since=None, progress="", progress_at=0.0)
+    return replace(
+        record, answers=(), failing_since=None, live_since=None, progress="", progress_at=0.0, loading_since=None
+    )

@@ -29,7 +29,7 @@ CRASH = Death(0.0, "unknown", "killed by a signal")
 def sight(number: int, health: Health, *, container: str = "a", **told: object) -> Sight:
     """One replica."""
     return replace(
-        Sight(f"serve-{number}", f"{container}{number}", f"node-{number}", health, health.value),
+        Sight(f"serve-{number}", f"{container}{number}" if container else "", f"node-{number}", health, health.value),
         evidence=health is Health.FAILING,
         **told,  # type: ignore[arg-type]
     )

@@ -388,6 +388,7 @@ def test_what_has_served_and_loads_for_ever_is_replaced(health: Health) -> None:
     watch = well()
     watch.idle(POLICY.startup_deadline - 1.0, sight(0, health), *others(1, 2, 3))
     assert not watch.said
+    watch.look(sight(0, health), *others(1, 2, 3), after=60.0)
     restarted = watch.look(sight(0, health), *others(1, 2, 3), after=60.0)
     assert (restarted.do, restarted.rule) == (Do.RESTART, "startup")
     assert "since it served last" in restarted.why
@@ -428,11 +429,45 @@ def test_a_budget_waits_for_a_successor_that_is_placed_late() -> None:
     """On a full cluster hours may pass; what comes then is as sick as what was moved."""
     watch = well()
     assert fail(watch, 0).do is Do.RESTART
-    watch.idle(2 * POLICY.startup_deadline, *others(1, 2, 3))
+    unplaced = sight(0, Health.PENDING, container="")
+    watch.idle(2 * POLICY.startup_deadline, unplaced, *others(1, 2, 3))
     assert watch.ledger.action is None
     watch.look(live(4, "b"), *others(1, 2, 3))
     assert len(watch.ledger.replicas["serve-4"].restarts) == 1
     assert "serve-0" not in watch.ledger.replicas
+
+
+def test_a_successor_inherits_from_what_is_replaced_now_and_not_from_what_went_long_ago() -> None:
+    """Else the act would seem to have failed, and the wrong replica would lose its budget."""
+    watch = well()
+    old = replace(watch.ledger.replicas["serve-0"], restarts=(watch.now - 3600.0,))
+    watch.ledger = replace(watch.ledger, replicas={**watch.ledger.replicas, "serve-7": old})
+    for _ in range(3):
+        decision = watch.look(failing(0), *others(1, 2, 3))
+    assert decision.do is Do.RESTART
+    watch.look(live(4, "b"), *others(1, 2, 3))
+    assert watch.news[-1].startswith("verified: its new container is live")
+    watch.look(live(4, "b"), *others(1, 2, 3))
+    assert set(watch.ledger.replicas) == {"serve-1", "serve-2", "serve-3", "serve-4"}
+
+
+def test_whoever_begins_to_load_again_has_its_whole_time() -> None:
+    """After minutes in which it was busy, or could not be reached, one look at it says nothing."""
+    watch = well()
+    watch.idle(2 * POLICY.startup_deadline, replace(failing(0), busy=True), *others(1, 2, 3))
+    assert watch.look(sight(0, Health.LOADING), *others(1, 2, 3)).do is Do.NOTHING
+
+
+def test_a_relaunch_that_was_interrupted_goes_on_at_once() -> None:
+    """However often the service was started today: it was stopped by us."""
+    watch = Watch(1, means={Do.RELAUNCH: "by hand", Do.START: "by hand"})
+    watch.ledger = replace(watch.ledger, starts=tuple(watch.now - 60.0 * ago for ago in (4, 3, 2, 1)))
+    watch.case = replace(watch.case, application="application_1")
+    watch.look(live(0))
+    while watch.look(failing(0)).do is not Do.RELAUNCH:
+        pass
+    watch.case = replace(watch.case, ended=True, size=None)
+    assert watch.look(*gone(1), after=2.0).do is Do.START
 
 
 def test_a_person_who_says_a_size_ends_the_wait_for_successors() -> None:
@@ -441,8 +476,11 @@ def test_a_person_who_says_a_size_ends_the_wait_for_successors() -> None:
     assert fail(watch, 0).do is Do.RESTART
     watch.look(*others(1, 2, 3))
     assert "serve-0" in watch.ledger.replicas
-    after = ordered(watch.ledger, watch.now, {"serve-1", "serve-2", "serve-3"})
-    assert (set(after.replicas), after.order) == ({"serve-1", "serve-2", "serve-3"}, watch.now)
+    present = {"serve-1", "serve-2", "serve-3"}
+    # Not while that is under way: its successor is about to come.
+    assert set(ordered(watch.ledger, watch.now, present).replicas) == {"serve-0", *present}
+    after = ordered(replace(watch.ledger, action=None), watch.now, present)
+    assert (set(after.replicas), after.order) == (present, watch.now)
 
 
 def test_a_version_is_not_blamed_for_deaths_of_yesterday() -> None:
