@@ -115,13 +115,16 @@ def test_a_crash_loop(hadoop: RealHadoop, yarnserve: Shell, write_spec: SpecWrit
     with socket.socket() as holder:
         # Taken, and refusing: nobody answers in the server's place.
         holder.bind(("", write_spec.base))
-        launched = yarnserve("launch", str(write_spec("crashing")), "--wait", "--timeout", "80")
-        assert launched.status == 1, launched.stdout + launched.stderr
-        assert "last exit 255: another process on the node has the server's port" in launched.stderr
+        launching = yarnserve.start("launch", str(write_spec("crashing")), "--wait", "--timeout", "200")
+        first = server_on(write_spec.base + 1)
+        wait_until(lambda: not Path(f"/proc/{first}").exists(), DEADLINE, "its first end")
+        # Until it has ended so often that YARN avoids the node, which here is the only one.
+        well = {"service": "STABLE", "containers": ["READY"]}
+        wait_until(lambda: yarn_shows(hadoop, "crashing") == well, DEADLINE, "YARN to call it well all the same")
+        told, errors = launching.communicate(timeout=240)
+        assert launching.returncode == 1, told + errors
+        assert "last exit 255: another process on the node has the server's port" in errors
         (only,) = replicas(yarnserve, "crashing")
         assert (only["health"], only["lastExit"]["code"]) == ("failing", 255)
         assert only["restarts"] >= 2
-        # Between two starts it may look once at what is not there.
-        well = {"service": "STABLE", "containers": ["READY"]}
-        wait_until(lambda: yarn_shows(hadoop, "crashing") == well, what="YARN to call it well")
     assert yarnserve("destroy", "crashing", "--yes").status == 0
