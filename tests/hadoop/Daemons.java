@@ -39,7 +39,7 @@ public final class Daemons {
       try {
         renewer.getClass().getMethod("setDelegationTokenRenewerPoolTracker", boolean.class).invoke(renewer, false);
       } catch (NoSuchMethodException older) {
-        return renewer;
+        // Before 3.3 there is no such thread.
       } catch (ReflectiveOperationException broken) {
         throw new IllegalStateException(broken);
       }

@@ -54,7 +54,7 @@ def class_path(version: str) -> str:
         RuntimeError: Maven or javac failed; with what they said.
     """
     release = RELEASES[version]
-    cache = cache_directory()
+    cache = _cache_directory()
     jars = cache / f"{version}-{_digest(_POM, repr(release))}"
     classes = cache / f"classes-{version}-{_digest(_DAEMONS, str(jars))}"
     with one_process_at_a_time("fetch"):
@@ -65,7 +65,7 @@ def class_path(version: str) -> str:
     return f"{classes}:{jars}/*"
 
 
-def cache_directory() -> Path:
+def _cache_directory() -> Path:
     """Return where what takes long to make is kept, outside the work tree; it is there."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yarnserve" / "hadoop"
     cache.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def cache_directory() -> Path:
 @contextmanager
 def one_process_at_a_time(what: str) -> Iterator[None]:
     """Wait until no other process of this user does *what*, and keep all others waiting until the end of the block."""
-    with (cache_directory() / f".{what}.lock").open("w") as lock:
+    with (_cache_directory() / f".{what}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -43,7 +43,6 @@ from yarnserve.spec.loader import parse_spec
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 from yarnserve.storage.lease import Lease, boot_clock
 from yarnserve.storage.series import Series
-from yarnserve.supervise import fleet
 from yarnserve.supervise.fleet import Fleet
 from yarnserve.supervise.supervisor import Supervisor
 from yarnserve.supervise.tools import Tools
@@ -550,28 +549,28 @@ class Places(dict[str, bool]):
         del self[name]
 
 
-@pytest.fixture
-def found_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Services that are new, or let go of, are found at once."""
-    monkeypatch.setattr(fleet, "LIST_EVERY", 0.2)
-    monkeypatch.setattr(fleet, "KEEP_EVERY", 0.1)
-
-
 @contextmanager
-def supervising_all(watched: Watched) -> Iterator[None]:
-    """Supervise whatever service wants it meanwhile."""
-    stop = threading.Event()
-    every = Fleet(watched.connection, watched.tools, places=Places(), stop=stop, say=lambda text: None)
+def supervising_all(watched: Watched) -> Iterator[list[str]]:
+    """Supervise whatever service wants it meanwhile, and find such services at once; what was said of the whole."""
+    stop, said = threading.Event(), list[str]()
+    every = Fleet(
+        watched.connection,
+        watched.tools,
+        places=Places(),
+        stop=stop,
+        say=said.append,
+        list_every=0.2,
+        keep_every=0.1,
+    )
     running = threading.Thread(target=every.run_all)
     running.start()
     try:
-        yield
+        yield said
     finally:
         stop.set()
         running.join()
 
 
-@pytest.mark.usefixtures("found_often")
 @pytest.mark.parametrize("ends", [Wanted.STOPPED, None], ids=["stopped", "supervised no more"])
 def test_what_was_alerted_of_a_service_is_over_when_it_is_let_go_of(watched: Watched, ends: Wanted | None) -> None:
     """The listing finds it stopped, or its supervision switched off, before its own supervisor looks again."""
@@ -580,7 +579,9 @@ def test_what_was_alerted_of_a_service_is_over_when_it_is_let_go_of(watched: Wat
     with supervising_all(watched):
         wait_until(lambda: any(state.mode is Mode.ACTING for state in watched.states), what="its supervisor")
         watched.fire(lasting)
-        time.sleep(0.5)
+        # Between two looks it is listed several times: while it is wanted that settles nothing.
+        looks = len(watched.states)
+        wait_until(lambda: len(watched.states) > looks, what="the next look")
         assert lasting.key in watched.alerts
         if ends is Wanted.STOPPED:
             Actions(watched.connection, pause=hurried).stop(NAME)
@@ -591,7 +592,6 @@ def test_what_was_alerted_of_a_service_is_over_when_it_is_let_go_of(watched: Wat
     assert "svc-2/serve-0" in watched.alerts
 
 
-@pytest.mark.usefixtures("found_often")
 def test_what_was_alerted_of_a_service_lasts_when_the_supervisor_is_ended(watched: Watched) -> None:
     """Whoever supervises next tells what of it is over: nobody has seen that yet."""
     with supervising_all(watched):
@@ -600,27 +600,21 @@ def test_what_was_alerted_of_a_service_lasts_when_the_supervisor_is_ended(watche
     assert f"{NAME}/serve-1" in watched.alerts
 
 
-@pytest.mark.usefixtures("found_often")
 def test_what_could_not_be_read_is_forgotten_when_it_is_gone(watched: Watched) -> None:
     """Nobody supervises it in the end, so that nobody else would tell that the alert is over."""
     unreadable(watched, "another")
     with supervising_all(watched):
         wait_until(lambda: "another/supervision" in watched.alerts, what="the alert")
+        watched.fire(Alert("svc-2/serve-0", "another's"))
         watched.connection.store("another").remove()
         wait_until(lambda: "another/supervision" not in watched.alerts, what="the alert's end")
+        assert "svc-2/serve-0" in watched.alerts
 
 
 def test_a_service_that_cannot_be_read_leaves_the_others_supervised(watched: Watched) -> None:
     """With --all the others are found, and of this one somebody is told."""
     unreadable(watched, "another")
-    stop, said = threading.Event(), list[str]()
-    fleet = Fleet(watched.connection, watched.tools, places=Places(), stop=stop, say=said.append)
-    running = threading.Thread(target=fleet.run_all)
-    running.start()
-    try:
+    with supervising_all(watched) as said:
         wait_until(lambda: any(state.live == 3 for state in watched.states), what="the good one")
         assert "another/supervision" in watched.alerts
         assert any("another" in text for text in said)
-    finally:
-        stop.set()
-        running.join()

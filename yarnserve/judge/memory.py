@@ -24,7 +24,7 @@ _MOST_DEATHS = 100
 
 
 #: Healths of what is on its way to serve.
-LOADING = (Health.STARTING, Health.LOADING)
+_ON_ITS_WAY = (Health.STARTING, Health.LOADING)
 
 
 @dataclass(frozen=True)
@@ -160,9 +160,9 @@ def acquitted(record: ReplicaRecord, *, since: float) -> ReplicaRecord:
 def is_misplaced(record: ReplicaRecord, sight: Sight) -> bool:
     """Whether YARN has placed what we moved where nothing is to be, and it is to be moved again."""
     is_new = bool(record.restarts) and record.seen_since > record.restarts[-1]
-    # What was well there once stays until there is evidence against it.
-    has_served = record.proved or sight.health.serving or sight.busy or sight.cut_off
-    return bool(sight.shunned and sight.container) and is_new and not has_served and record.rerolls < REROLLS
+    # What was well there once, or may be, stays until there is evidence against it.
+    stays = record.proved or sight.health.serving or sight.busy or sight.cut_off
+    return bool(sight.shunned and sight.container) and is_new and not stays and record.rerolls < REROLLS
 
 
 def in_window(record: ReplicaRecord, now: float, window: float) -> tuple[Death, ...]:
@@ -238,8 +238,9 @@ def _seen(
         record = replace(record, node=sight.node)
     if sight.health not in (Health.GONE, Health.PENDING) and sight.cut_off != record.cut_off:
         record = replace(record, cut_off=sight.cut_off)
-    if (sight.health in LOADING) != (record.loading_since is not None):
-        record = replace(record, loading_since=now if sight.health in LOADING else None)
+    is_on_its_way = sight.health in _ON_ITS_WAY
+    if is_on_its_way != (record.loading_since is not None):
+        record = replace(record, loading_since=now if is_on_its_way else None)
     if sight.progress != record.progress or not record.progress_at:
         # What was seen of a start by the supervisor before is not known: it has its whole time.
         record = replace(record, progress=sight.progress, progress_at=now)

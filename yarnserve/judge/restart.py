@@ -49,9 +49,7 @@ def decide(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw
     """
     ledger, said = _each(idle(ledger, case, now), sights, case, now)
     if decision := half_relaunched(ledger, case, now):
-        return (
-            _begun(ledger, decision, case, now, draw, said) if decision.do.acts else Judgement(ledger, decision, said)
-        )
+        return _begun(ledger, decision, case, now, draw, said)
     if ledger.action is not None:
         return _goes_on(ledger, ledger.action, sights, case, now, said)
     return _anew(ledger, sights, case, now, draw, said)
@@ -61,11 +59,12 @@ def _anew(
     ledger: Ledger, sights: Sequence[Sight], case: Case, now: float, draw: float, said: Mapping[str, Decision]
 ) -> Judgement:
     """Decide while nothing is under way."""
+    dead = dead_service(ledger, case, now)
     if decision := fresh_version(ledger, sights, case, now):
         if decision.do.acts:
             return _begun(replace(ledger, hold_until=None, hold_why=""), decision, case, now, draw, said)
         # What is dead altogether is no question of versions.
-        if dead_service(ledger, case, now) is None:
+        if dead is None:
             return Judgement(ledger, decision, said)
     if ledger.hold_until is not None and now < ledger.hold_until:
         return Judgement(ledger, Decision(Do.HOLD, "together", ledger.hold_why), said)
@@ -73,7 +72,6 @@ def _anew(
     if why := storm(ledger, sights, now):
         held = replace(ledger, hold_until=now + HOLD.value * (1.0 + draw), hold_why=why)
         return Judgement(held, Decision(Do.HOLD, "together", why), said)
-    dead = dead_service(ledger, case, now)
     if dead is None and (common := common_loop(said, len(sights))):
         return Judgement(ledger, common, {name: left_to_yarn(each) for name, each in said.items()})
     ledger, odd = odd_size(ledger, sights, case, now)
@@ -92,11 +90,9 @@ def _anew(
     if not candidates:
         waiting = [each for each in said.values() if each.do in (Do.HOLD, Do.WAIT, Do.GIVE_UP)]
         return Judgement(ledger, waiting[0] if waiting else WELL, said)
-    if not candidates[0].do.acts:
-        return Judgement(ledger, candidates[0], said)
     over = service_budget(ledger, len(sights))
     # To take one out is what ends such a storm.
-    if over and candidates[0].do is not Do.TAKE_OUT:
+    if over and candidates[0].do.acts and candidates[0].do is not Do.TAKE_OUT:
         why = f"{candidates[0].why}; {over}"
         return Judgement(ledger, Decision(Do.HOLD, "service's budget", why, candidates[0].instance), said)
     return _begun(ledger, candidates[0], case, now, draw, said)
@@ -144,7 +140,9 @@ def _failing_since(ledger: Ledger, decision: Decision, now: float) -> float:
 def _begun(
     ledger: Ledger, decision: Decision, case: Case, now: float, draw: float, said: Mapping[str, Decision]
 ) -> Judgement:
-    """The ledger that remembers, before it is carried out, that *decision* was taken."""
+    """The ledger that remembers, before it is carried out, that *decision* was taken; one that acts not is only said."""
+    if not decision.do.acts:
+        return Judgement(ledger, decision, said)
     record = ledger.replicas.get(decision.instance, ReplicaRecord())
     replicas, taken_out = dict(ledger.replicas), ledger.taken_out
     container = record.container

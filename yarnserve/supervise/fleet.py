@@ -16,13 +16,13 @@ from yarnserve.service.store import ServiceStore
 from yarnserve.supervise.supervisor import Supervisor
 from yarnserve.supervise.tools import Tools
 
-#: Seconds between two looks for services that are new.
+#: By default.
 LIST_EVERY = 60.0
 
 #: Seconds after which a service is supervised again that a bug of ours has ended.
 AFTER_BUG = 60.0
 
-#: Seconds between two looks at the lease of a supervisor that waits.
+#: By default.
 KEEP_EVERY = 3.0
 
 #: Steps in which evidence is complete, where there is any; and the longest pause between two of them.
@@ -52,6 +52,8 @@ class Fleet:
         places: told which services are supervised.
         stop: ends everything.
         say: told, in a line, what is no matter of a single service.
+        list_every: seconds between two looks for services that are new, or are to be let go of.
+        keep_every: seconds between two looks at the lease of a supervisor that waits.
     """
 
     def __init__(
@@ -62,7 +64,11 @@ class Fleet:
         places: Places,
         stop: threading.Event,
         say: Callable[[str], None],
+        list_every: float = LIST_EVERY,
+        keep_every: float = KEEP_EVERY,
     ) -> None:
+        self._list_every = list_every
+        self._keep_every = keep_every
         self._connection = connection
         self._tools = tools
         self._places = places
@@ -93,7 +99,7 @@ class Fleet:
                     self._follow(supervised_services(self._connection, self._unreadable))
                 except YarnserveError as error:
                     self._say(f"services cannot be listed: {error.what}")
-                if self._stop.wait(LIST_EVERY):
+                if self._stop.wait(self._list_every):
                     break
         finally:
             self._end()
@@ -185,7 +191,7 @@ class Fleet:
         """Wait for *seconds*, and renew the lease meanwhile; return whether it is all over."""
         ends = self._tools.clock() + seconds
         while (left := ends - self._tools.clock()) > 0:
-            if self._stop.wait(min(left, KEEP_EVERY)) or self._is_over(name):
+            if self._stop.wait(min(left, self._keep_every)) or self._is_over(name):
                 return True
             supervisor.keep()
         return self._is_over(name)
