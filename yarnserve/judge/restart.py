@@ -140,7 +140,7 @@ def _failing_since(ledger: Ledger, decision: Decision, now: float) -> float:
 def _begun(
     ledger: Ledger, decision: Decision, case: Case, now: float, draw: float, said: Mapping[str, Decision]
 ) -> Judgement:
-    """The ledger that remembers, before it is carried out, that *decision* was taken; one that acts not is only said."""
+    """The ledger that remembers, before it is carried out, that *decision* was taken; one without an act is said."""
     if not decision.do.acts:
         return Judgement(ledger, decision, said)
     record = ledger.replicas.get(decision.instance, ReplicaRecord())
