@@ -71,7 +71,9 @@ def _claim(base: int, claim: ExitStack) -> bool:
     try:
         claim.enter_context(socket.create_server(("127.0.0.1", base + PORT_BLOCK - 1)))
         for port in range(base, base + PORT_BLOCK - 1):
-            socket.create_server(("127.0.0.1", port)).close()
+            with socket.socket() as probe:
+                # Without SO_REUSEADDR: free of what the last owner's connections left behind (TIME_WAIT), too.
+                probe.bind(("", port))
     except OSError:
         return False
     return True
