@@ -111,20 +111,16 @@ def test_a_server_that_hangs(hadoop: RealHadoop, yarnserve: Shell, write_spec: S
 
 
 def test_a_crash_loop(hadoop: RealHadoop, yarnserve: Shell, write_spec: SpecWriter) -> None:
-    """A port that is taken ends every start: STABLE and READY for YARN, failing with code, count and cause for us."""
+    """A port that is taken ends every start: for YARN the service goes on, for us it fails, with code, count, cause."""
     with socket.socket() as holder:
         # Taken, and refusing: nobody answers in the server's place.
         holder.bind(("", write_spec.base))
-        launching = yarnserve.start("launch", str(write_spec("crashing")), "--wait", "--timeout", "200")
-        first = server_on(write_spec.base + 1)
-        wait_until(lambda: not Path(f"/proc/{first}").exists(), DEADLINE, "its first end")
-        # Until it has ended so often that YARN avoids the node, which here is the only one.
-        well = {"service": "STABLE", "containers": ["READY"]}
-        wait_until(lambda: yarn_shows(hadoop, "crashing") == well, DEADLINE, "YARN to call it well all the same")
-        told, errors = launching.communicate(timeout=240)
-        assert launching.returncode == 1, told + errors
-        assert "last exit 255: another process on the node has the server's port" in errors
+        launched = yarnserve("launch", str(write_spec("crashing")), "--wait", "--timeout", "200")
+        assert launched.status == 1, launched.stdout + launched.stderr
+        assert "last exit 255: another process on the node has the server's port" in launched.stderr
         (only,) = replicas(yarnserve, "crashing")
         assert (only["health"], only["lastExit"]["code"]) == ("failing", 255)
         assert only["restarts"] >= 2
+        # Which of the two, and READY or not, is luck: whether YARN's check met a process between two ends.
+        assert yarn_shows(hadoop, "crashing")["service"] in ("STARTED", "STABLE")
     assert yarnserve("destroy", "crashing", "--yes").status == 0
