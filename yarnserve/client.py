@@ -49,7 +49,7 @@ class PredictClient:
 
         Raises:
             RefusedError: the request is wrong (400), so every replica would refuse it; or all that answer refuse it
-                with a 4xx other than 404.
+                with a 4xx other than 404 and 429.
             UnhealthyError: replicas answer, but none with a prediction; *why* lists what each said.
             UnreachableError: no replica answers; *why* lists how each failed.
         """
@@ -79,12 +79,12 @@ def _failure(endpoint: Endpoint, what: str, why: str) -> str:
 def _nobody(answered: Set[int], why: str) -> YarnserveError:
     """The error for a request that no replica answered with a prediction, by the statuses *answered* with.
 
-    404 says that the model is not loaded (tf-serving.md 4.4), which is the server's state and not the request's
-    fault.
+    404 says that the model is not loaded (tf-serving.md 4.4), 429 that memory is exhausted (4.1, 7.8): the server's
+    state, and not the request's fault.
     """
     if not answered:
         return UnreachableError("no replica answers", why=why, next="yarnserve status")
-    if all(400 <= status < 500 and status != 404 for status in answered):
+    if all(400 <= status < 500 and status not in (404, 429) for status in answered):
         return RefusedError("every replica that answers refuses the request", why=why)
     return UnhealthyError("no replica answers with a prediction", why=why, next="yarnserve status")
 

@@ -22,9 +22,11 @@ from yarnserve.records.replica import (
     Proof,
     Target,
 )
-from yarnserve.service.busy import Counting, timed_out
+from yarnserve.service.busy import Counting, found_no_room
 
 LATE = Prediction(Proof.EXAMPLE, Contact.TIMED_OUT, error="no answer within 5.0 s")
+FULL = Prediction(Proof.EXAMPLE, Contact.ANSWERED, 503, error="The batch scheduling queue is full")
+BROKEN = Prediction(Proof.EXAMPLE, Contact.ANSWERED, 500, error="CUDA error")
 GOOD = Prediction(Proof.EXAMPLE, Contact.ANSWERED, 200)
 
 
@@ -39,9 +41,11 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
-def late(server: Server, instance: str = "serve-0", contact: Contact = Contact.ANSWERED) -> Observation:
+def late(
+    server: Server, instance: str = "serve-0", contact: Contact = Contact.ANSWERED, prediction: Prediction = LATE
+) -> Observation:
     """What is seen of a server whose callers keep it from answering our prediction in time."""
-    model = ModelObservation("digits", contact, prediction=LATE if contact is Contact.ANSWERED else None)
+    model = ModelObservation("digits", contact, prediction=prediction if contact is Contact.ANSWERED else None)
     return Observation(instance, Endpoint("127.0.0.1", server.rest_port, server.grpc_port), (model,))
 
 
@@ -59,6 +63,15 @@ def test_who_answers_others_is_busy(server: Server) -> None:
     ask(server, 3)
     assert counting.busy([late(server)]) == {"serve-0"}
     assert counting.busy([late(server, contact=Contact.TIMED_OUT)]) == frozenset()
+
+
+def test_whose_queue_is_full_for_us_and_answers_others_is_busy(server: Server) -> None:
+    """TF Serving answers 503 where its queue of batches is full; 500 is an error, whatever the others get."""
+    counting = Counting()
+    for prediction, busy in ((FULL, {"serve-0"}), (BROKEN, set())):
+        counting.busy([late(server, prediction=prediction)])
+        ask(server, 3)
+        assert counting.busy([late(server, prediction=prediction)]) == busy
 
 
 def test_our_own_late_predictions_are_no_work(server: Server) -> None:
@@ -111,12 +124,12 @@ def test_a_count_is_of_one_failure(server: Server) -> None:
 def test_a_stopped_server_is_not_busy(server: Server) -> None:
     """Seen with the probe itself: it accepts, does not answer, and shows no counters."""
     target = Target("serve-0", late(server).endpoint, (ModelCheck("digits"),))
-    assert not timed_out(*probe.observe([target], deadline=5))
+    assert not found_no_room(*probe.observe([target], deadline=5))
     counting = Counting(deadline=0.3)
     server.process.send_signal(signal.SIGSTOP)
     for _ in range(2):
         seen = probe.observe([target], deadline=0.3)
-        assert timed_out(*seen)
+        assert found_no_room(*seen)
         assert counting.busy(seen) == frozenset()
 
 

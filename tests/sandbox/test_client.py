@@ -18,6 +18,7 @@ GOOD = (200, '{"predictions": [3.0]}')
 BAD_REQUEST = (400, '{"error": "JSON Parse error"}')
 NOT_LOADED = (404, '{"error": "Servable not found for request: Latest(m)"}')
 TOO_LARGE = (413, "<html>too large</html>")
+NO_MEMORY = (429, '{"error": "OOM when allocating tensor"}')
 OVERLOADED = (503, '{"error": "queue full"}')
 HTML = (200, "<html>")
 
@@ -42,6 +43,7 @@ FAILURES: list[tuple[list[Answer], type[YarnserveError], int, list[str]]] = [
     ([BAD_REQUEST, BAD_REQUEST], RefusedError, 1, ["JSON Parse error"]),
     ([TOO_LARGE, None, TOO_LARGE], RefusedError, 1, ["413 (<html>too large</html>)"]),
     ([NOT_LOADED, NOT_LOADED], UnhealthyError, 9, ["404 (Servable not found for request: Latest(m))"]),
+    ([NO_MEMORY, TOO_LARGE], UnhealthyError, 9, ["429 (OOM", "413 (<html>"]),
     ([OVERLOADED, OVERLOADED], UnhealthyError, 9, ["503 (queue full)"]),
     ([NOT_LOADED, OVERLOADED], UnhealthyError, 9, ["404 (Servable", "503 (queue full)"]),
     ([TOO_LARGE, OVERLOADED], UnhealthyError, 9, ["413 (<html>", "503 (queue full)"]),

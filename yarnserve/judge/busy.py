@@ -52,7 +52,7 @@ def is_busy(before: float | None, after: float | None, ours: int) -> bool:
 
 
 def follow(known: Count | None, answered: float | None, ours: Ours) -> tuple[Count, bool]:
-    """Take in one look in which a prediction of ours timed out.
+    """Take in one look in which a prediction of ours timed out, or found no room.
 
     Args:
         known: of the look before, if that was late, too.

@@ -156,9 +156,9 @@ def refused_example(observations: Sequence[Observation]) -> str:
     for observation in observations:
         for model in observation.models:
             prediction = model.prediction
-            if prediction is None or prediction.proof is not Proof.EXAMPLE or not 400 <= prediction.status < 500:
+            if prediction is None or prediction.proof is not Proof.EXAMPLE or prediction.server_failed:
                 continue
             # 404 is what TF Serving says while versions change (tf-serving.md 7.8): not certain.
-            if prediction.status != 404:
+            if prediction.status >= 400 and prediction.status != 404:
                 return f"{observation.instance} serves {model.name}, but {refusal(prediction)}"
     return ""

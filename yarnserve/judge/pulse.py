@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from yarnserve.judge.busy import Count, Ours, follow
-from yarnserve.records.replica import Contact, Prediction
+from yarnserve.records.replica import Prediction
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ def beat(pulse: Pulse, why: str, prediction: Prediction | None, counted: float |
         return Pulse(proved=True)
     if not pulse.proved:
         return replace(pulse, why=why)
-    timed_out = prediction is None or prediction.contact is Contact.TIMED_OUT
+    found_no_room = prediction is None or prediction.found_no_room
     count, is_busy = follow(pulse.count, counted, ours)
     # One that is slow, and works: callers get their answers, and a restart would make it slower.
-    return Pulse(True, 1 if timed_out and is_busy else pulse.failures + 1, why, count)
+    return Pulse(True, 1 if found_no_room and is_busy else pulse.failures + 1, why, count)
 
 
 def is_wedged(pulse: Pulse, failures: int) -> bool:
-    """Whether it has failed so often that only a new start will help; a 4xx never gets here (failure_of)."""
+    """Whether it has failed so often that only a new start will help."""
     return pulse.failures >= failures

@@ -215,7 +215,7 @@ def failure_of(prediction: Prediction | None) -> str:
         return ""
     if prediction.contact is not Contact.ANSWERED:
         return f"it does not answer a prediction: {prediction.error or prediction.contact.value}"
-    if prediction.status >= 500 or (prediction.status != 200 and prediction.proof is Proof.EXAMPLE):
+    if prediction.server_failed or (prediction.status != 200 and prediction.proof is Proof.EXAMPLE):
         return f"it answers a prediction with {prediction.status}: {prediction.error}"
     return f"it answers the example wrongly: {prediction.mismatch}" if prediction.mismatch else ""
 

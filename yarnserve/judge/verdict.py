@@ -1,8 +1,9 @@
 """What was seen of a replica -> how it is, and why. Pure: every answer follows from the arguments alone.
 
 The rules (design: Live): a replica is live when it answered its example, or an input built from its own metadata,
-with 200 and the expected values. A 4xx is an answer, never a proof; TF Serving opens its ports only after the
-first load (tf-serving.md 5.3), so a refused connection means starting or dead, which only time can tell apart.
+with 200 and the expected values. A 4xx is an answer, never a proof, but for 429, which is a failure; TF Serving opens
+its ports only after the first load (tf-serving.md 5.3), so a refused connection means starting or dead, which only
+time can tell apart.
 """
 
 from __future__ import annotations
@@ -206,7 +207,7 @@ def _judge_prediction(model: ModelObservation, version: int) -> Verdict:
         return Verdict(Health.FAILING, f"{name} is AVAILABLE but does not answer a prediction: {prediction.error}")
     if prediction.contact is not Contact.ANSWERED:
         return Verdict(Health.FAILING, f"{name} broke off a prediction: {prediction.error}")
-    if prediction.status >= 500:
+    if prediction.server_failed:
         return Verdict(Health.FAILING, f"{name} answers a prediction with {prediction.status}: {prediction.error}")
     if prediction.status != 200:
         return Verdict(Health.AVAILABLE, f"{name} is available, not proved: {refusal(prediction)}")

@@ -120,6 +120,22 @@ class Prediction:
     mismatch: str = ""
     seconds: float = 0.0
 
+    @property
+    def server_failed(self) -> bool:
+        """Whether the server answered that it could not, whatever it had been asked.
+
+        Over REST 429 is never for want of patience: it says that memory is exhausted (tf-serving.md 4.1, 7.8).
+        """
+        return self.status == 429 or self.status >= 500
+
+    @property
+    def found_no_room(self) -> bool:
+        """Whether it came to nothing as it does where a server has too much to do.
+
+        It was late, or the queue of batches was full: 503 (tf-serving.md 7.8).
+        """
+        return self.contact is Contact.TIMED_OUT or self.status == 503
+
 
 @dataclass(frozen=True)
 class ModelObservation:

@@ -37,12 +37,12 @@ class Counting:
         self._known: dict[tuple[str, Endpoint], Count] = {}
 
     def busy(self, observations: Sequence[Observation]) -> frozenset[str]:
-        """Return which instances timed out in this look and have answered others since they began to.
+        """Return which instances had no room for us in this look, and have answered others since they began to.
 
-        The first time-out has nothing to be compared with, so that whoever is busy is told from the second on.
+        The first of these looks has nothing to be compared with, so that whoever is busy is told from the second on.
         A replica that has answered in between begins anew.
         """
-        late = [each for each in observations if timed_out(each)]
+        late = [each for each in observations if found_no_room(each)]
         pages = self._read_all([each.endpoint.rest_url + PATH for each in late], deadline=self._deadline)
         known, found = dict[tuple[str, Endpoint], Count](), set[str]()
         for observation, page in zip(late, pages, strict=True):
@@ -54,9 +54,9 @@ class Counting:
         return frozenset(found)
 
 
-def timed_out(observation: Observation) -> bool:
-    """Whether a model of the replica accepted a request and did not answer it in time."""
-    return any(_timed_out(model) for model in observation.models)
+def found_no_room(observation: Observation) -> bool:
+    """Whether a model of the replica accepted a request and did not answer it in time, or had no room in its queue."""
+    return any(_found_no_room(model) for model in observation.models)
 
 
 def _answered(observation: Observation, page: str | None) -> float | None:
@@ -67,6 +67,6 @@ def _answered(observation: Observation, page: str | None) -> float | None:
     return None
 
 
-def _timed_out(model: ModelObservation) -> bool:
+def _found_no_room(model: ModelObservation) -> bool:
     prediction = model.prediction
-    return model.contact is Contact.TIMED_OUT or (prediction is not None and prediction.contact is Contact.TIMED_OUT)
+    return model.contact is Contact.TIMED_OUT or (prediction is not None and prediction.found_no_room)

@@ -138,9 +138,9 @@ def test_live_needs_as_many_replicas_as_are_wanted() -> None:
     assert judge_progress(STABLE, application(), (), (), wanted=0).phase is Phase.LIVE
 
 
-@pytest.mark.parametrize(("status", "phase"), [(400, Phase.FAILED), (404, Phase.WAITING)])
+@pytest.mark.parametrize(("status", "phase"), [(400, Phase.FAILED), (404, Phase.WAITING), (429, Phase.WAITING)])
 def test_a_refused_example_is_a_cause(status: int, phase: Phase) -> None:
-    """An example that the model refuses can never be answered; 404, while versions change, is waited out."""
+    """What the model refuses can never be answered; 404 (versions change) and 429 (no memory) are waited out."""
     prediction = Prediction(Proof.EXAMPLE, Contact.ANSWERED, status, "bad shape")
     model = ModelObservation("digits", Contact.ANSWERED, 200, prediction=prediction)
     seen = Observation("serve-0", Endpoint("h", 1, 2), (model,))

@@ -130,7 +130,7 @@ def test_failing_is_no_news_of_a_container_that_was_never_live() -> None:
 
 
 def test_a_request_that_passed_and_is_refused_now_is_evidence() -> None:
-    """429 for want of GPU memory, where it was answered before in this container; a new version is not blamed."""
+    """Where it was answered before in this container; a new version is not blamed."""
     watch = well()
     refusing = replace(sight(0, Health.AVAILABLE), evidence=True)
     for _ in range(2):

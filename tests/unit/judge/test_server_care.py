@@ -15,6 +15,7 @@ from yarnserve.records.agent import AgentReport, ModelReport
 from yarnserve.records.replica import Contact, Prediction, Proof
 
 LATE = Prediction(Proof.EXAMPLE, Contact.TIMED_OUT)
+FULL = Prediction(Proof.EXAMPLE, Contact.ANSWERED, 503)
 BAD = Prediction(Proof.EXAMPLE, Contact.ANSWERED, 500)
 
 
@@ -27,12 +28,14 @@ def test_a_server_that_never_answered_is_not_wedged() -> None:
 
 
 def test_time_outs_count_only_while_the_server_s_own_counter_stands_still() -> None:
-    """A busy server answers others: it is slow, not hung."""
-    busy = hung = Pulse(proved=True)
+    """A busy server answers others: it is slow, or its queue is full, and does not hang."""
+    busy = full = hung = Pulse(proved=True)
     for look in range(5):
         busy = beat(busy, "no answer", LATE, 3.0 * look, Ours(late=1))
+        full = beat(full, "503", FULL, 3.0 * look, Ours())
         hung = beat(hung, "no answer", LATE, 7.0, Ours(late=1))
     assert not is_wedged(busy, 3)
+    assert not is_wedged(full, 3)
     assert is_wedged(hung, 3)
 
 

@@ -59,6 +59,8 @@ VERDICTS = [
     ("live by metadata", predicted(Proof.METADATA, status=200), Health.LIVE, "built from its metadata"),
     ("wrong values", predicted(status=200, mismatch="predictions[0]: ..."), Health.FAILING, "wrongly"),
     ("4xx is no proof", predicted(status=400, error="bad shape"), Health.AVAILABLE, "refuses the example with 400"),
+    ("no memory", predicted(status=429, error="OOM"), Health.FAILING, "429: OOM"),
+    ("no memory for anything", predicted(Proof.METADATA, status=429, error="OOM"), Health.FAILING, "429: OOM"),
     ("5xx", predicted(status=503, error="queue full"), Health.FAILING, "503: queue full"),
     ("hung", predicted(contact=Contact.TIMED_OUT), Health.FAILING, "AVAILABLE but does not answer"),
     ("broke off", predicted(contact=Contact.BROKEN), Health.FAILING, "broke off"),
