@@ -235,6 +235,16 @@ def test_whoever_takes_over_gives_a_start_its_whole_time() -> None:
     assert watch.look(loading, *others(1, 2, 3), after=120.0).rule == "startup"
 
 
+def test_whoever_takes_over_gives_no_more_time_to_what_fails_since_its_start() -> None:
+    """It accepts and does not answer: supervisors that follow each other must not begin to count anew each time."""
+    watch = Watch()
+    watch.idle(560.0, failing(0), *others(1, 2, 3))
+    watch.ledger = lasting(watch.ledger)
+    assert watch.look(failing(0), *others(1, 2, 3), after=60.0).do is Do.NOTHING
+    watch.ledger = lasting(watch.ledger)
+    assert watch.look(failing(0), *others(1, 2, 3), after=60.0).rule == "startup"
+
+
 def test_a_replica_that_is_still_there_is_not_made_up_for_by_ending_another() -> None:
     """A supervisor died between writing down that it takes one out and doing so: a smaller size would end a sound one.
 
