@@ -540,6 +540,9 @@ class World:
         if not self._going_on(Kind.HDFS_DOWN):
             self.network.silent.discard(_NAMENODE)
             self.network.refusing.discard(_NAMENODE)
+            if self.shape.has_agents and not self._going_on(Kind.BAD_VERSION):
+                # Whoever was to take a bad version back could not until now.
+                self._old_version(active)
 
     def _arm_failover(self, active: _Active) -> None:
         moments = (Moment.BEFORE, Moment.SAVED, Moment.AFTER)
