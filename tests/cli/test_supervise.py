@@ -93,8 +93,13 @@ def test_all_finds_what_wants_it_and_a_pause_is_seen(own: Service, yarnserve: Sh
         paused = yarnserve("pause", own.name, "--for", "2h", "--why", "new driver")
         assert "paused, for 7200 s" in paused.stderr
         wait_until(lambda: mode(url) == "paused", what="the pause")
+        assert "new driver; next: yarnserve resume own" in yarnserve("status", own.name).stderr
+        assert yarnserve("status", own.name, "-o", "json").document["pause"]["why"] == "new driver"
+        seen = yarnserve("supervise", own.name, "--once", "--observe", "--state", str(tmp_path / "other"))
+        assert "paused by" in seen.stdout
         assert yarnserve("resume", own.name).status == 0
         wait_until(lambda: mode(url) == "acting", what="the end of it")
+    assert yarnserve("status", own.name, "-o", "json").document["pause"] is None
 
 
 @pytest.mark.parametrize(

@@ -234,10 +234,14 @@ def complete(yarnserve: Shell, words: str, position: int, **changes: str) -> lis
     return [line.partition(",")[2] for line in ran.stdout.split()]
 
 
-def test_completion_of_commands_and_service_names(shared: Service, yarnserve: Shell) -> None:
-    """TAB offers commands and the names that YARN lists; without a cluster it offers nothing and says nothing."""
+def test_completion_of_commands_and_service_names(shared: Service, own: Service, yarnserve: Shell) -> None:
+    """TAB offers commands and the services there are, stopped or not; without a cluster nothing, without a word."""
     assert complete(yarnserve, "yarnserve sta", 1) == ["status", "start"]
     assert shared.name in complete(yarnserve, "yarnserve status sha", 2)
+    assert yarnserve("stop", own.name).status == 0
+    assert own.name in complete(yarnserve, "yarnserve start ow", 2)
+    assert yarnserve("destroy", own.name, "--yes").status == 0
+    assert own.name not in complete(yarnserve, "yarnserve status ow", 2)
     away = {"YARNSERVE_RESOURCE_MANAGER": "http://127.0.0.1:9"}
     assert complete(yarnserve, "yarnserve status sha", 2, **away) == []
 

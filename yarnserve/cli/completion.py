@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -23,7 +24,7 @@ def completion(shell: str) -> None:
 
 
 def service_names(context: click.Context, incomplete: str) -> list[CompletionItem]:
-    """Complete a service's name from the ResourceManager's list; whatever goes wrong completes nothing."""
+    """Complete a service's name from those that run or were launched; whatever goes wrong completes nothing."""
     from concurrent.futures import TimeoutError
 
     from yarnserve.errors import YarnserveError
@@ -39,10 +40,15 @@ def service_names(context: click.Context, incomplete: str) -> list[CompletionIte
 
 def _names(options: dict[str, str | None]) -> list[str]:
     from yarnserve.config import Flags, resolve
+    from yarnserve.errors import YarnserveError
+    from yarnserve.records.yarn import NOT_ENDED
     from yarnserve.service.connection import connect
 
     given = ("resource_manager", "namenode", "user", "conf_dir", "hadoop_version", "principal", "keytab")
     flags = Flags(**{name: options.get(name) for name in given})
     with connect(resolve(flags, os.environ)) as connection:
-        applications = connection.cluster.applications(user=connection.settings.user)
-        return sorted({each.name for each in applications})
+        found = connection.cluster.applications(user=connection.settings.user, states=NOT_ENDED)
+        names = {each.name for each in found}
+        with suppress(YarnserveError):
+            names.update(connection.saved_services())
+        return sorted(names)

@@ -25,7 +25,7 @@ COMMANDS = {
     "status": ("status", "status", "Show how a service is, and why."),
     "list": ("status", "list_services", "List your services."),
     "wait": ("wait", "wait", "Wait until a service is live, or has stopped."),
-    "events": ("events", "events", "Print what YARN tells of a service now."),
+    "events": ("events", "events", "Print what its supervisors have seen and done, and what YARN tells now."),
     "history": ("history", "history", "List what was launched, by whom, and what changed."),
     "scale": ("operate", "scale", "Change the number of replicas."),
     "restart": ("operate", "restart", "Replace one replica by a new one."),

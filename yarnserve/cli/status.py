@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from yarnserve.service.catalogue import Entry
     from yarnserve.service.connection import Connection
     from yarnserve.service.look import Snapshot
+    from yarnserve.service.state import Pause
     from yarnserve.service.watching import Sight
 
 
@@ -140,8 +141,15 @@ def status_document(snapshot: Snapshot) -> dict[str, Any]:
         "revision": revision.number if revision else None,
         "application": _application_document(application),
         "replicas": [replica_document(replica) for replica in snapshot.replicas],
+        "pause": _pause_document(snapshot.pause),
         "notes": list(snapshot.notes),
     }
+
+
+def _pause_document(pause: Pause | None) -> dict[str, Any] | None:
+    if pause is None or not pause.holds(time.time()):
+        return None
+    return {"by": pause.by, "at": timestamp(pause.at), "until": timestamp(pause.until), "why": pause.why}
 
 
 def _application_document(application: Application | None) -> dict[str, Any] | None:
@@ -196,6 +204,8 @@ def _remarks(snapshot: Snapshot) -> list[str]:
     fixes = dict.fromkeys(replica.verdict.fix for replica in snapshot.replicas if replica.verdict.fix)
     remarks += [f"fix: {fix}" for fix in fixes]
     remarks += _skew(snapshot)
+    if snapshot.pause is not None and snapshot.pause.holds(time.time()):
+        remarks.append(f"supervision is {snapshot.pause.in_words}; next: yarnserve resume {snapshot.name}")
     return remarks + [f"note: {note}" for note in snapshot.notes]
 
 

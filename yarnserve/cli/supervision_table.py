@@ -54,10 +54,15 @@ def _service(state: ServiceState, now: float, *, is_short: bool) -> list[str]:
 
 
 def _head(state: ServiceState, now: float) -> str:
-    parts = [f"{state.live} of {state.wanted} replicas live"]
+    parts = [state.mode.value]
+    if state.seen:
+        parts.append(f"{state.live} of {state.wanted} replicas live")
     parts += [f"{count} x {means}" for means, count in sorted(state.actions.items())]
-    parts.append(f"looked at {age(state.at, now)} ago")
-    return f"{click.style(state.name, bold=True)}: {state.mode.value}, {', '.join(parts)}"
+    if state.seen:
+        parts.append(f"looked at {age(state.at, now)} ago")
+    elif state.trouble:
+        parts.append(f"not seen for {age(state.at, now)}")
+    return f"{click.style(state.name, bold=True)}: {', '.join(parts)}"
 
 
 def _is_quiet(replica: ReplicaState) -> bool:

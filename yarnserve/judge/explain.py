@@ -338,7 +338,7 @@ _SERVER_RULES = (
         r"failed to start http server",
         Kind.TRANSIENT,
         "another process on the node has the server's port",
-        "choose other ports, or leave them to yarnserve; replicas of one service need different ports on one node",
+        "give ports that are free there (ports: in service.yaml): another service, or another program, has these",
         "tf-serving.md 7.6",
     ),
     _rule(

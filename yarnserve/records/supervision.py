@@ -57,7 +57,7 @@ class ServiceState:
 
     Attributes:
         name: its name.
-        at: when it was last looked at (epoch).
+        at: when it was last looked at (epoch); until it has been *seen*, when this supervisor began with it.
         mode: what is done for it.
         wanted: how many replicas a person wants.
         least: how many of them have to stay live beside one that is restarted.
@@ -78,6 +78,7 @@ class ServiceState:
     trouble: str = ""
     actions: Mapping[str, int] = field(default_factory=dict)
     last: tuple[JournalEntry, ...] = ()
+    seen: bool = False
 
     @property
     def live(self) -> int:

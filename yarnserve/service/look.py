@@ -25,7 +25,7 @@ from yarnserve.service.eyes import EYES, Eyes
 from yarnserve.service.finding import by_instance, endpoint_of, newest_application, no_service
 from yarnserve.service.reading import Reader
 from yarnserve.service.replicas import Evidence, unplaced
-from yarnserve.service.state import Desired, Revision, Sightings, Wanted
+from yarnserve.service.state import Desired, Pause, Revision, Sightings, Wanted
 from yarnserve.service.store import Saved, ServiceStore
 from yarnserve.spec.endpoints import instance_number
 from yarnserve.spec.model import COMPONENT
@@ -49,8 +49,8 @@ class Snapshot:
 
     *service* is None while the services API does not know it or cannot be asked, *application* while it has none;
     *revision* and *desired* are None for a service that yarnserve did not launch. *notes* say what could not be
-    read; *complete* is False where that leaves open what the service is or should be, *is_counted* where what was seen
-    before is not known, so that ``restarts`` may be too few.
+    read. *complete* is False where that leaves open what the service is or should be, *is_counted* where what was seen
+    before is not known, so that ``restarts`` may be too few. *pause* is the newest word to supervisors, None for none.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Snapshot:
     notes: tuple[str, ...]
     complete: bool
     is_counted: bool = True
+    pause: Pause | None = None
 
     @property
     def wanted_replicas(self) -> int:
@@ -114,6 +115,7 @@ def look(
         tuple(one.notes),
         account.complete,
         evidence.is_counted,
+        account.pause,
     )
 
 
@@ -126,6 +128,7 @@ class _Account:
     revision: Saved[Revision] | None
     desired: Desired | None
     complete: bool
+    pause: Pause | None
     processes: Future[dict[str, NodeContainer]]
 
     @property
@@ -161,13 +164,18 @@ class _Look:
         early_read = None if reader and reader.sparing else beside(lambda: self.connection.services.get(self.name))
         revision_read = beside(lambda: self.store.revisions.latest())
         desired_read = beside(lambda: self.store.desired.latest())
+        pause_read = beside(lambda: self.store.pauses.latest())
         application = newest_application(self.connection, self.name)
         processes_read = beside(lambda: _processes(self.connection, application, beside))
         service_read = beside(partial(reader.read, application)) if reader and not early_read else early_read
         service = _value(service_read, "services API", notes) if service_read else None
         revision = _value(revision_read, "saved revision", notes)
         saved = _value(desired_read, "saved wanted state", notes)
-        return _Account(application, service, revision, saved.record if saved else None, not notes, processes_read)
+        desired, complete = saved.record if saved else None, not notes
+        pause = _value(pause_read, "pause", notes)
+        return _Account(
+            application, service, revision, desired, complete, pause.record if pause else None, processes_read
+        )
 
     def evidence(
         self, account: _Account, containers: Mapping[str, Container], deadline: float, *, is_short: bool

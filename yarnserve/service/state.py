@@ -13,6 +13,7 @@ from typing import Any
 
 from yarnserve.judge.exits import Exits, exits_after
 from yarnserve.records.document import to_document
+from yarnserve.records.moments import timestamp
 from yarnserve.records.replica import LastExit
 from yarnserve.records.yarn import Component, ComponentState, NodeContainer
 from yarnserve.spec.model import ServiceSpec
@@ -58,6 +59,12 @@ class Pause:
     def holds(self, now: float) -> bool:
         """Whether nothing is to be done at *now*."""
         return self.paused and (self.until is None or now < self.until)
+
+    @property
+    def in_words(self) -> str:
+        """Who has paused it, until when and why."""
+        until = f" until {timestamp(self.until)}" if self.until is not None else ""
+        return f"paused by {self.by}{until}" + (f": {self.why}" if self.why else "")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def picture(
     wanted = desired.replicas if desired is not None and desired.state is Wanted.RUNNING else 0
     policy = revision.record.spec.supervise if revision is not None else SupervisePolicy()
     replicas = tuple(_replica(each, ledger, said, policy, now) for each in snapshot.replicas)
-    return ServiceState(snapshot.name, now, mode, wanted, floor(policy, max(wanted, 1)), replicas, hold)
+    return ServiceState(snapshot.name, now, mode, wanted, floor(policy, max(wanted, 1)), replicas, hold, seen=True)
 
 
 def _replica(

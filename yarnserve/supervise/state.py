@@ -28,7 +28,7 @@ def state_document(states: Sequence[ServiceState], now: float) -> dict[str, Any]
 def _service(state: ServiceState) -> dict[str, Any]:
     return {
         "name": state.name,
-        "lookedAt": timestamp(state.at),
+        "lookedAt": timestamp(state.at) if state.seen else None,
         "mode": state.mode.value,
         "wanted": state.wanted,
         "live": state.live,

@@ -50,4 +50,6 @@ def test_before_the_first_look() -> None:
     """Neither no service nor one that was never seen is an error."""
     assert plain() == ["no service has been looked at yet"]
     (line,) = plain(ServiceState("digits", NOW, Mode.STANDBY))
-    assert line == "digits: standby, 0 of 0 replicas live, looked at 0s ago"
+    assert line == "digits: standby"
+    lines = plain(ServiceState("digits", NOW - 8, Mode.ACTING, trouble="cannot connect: http://rm:8088 (refused)"))
+    assert lines == ["digits: acting, not seen for 8s", "  trouble: cannot connect: http://rm:8088 (refused)"]

@@ -41,6 +41,5 @@ def service(name: str = "digits", *replicas: ReplicaState, hold: str = "", troub
     """A service of *replicas*, or of one that is well and one that is not."""
     last = JournalEntry(NOW - 5, name, What.DECIDED, "give it up", "serve-1", rule="given up")
     shown = replicas or (live(0), failing(1))
-    return ServiceState(
-        name, NOW - 2, Mode.ACTING, len(shown), 1, shown, hold, trouble, {"restart": 2, "drain": 1}, (last,)
-    )
+    actions = {"restart": 2, "drain": 1}
+    return ServiceState(name, NOW - 2, Mode.ACTING, len(shown), 1, shown, hold, trouble, actions, (last,), seen=True)
