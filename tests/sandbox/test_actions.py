@@ -195,6 +195,17 @@ def test_a_flex_is_never_sent_while_the_component_is_flexing(
     assert len(component.containers) == 3
 
 
+def test_whoever_scales_away_from_what_has_no_room_waits_as_long_as_told(connection: Connection, name: str) -> None:
+    """The size before cannot be reached: patience is what was said, and the words say what to do."""
+    Actions(connection).launch(spec(name, memory="5g"))
+    Actions(connection).scale(name, 3)
+    clock = FastClock()
+    with pytest.raises(WaitTimeoutError, match=r"^waited 8 s for .* to finish its last change of size$") as caught:
+        Actions(connection, clock=clock, pause=clock.pause, patience=8.0).scale(name, 1)
+    assert 8.0 <= clock() < 12.0
+    assert f"yarnserve stop {name}" in caught.value.fix
+
+
 def test_the_wanted_state_is_recorded_before_yarn_is_asked(cluster: Sandbox, connection: Connection, name: str) -> None:
     """A supervisor that looks in between must not repair what a person has just ended."""
     Actions(connection).launch(spec(name))

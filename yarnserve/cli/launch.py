@@ -37,7 +37,7 @@ def launch(connection: Connection, spec: ServiceSpec, origin: str, replace: bool
     from yarnserve.render.settings import describe
     from yarnserve.service.actions import Actions
 
-    outcome = Actions(connection, narrate=narrate).launch(spec, replace=replace)
+    outcome = Actions(connection, narrate=narrate, patience=timeout).launch(spec, replace=replace)
     if outcome.step is Step.NOTHING:
         narrate(f"{spec.name} runs as {origin} says: nothing to do")
     else:

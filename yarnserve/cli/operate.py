@@ -32,7 +32,7 @@ def scale(connection: Connection, name: str, replicas: int, wait: bool, timeout:
     from yarnserve.judge.plan import Step
     from yarnserve.service.actions import Actions
 
-    outcome = Actions(connection, narrate=narrate).scale(name, replicas)
+    outcome = Actions(connection, narrate=narrate, patience=timeout).scale(name, replicas)
     if outcome.step is Step.NOTHING:
         narrate(f"{name} has {replicas} replicas: nothing to do")
     if wait:
@@ -54,7 +54,7 @@ def restart(connection: Connection, name: str, replica: str, wait: bool, timeout
     """
     from yarnserve.service.actions import Actions
 
-    outcome = Actions(connection, narrate=narrate).restart(name, replica)
+    outcome = Actions(connection, narrate=narrate, patience=timeout).restart(name, replica)
     narrate(f"{name}: {', '.join(outcome.instances)} takes over from {replica}")
     if wait:
         follow(connection, name, timeout)
@@ -105,7 +105,7 @@ def start(connection: Connection, name: str, wait: bool, timeout: float) -> None
     from yarnserve.judge.plan import Step
     from yarnserve.service.actions import Actions
 
-    outcome = Actions(connection, narrate=narrate).start(name)
+    outcome = Actions(connection, narrate=narrate, patience=timeout).start(name)
     if outcome.step is Step.NOTHING:
         narrate(f"{name} runs: nothing to do")
     else:

@@ -17,7 +17,7 @@ from yarnserve.service.changing import Changing, Outcome, launched
 from yarnserve.service.connection import Connection
 from yarnserve.service.eyes import EYES, Eyes
 from yarnserve.service.finding import require_endpoint, require_instance
-from yarnserve.service.orders import Orders
+from yarnserve.service.orders import SETTLE_PATIENCE, Orders
 from yarnserve.service.state import Pause
 from yarnserve.service.store import ServiceStore
 from yarnserve.spec.model import ServiceSpec
@@ -36,6 +36,7 @@ class Actions:
         guard: called with the saved state once the lease is held; raises where the act is not wanted any more.
         still: called right before a replica is ended; raises where the reason for it may not be one any more.
         eyes: how agents are reached.
+        patience: seconds to wait, SETTLE_PATIENCE at most, for YARN to finish its last change of a service's size.
     """
 
     def __init__(
@@ -49,10 +50,13 @@ class Actions:
         guard: Callable[[ServiceStore], None] = lambda store: None,
         still: Callable[[], None] = lambda: None,
         eyes: Eyes = EYES,
+        patience: float = SETTLE_PATIENCE,
     ) -> None:
         self.connection = connection
         orders = Orders(connection.resource_managers, narrate=narrate, clock=clock, pause=pause)
-        self._changing = Changing(connection, orders, narrate, clock, now, pause, guard, still, eyes)
+        self._changing = Changing(
+            connection, orders, narrate, clock, now, pause, guard, still, eyes, min(patience, SETTLE_PATIENCE)
+        )
 
     @property
     def has_begun(self) -> bool:

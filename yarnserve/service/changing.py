@@ -72,6 +72,7 @@ class Changing:
     guard: Callable[[ServiceStore], None]
     still: Callable[[], None]
     eyes: Eyes
+    patience: float
 
     @contextmanager
     def hold(self, name: str, verb: str) -> Iterator[Held]:

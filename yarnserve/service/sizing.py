@@ -72,7 +72,8 @@ def await_last_change(held: Held) -> None:
         WaitTimeoutError: it does not.
     """
     try:
-        held.orders.settle(lambda: not _flexing(held), f"{held.name} to finish its last change of size")
+        what = f"{held.name} to finish its last change of size"
+        held.orders.settle(lambda: not _flexing(held), what, held.changing.patience)
     except WaitTimeoutError as error:
         error.fix = f"if it cannot finish, stop it and launch it with another size: yarnserve stop {held.name}"
         raise
