@@ -144,6 +144,19 @@ def test_flex(cluster: Cluster, name: str) -> None:
     assert containers(shown)[0]["id"] == first
 
 
+def test_flex_away_from_a_size_without_room(cluster: Cluster, name: str) -> None:
+    """A size that YARN cannot reach is left for another while FLEXING; what ran goes on, and it can grow again."""
+    body = sleeper(name, resource={"cpus": 1, "memory": "3000"})
+    assert cluster.services("POST", body=body).status == 202
+    first = containers(cluster.until(name, "STABLE", 1))[0]["id"]
+    for count, state, ready in ((7, "STARTED", None), (1, "STABLE", 1), (2, "STABLE", 2)):
+        flexed = {"state": "FLEX", "components": [{"name": "web", "number_of_containers": count}]}
+        assert cluster.services("PUT", f"/{name}", flexed).status == 202
+        shown = cluster.until(name, state, ready)
+        assert shown["components"][0]["number_of_containers"] == count
+        assert first in [each["id"] for each in containers(shown)]
+
+
 def test_decommission(cluster: Cluster, name: str) -> None:
     """A decommissioned instance goes, its number goes with it, and the next one gets a new number."""
     assert cluster.services("POST", body=sleeper(name, 2)).status == 202

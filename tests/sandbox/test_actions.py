@@ -195,8 +195,8 @@ def test_a_flex_is_never_sent_while_the_component_is_flexing(
     assert len(component.containers) == 3
 
 
-def test_whoever_scales_away_from_what_has_no_room_waits_as_long_as_told(connection: Connection, name: str) -> None:
-    """The size before cannot be reached: patience is what was said, and the words say what to do."""
+def test_a_size_that_has_no_room_is_left_for_another(connection: Connection, name: str) -> None:
+    """After a while, in which YARN might have reached it; whoever has less patience is told what to do."""
     Actions(connection).launch(spec(name, memory="5g"))
     Actions(connection).scale(name, 3)
     clock = FastClock()
@@ -204,6 +204,10 @@ def test_whoever_scales_away_from_what_has_no_room_waits_as_long_as_told(connect
         Actions(connection, clock=clock, pause=clock.pause, patience=8.0).scale(name, 1)
     assert 8.0 <= clock() < 12.0
     assert f"yarnserve stop {name}" in caught.value.fix
+    Actions(connection, clock=clock, pause=clock.pause).scale(name, 1)
+    component = connection.services.get(name).component(COMPONENT)
+    assert component is not None
+    assert (component.state, component.desired, len(component.containers)) == (ComponentState.STABLE, 1, 1)
 
 
 def test_the_wanted_state_is_recorded_before_yarn_is_asked(cluster: Sandbox, connection: Connection, name: str) -> None:

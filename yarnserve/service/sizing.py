@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 from yarnserve.errors import ConflictError, UnreachableError, UsageError, WaitTimeoutError
 from yarnserve.judge.plan import Step
@@ -12,6 +13,9 @@ from yarnserve.service.placing import require_hostname, require_placement
 from yarnserve.service.state import Wanted
 from yarnserve.spec.endpoints import most_replicas, used_ports
 from yarnserve.spec.model import COMPONENT, ServiceSpec
+
+#: Seconds after which a person's new size no longer waits for one that YARN has not reached.
+NO_ROOM = 15.0
 
 
 def scale(held: Held, replicas: int) -> Outcome:
@@ -39,20 +43,22 @@ def resize(held: Held, replicas: int) -> Outcome:
 def flex(held: Held, replicas: int, why: str) -> None:
     """Record that so many *replicas* are wanted, and give YARN that size.
 
-    Recorded after the last change has ended: until then YARN holds, and may go on holding, the old one.
+    Recorded after the last change has ended: until then YARN holds, and may go on holding, the old one. A size that it
+    does not reach, for want of room, is left for another all the same: a person's slip must not have to be stopped.
     """
-    await_last_change(held)
+    gives_up_at = held.changing.clock() + NO_ROOM
+    await_last_change(held, replicas, gives_up_at)
     # Also where it is wanted already: a supervisor that has taken one out is to know that a person has spoken.
     held.want(Wanted.RUNNING, replicas, why, again=True)
-    give_size(held, replicas)
+    give_size(held, replicas, gives_up_at)
 
 
-def give_size(held: Held, replicas: int) -> None:
-    """Send one FLEX, and only while none is under way: a second one breaks the component (real-hadoop.md 7.10)."""
+def give_size(held: Held, replicas: int, gives_up_at: float = inf) -> None:
+    """Send one FLEX when the last change is over; *gives_up_at* as in :func:`await_last_change`."""
 
     def send() -> None:
         # Each time: a new ResourceManager does not know at once how the component is (real-hadoop-ha.md 6).
-        await_last_change(held)
+        await_last_change(held, replicas, gives_up_at)
         held.lease.check()
         held.connection.services.flex(held.name, COMPONENT, replicas)
 
@@ -65,15 +71,25 @@ def give_size(held: Held, replicas: int) -> None:
     )
 
 
-def await_last_change(held: Held) -> None:
+def await_last_change(held: Held, replicas: int = 0, gives_up_at: float = inf) -> None:
     """Wait until YARN has finished the last change of the service's size.
+
+    From *gives_up_at* on (the clock's seconds) it need not have finished, where it was a change to another size than
+    *replicas*: that is taken in its place, and only the same one again breaks the component (real-hadoop.md 7.10).
 
     Raises:
         WaitTimeoutError: it does not.
     """
+
+    def is_free() -> bool:
+        component = held.connection.services.get(held.name).component(COMPONENT)
+        if component is None:
+            return False
+        is_left = held.changing.clock() >= gives_up_at and component.desired != replicas
+        return component.state is not ComponentState.FLEXING or is_left
+
     try:
-        what = f"{held.name} to finish its last change of size"
-        held.orders.settle(lambda: not _flexing(held), what, held.changing.patience)
+        held.orders.settle(is_free, f"{held.name} to finish its last change of size", held.changing.patience)
     except WaitTimeoutError as error:
         error.fix = f"if it cannot finish, stop it and launch it with another size: yarnserve stop {held.name}"
         raise
@@ -92,8 +108,3 @@ def _has_size(held: Held, replicas: int) -> bool:
     if component.desired != replicas and component.state is ComponentState.FLEXING:
         raise UnreachableError(f"{held.name} changes its size")
     return component.desired == replicas
-
-
-def _flexing(held: Held) -> bool:
-    component = held.connection.services.get(held.name).component(COMPONENT)
-    return component is None or component.state is ComponentState.FLEXING
