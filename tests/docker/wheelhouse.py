@@ -28,7 +28,7 @@ def wheelhouse(cache: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         wheels = Path(scratch) / "wheels"
         pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        run([*pip, "wheel", "--no-deps", f"--wheel-dir={wheels}", str(REPOSITORY), *_SOURCES])
+        run([*pip, "wheel", "--use-pep517", "--no-deps", f"--wheel-dir={wheels}", str(REPOSITORY), *_SOURCES])
         (ours,) = wheels.glob("yarnserve-*.whl")
         of = [f"--platform={each}_{platform.machine()}" for each in _PLATFORMS]
         found = ["--only-binary=:all:", f"--python-version={_PYTHON}", *of, f"--find-links={wheels}"]
