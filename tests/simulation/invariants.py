@@ -62,13 +62,16 @@ class Watch:
     violations: list[str] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
     forgets_before: float = 0.0
+    set_back: list[tuple[float, float]] = field(default_factory=list)
     taken_out: set[int] = field(default_factory=set)
+    _shown: ServiceState | None = None
     _state: ServiceState | None = None
     _is_stale: bool = False
     _lineage: dict[int, int] = field(default_factory=dict)
 
     def seen(self, state: ServiceState) -> None:
         """Take in how the supervisor says that it stands."""
+        self._shown = state
         self._state, self._is_stale = None if self._is_stale else state, False
 
     def decided(self, entry: JournalEntry) -> None:
@@ -102,9 +105,13 @@ class Watch:
         right, wanted = self.world.right(), self.world.shape.replicas
         if right < wanted and self.world.can_replace:
             self._violated(f"only {right} of {wanted} replicas answer, {patience:.0f} s after the last fault")
-        told = sum(bool(each.decision) for each in self._state.replicas) if self._state is not None else 0
+        told = sum(bool(each.decision) for each in self._shown.replicas) if self._shown is not None else 0
         if right + told < wanted:
             self._violated(f"only {right} of {wanted} replicas answer, and of {told} others it is said why")
+
+    def _age(self, at: float) -> float:
+        """How long ago that was by the supervisor's clock: what was before it was set back looks younger."""
+        return self.world.now - at - sum(seconds for set_at, seconds in self.set_back if set_at > at)
 
     def _victims(self, call: Call, body: Mapping[str, Any], component: Component) -> Iterable[tuple[int, str]]:
         """Return number and container of whom the order ends."""
@@ -149,7 +156,7 @@ class Watch:
             return
         # Of this instance: what died elsewhere, in another's place, says nothing against it.
         deaths = [at for at, other in self.world.servers.deaths if other == number]
-        if sum(now - at < LOOP_WINDOW for at in deaths) < LOOP_DEATHS:
+        if sum(self._age(at) < LOOP_WINDOW for at in deaths) < LOOP_DEATHS:
             self._violated(f"serve-{number} is ended without a reason: {container} was well all its life")
 
     def _require_room(self, number: int) -> None:

@@ -194,6 +194,8 @@ class Life:
         self._world.tell(f"the supervisor's clock is set by {seconds:.0f} s")
         self._skew += seconds
         self._watch.forgets_before = self._world.now
+        if seconds < 0:
+            self._watch.set_back.append((self._world.now, -seconds))
 
 
 @contextmanager
