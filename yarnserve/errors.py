@@ -88,6 +88,11 @@ class YarnserveError(Exception):
         self.what, self.where, self.why, self.fix, self.next = map(without_credentials, (what, where, why, fix, next))
         super().__init__(self.what)
 
+    @property
+    def in_a_line(self) -> str:
+        """What went wrong, and why, as part of a line that says something else."""
+        return f"{self.what} ({self.why})" if self.why else self.what
+
     def details(self) -> list[tuple[str, str]]:
         """Return the filled-in details as (label, text), in the order they are printed."""
         labelled = [("where", self.where), ("why", self.why), ("fix", self.fix), ("next", self.next)]

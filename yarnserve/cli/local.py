@@ -249,7 +249,7 @@ def list_services(output: str, state: Path | None) -> None:
             running = sum(each.is_running for each in see(hosts_of(place, asked)).values())
         except YarnserveError as error:
             # One that cannot be read hides no other.
-            narrate(f"note: {name}: {error.what}" + (f" ({error.why})" if error.why else ""))
+            narrate(f"note: {name}: {error.in_a_line}")
             continue
         found.append({"name": name, "runsIn": asked.way.value, "replicas": asked.spec.replicas, "running": running})
     if output in DOCUMENTS:

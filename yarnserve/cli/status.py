@@ -141,13 +141,17 @@ def status_document(snapshot: Snapshot) -> dict[str, Any]:
         "revision": revision.number if revision else None,
         "application": _application_document(application),
         "replicas": [replica_document(replica) for replica in snapshot.replicas],
-        "pause": _pause_document(snapshot.pause),
+        "pause": _pause_document(_pause_now(snapshot)),
         "notes": list(snapshot.notes),
     }
 
 
+def _pause_now(snapshot: Snapshot) -> Pause | None:
+    return snapshot.pause if snapshot.pause is not None and snapshot.pause.holds(time.time()) else None
+
+
 def _pause_document(pause: Pause | None) -> dict[str, Any] | None:
-    if pause is None or not pause.holds(time.time()):
+    if pause is None:
         return None
     return {"by": pause.by, "at": timestamp(pause.at), "until": timestamp(pause.until), "why": pause.why}
 
@@ -204,8 +208,8 @@ def _remarks(snapshot: Snapshot) -> list[str]:
     fixes = dict.fromkeys(replica.verdict.fix for replica in snapshot.replicas if replica.verdict.fix)
     remarks += [f"fix: {fix}" for fix in fixes]
     remarks += _skew(snapshot)
-    if snapshot.pause is not None and snapshot.pause.holds(time.time()):
-        remarks.append(f"supervision is {snapshot.pause.in_words}; next: yarnserve resume {snapshot.name}")
+    if pause := _pause_now(snapshot):
+        remarks.append(f"supervision is {pause.in_words}; next: yarnserve resume {snapshot.name}")
     return remarks + [f"note: {note}" for note in snapshot.notes]
 
 

@@ -164,7 +164,7 @@ class _Look:
         early_read = None if reader and reader.sparing else beside(lambda: self.connection.services.get(self.name))
         revision_read = beside(lambda: self.store.revisions.latest())
         desired_read = beside(lambda: self.store.desired.latest())
-        pause_read = beside(lambda: self.store.pauses.latest())
+        pause_read = beside(self.store.pause)
         application = newest_application(self.connection, self.name)
         processes_read = beside(lambda: _processes(self.connection, application, beside))
         service_read = beside(partial(reader.read, application)) if reader and not early_read else early_read
@@ -173,9 +173,7 @@ class _Look:
         saved = _value(desired_read, "saved wanted state", notes)
         desired, complete = saved.record if saved else None, not notes
         pause = _value(pause_read, "pause", notes)
-        return _Account(
-            application, service, revision, desired, complete, pause.record if pause else None, processes_read
-        )
+        return _Account(application, service, revision, desired, complete, pause, processes_read)
 
     def evidence(
         self, account: _Account, containers: Mapping[str, Container], deadline: float, *, is_short: bool
@@ -240,7 +238,7 @@ def _value(future: Future[T], what: str, notes: list[str]) -> T | None:
     except TimeoutError:
         notes.append(f"{what}: no answer yet")
     except YarnserveError as error:
-        notes.append(f"{what}: {error.what}" + (f" ({error.why})" if error.why else ""))
+        notes.append(f"{what}: {error.in_a_line}")
     return None
 
 

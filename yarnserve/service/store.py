@@ -159,6 +159,11 @@ class ServiceStore:
         """Whether a person has told supervisors to keep their hands off."""
         return self._series("pauses", Pause, KEPT_ENTRIES)
 
+    def pause(self) -> Pause | None:
+        """The newest word to supervisors, whether it still holds or not."""
+        saved = self.pauses.latest()
+        return saved.record if saved is not None else None
+
     @cached_property
     def ledger(self) -> StateSeries[Ledger]:
         """What a supervisor remembers."""

@@ -78,7 +78,7 @@ def read_story(connection: Connection, name: str, *, since: float = 0.0) -> Stor
     except YarnserveError as error:
         if not chapter.entries:
             raise
-        notes.append(f"YARN tells nothing now: {error.what}" + (f" ({error.why})" if error.why else ""))
+        notes.append(f"YARN tells nothing now: {error.in_a_line}")
         told = ()
     replicas = _replicas(chapter.entries, told)
     timely = [each for each in told if each.at is None or each.at >= since]
@@ -172,7 +172,7 @@ def _read_journal(
     try:
         chapter = connection.glance(name).journal.read(notes.append, after=after, since=since)
     except YarnserveError as error:
-        notes.append(f"the journal cannot be read: {error.what}" + (f" ({error.why})" if error.why else ""))
+        notes.append(f"the journal cannot be read: {error.in_a_line}")
         return Chapter((), after)
     if chapter.lost:
         notes.append(f"{chapter.lost} entries of the journal were never written: HDFS was away for too long")

@@ -138,7 +138,7 @@ class Series:
                 silent = silent + 1 if isinstance(error, UnreachableError) else 0
                 if silent == 2:
                     raise
-                on_skip(f"{path} is left out: {error.what}" + (f" ({error.why})" if error.why else ""))
+                on_skip(f"{path} is left out: {error.in_a_line}")
                 continue
             silent = 0
             if entry is None:

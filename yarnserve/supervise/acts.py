@@ -19,9 +19,9 @@ def unchanged(order: float, now: Callable[[], float]) -> Callable[[ServiceStore]
     """A guard for acts: a person has not spoken since *order* (epoch), and has not told supervisors to keep still."""
 
     def check(store: ServiceStore) -> None:
-        desired, pause = store.desired.latest(), store.pauses.latest()
-        if pause is not None and pause.record.holds(now()):
-            raise ConflictError("supervision is paused", why=f"by {pause.record.by}", fix="yarnserve resume NAME")
+        desired, pause = store.desired.latest(), store.pause()
+        if pause is not None and pause.holds(now()):
+            raise ConflictError(f"supervision is {pause.in_words}", fix="yarnserve resume NAME")
         if desired is None or desired.record.state is not Wanted.RUNNING or desired.record.at != order:
             raise ConflictError("a person has given the service another order meanwhile", why="theirs counts")
 

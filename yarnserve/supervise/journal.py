@@ -242,8 +242,7 @@ class SharedJournal:
             self._is_urgent = any(each.what not in _PATIENT for each in self._waiting)
         if not self._is_troubled:
             self._is_troubled = True
-            why = f" ({error.why})" if error.why else ""
-            self._on_trouble(f"{self._name}: its journal on HDFS cannot be written: {error.what}{why}")
+            self._on_trouble(f"{self._name}: its journal on HDFS cannot be written: {error.in_a_line}")
 
     def _relief(self) -> None:
         if self._is_troubled:

@@ -98,7 +98,7 @@ class Supervisor:
             self.trouble = error
             due = min(LONGEST_PAUSE, SOON * 2.0 ** min(self._failed_steps - 1, 10))
             self._teller.trouble(error)
-            self._state = replace(self._state, trouble=_in_words(error))
+            self._state = replace(self._state, trouble=": ".join(filter(None, (error.where, error.in_a_line))))
         self._tell_board()
         return due
 
@@ -193,7 +193,7 @@ class Supervisor:
         ledger, sights = self._take_in(ledger, snapshot)
         case = self._circumstances.case(snapshot, revision.record, desired)
         self._teller.once("channels", self._circumstances.trouble)
-        paused = self._paused()
+        paused = self._paused(snapshot)
         keeps_still = bool(paused) or not self._tools.acts
         judgement = self._decide(ledger, sights, snapshot, case, would=keeps_still)
         self._save(judgement.ledger)
@@ -215,12 +215,12 @@ class Supervisor:
         self._teller.judged(judgement, snapshot, budgets, would=is_only_said)
         return replace(judgement, ledger=ledger) if is_only_said else judgement
 
-    def _paused(self) -> str:
+    def _paused(self, snapshot: Snapshot) -> str:
         """Who has told supervisors to keep still, and why; empty where nobody has."""
-        pause = self._store.pauses.latest()
-        if pause is None or not pause.record.holds(self._tools.now()):
-            return ""
-        return pause.record.in_words
+        # A look through all eyes has read the word, where it could read everything.
+        has_read = snapshot is self._snapshot and not snapshot.notes
+        pause = snapshot.pause if has_read else self._store.pause()
+        return pause.in_words if pause is not None and pause.holds(self._tools.now()) else ""
 
     def _save(self, ledger: Ledger) -> None:
         """Save *ledger*, and go on with it: what could not be written down is not done, and so is not remembered."""
@@ -300,11 +300,6 @@ def _check_timeout(snapshot: Snapshot | None) -> float:
     if snapshot is None or snapshot.revision is None:
         return PROBE_DEADLINE
     return float(snapshot.revision.record.spec.supervise.check_timeout)
-
-
-def _in_words(error: YarnserveError) -> str:
-    where, why = f": {error.where}" if error.where else "", f" ({error.why})" if error.why else ""
-    return f"{error.what}{where}{why}"
 
 
 def _hold(decision: Decision) -> str:

@@ -119,8 +119,7 @@ class Teller:
 
     def failed(self, decision: Decision, error: YarnserveError, means: str, snapshot: Snapshot) -> None:
         """Write that it could not be carried out."""
-        why = f" ({error.why})" if error.why else ""
-        text = f"{decision.do.value}: {error.what}{why}"
+        text = f"{decision.do.value}: {error.in_a_line}"
         self.tell(What.FAILED, text, decision.instance, snapshot, rule=decision.rule, means=means)
 
     def trouble(self, error: YarnserveError | None) -> None:
@@ -134,8 +133,7 @@ class Teller:
             return
         self._failed_steps += 1
         if self._failed_steps == 1 or self._failed_steps == _PATIENT_STEPS:
-            why = f" ({error.why})" if error.why else ""
-            self.tell(What.TOLD, f"cannot be looked at: {error.what}{why}")
+            self.tell(What.TOLD, f"cannot be looked at: {error.in_a_line}")
         if self._failed_steps >= _PATIENT_STEPS:
             labels = {"alertname": "YarnserveNotSupervised", "service": self._name}
             self._alarm.fire(Alert.of(key, error, severity="critical", labels=labels))
