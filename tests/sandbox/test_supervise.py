@@ -75,6 +75,7 @@ class Replicas:
     connection: Connection
     hung: set[str] = field(default_factory=set)
     good: set[str] | None = None
+    silence: Contact = Contact.TIMED_OUT
 
     def observe(self, targets: Sequence[Target], *, deadline: float) -> tuple[Observation, ...]:
         """Answer for every target; one whose container was replaced is well again."""
@@ -88,7 +89,7 @@ class Replicas:
     def _answer(self, target: Target, container: str) -> Observation:
         name = target.models[0].name
         if container in self.hung or (self.good is not None and target.instance not in self.good):
-            told = ModelObservation(name, Contact.TIMED_OUT, error="silent")
+            told = ModelObservation(name, self.silence, error="silent")
         else:
             answer = Prediction(Proof.METADATA, Contact.ANSWERED, 200)
             versions = (ModelVersion(1, ModelState.AVAILABLE),)
@@ -225,6 +226,49 @@ def test_a_size_that_a_person_gave_is_not_taken_back(watched: Watched) -> None:
     steps(supervisor, 12)
     assert len(watched.containers()) == 2
     assert not watched.told(What.ACTED)
+    supervisor.close()
+
+
+def looked_over(watched: Watched) -> None:
+    """One supervisor comes, looks through all eyes, and goes."""
+    supervisor = watched.supervisor()
+    steps(supervisor, 2)
+    supervisor.close()
+
+
+@BOTH_MEANS
+def test_what_a_person_ends_has_not_died(watched: Watched) -> None:
+    """Neither by restarting a replica again and again nor by scaling it away and back: nothing is held against it."""
+    looked_over(watched)
+    acts = Actions(watched.connection, pause=hurried)
+    for _ in range(3):
+        acts.restart(NAME, sorted(watched.containers())[0])
+        wait_until(lambda: len(watched.containers()) == 3, what="three replicas")
+        looked_over(watched)
+    for replicas in (1, 3):
+        acts.scale(NAME, replicas)
+        wait_until(lambda count=replicas: len(watched.containers()) == count, what=f"{replicas} replicas")
+    looked_over(watched)
+    assert all("(free)" in told for told in watched.told(What.DIED))
+    assert not watched.told(What.DECIDED)
+    assert not watched.alerts
+
+
+def test_a_server_that_takes_no_connection_is_replaced_where_its_node_answers(watched: Watched) -> None:
+    """Its queue is full of callers who wait; where the whole host is silent it may be our own that is cut off."""
+    supervisor = watched.supervisor()
+    steps(supervisor, 2)
+    hung = watched.containers()["serve-1"]
+    watched.replicas.silence = Contact.UNREACHABLE
+    watched.replicas.hung.add(hung)
+    switch(watched, Fault.NODES_SILENT, on=True)
+    steps(supervisor, 8)
+    assert not watched.told(What.DECIDED)
+    assert any(told.startswith("out of reach: ") for told in watched.told(What.SEEN))
+    switch(watched, Fault.NODES_SILENT, on=False)
+    steps(supervisor, 6)
+    assert watched.told(What.DECIDED)[0].startswith("restart: serve-1 failed 3 looks in a row")
+    assert hung not in watched.containers().values()
     supervisor.close()
 
 

@@ -239,6 +239,8 @@ def _seen(
         record = replace(record, node=sight.node)
     if sight.health not in (Health.GONE, Health.PENDING) and sight.cut_off != record.cut_off:
         record = replace(record, cut_off=sight.cut_off)
+        if sight.cut_off:
+            news.append(News(What.SEEN, sight.instance, f"out of reach: {sight.reason}"))
     is_on_its_way = sight.health in _ON_ITS_WAY
     if is_on_its_way != (record.loading_since is not None):
         record = replace(record, loading_since=now if is_on_its_way else None)

@@ -225,6 +225,8 @@ class Replica:
     *container_id* and *node* are empty and *endpoint* None while YARN has not placed it; *versions* are the model
     versions that are AVAILABLE, by model name; *restarts* counts container ids seen beyond the first, and the starts
     in place that YARN's services API hides. *last_exit* is None while no end was seen, *agent* where none answers.
+    *was_ordered*: an act of ours has ended it last; *node_answers*: its NodeManager or its agent has told of it in this
+    look, so that its host is not cut off.
     """
 
     instance: str
@@ -237,3 +239,5 @@ class Replica:
     started_at: float | None = None
     last_exit: LastExit | None = None
     agent: AgentReport | None = None
+    was_ordered: bool = False
+    node_answers: bool = False

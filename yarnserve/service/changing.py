@@ -7,7 +7,7 @@ fail-over and is never carried out twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -125,6 +125,12 @@ class Held:
     def narrate(self, text: str) -> None:
         """Tell people what is about to happen."""
         self.changing.narrate(text)
+
+    def have_ended(self, containers: Iterable[str]) -> None:
+        """Remember that an act of ours ends these *containers*, so that no supervisor takes it for their death."""
+        # The act itself is done: it must not fail for a note.
+        with suppress(YarnserveError):
+            self.store.update_sightings(lambda before: before.with_ended(containers))
 
     def settle_inherited(self) -> None:
         """Wait out a submission that a dead or interrupted holder left behind: it may still be carried out."""

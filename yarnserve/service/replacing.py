@@ -110,6 +110,7 @@ def _leaves(held: Held, old: _Old) -> bool:
         held.narrate(f"{error.what}: restarting {old.instance} by YARN's own means")
         return False
     held.orders.has_begun = True
+    held.have_ended([old.container.id])
     held.narrate(f"restarting {old.instance} of {held.name}: {Means.AGENT.value}")
     _await_replacement(held, old.container, old.spec.agent.drain + SETTLE_PATIENCE)
     return True
@@ -126,6 +127,7 @@ def _by_signal(held: Held, old: _Old) -> Outcome:
         what="the signal",
         result=f"the end of {old.container.id}",
     )
+    held.have_ended([old.container.id])
     # Only another container id proves it: a process may survive a signal (docker-on-yarn-observed.md).
     _await_replacement(held, old.container, SETTLE_PATIENCE)
     return Outcome(Step.RESTART, instances=(old.instance,))

@@ -66,6 +66,8 @@ class Evidence:
             last_exit=self.sightings.last_exit(container.instance),
             started_at=container.launched_at,
             agent=agent,
+            was_ordered=self.sightings.was_ordered(container.instance),
+            node_answers=agent is not None or container.id in self.processes,
         )
 
     def missing(self, instance: str, verdict: Verdict) -> Replica:

@@ -11,7 +11,7 @@ from yarnserve.records.yarn import ComponentState
 from yarnserve.service.changing import Held, Outcome
 from yarnserve.service.placing import require_hostname, require_placement
 from yarnserve.service.state import Wanted
-from yarnserve.spec.endpoints import most_replicas, used_ports
+from yarnserve.spec.endpoints import instance_number, most_replicas, used_ports
 from yarnserve.spec.model import COMPONENT, ServiceSpec
 
 #: Seconds after which a person's new size no longer waits for one that YARN has not reached.
@@ -50,7 +50,10 @@ def flex(held: Held, replicas: int, why: str) -> None:
     await_last_change(held, replicas, gives_up_at)
     # Also where it is wanted already: a supervisor that has taken one out is to know that a person has spoken.
     held.want(Wanted.RUNNING, replicas, why, again=True)
+    # YARN ends those with the highest numbers; given again, a number has a container that was no restart.
+    running = sorted(held.component().containers, key=lambda each: instance_number(each.instance))
     give_size(held, replicas, gives_up_at)
+    held.have_ended(each.id for each in running[replicas:])
 
 
 def give_size(held: Held, replicas: int, gives_up_at: float = inf) -> None:

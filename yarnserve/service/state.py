@@ -21,6 +21,9 @@ from yarnserve.spec.model import ServiceSpec
 #: Containers of one instance that are remembered.
 KEPT_CONTAINERS = 20
 
+#: Containers that acts of ours have ended, of which it is remembered: as many as a service may be scaled away at once.
+KEPT_ENDED = 200
+
 
 class Wanted(str, Enum):
     """What a person last asked of a service."""
@@ -87,13 +90,14 @@ class Sightings:
 
     A new id means a restart, and so does an end after which the NodeManager started the same container again
     (*exits*, by container id). Of an instance that is started again for ever only the newest containers are kept;
-    *dropped* counts the restarts of the others.
+    *dropped* counts the restarts of the others. *ended* are the containers that an act of ours has ended last.
     """
 
     application_id: str = ""
     containers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exits: Mapping[str, Exits] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
+    ended: tuple[str, ...] = ()
 
     def restarts(self, instance: str) -> int:
         """How often *instance* was started again, in a new container or in place, as far as it was seen."""
@@ -112,6 +116,16 @@ class Sightings:
                 return None
             return LastExit(exits.code, exits.cause, exits.fix, exits.certain, container, exits.text)
         return None
+
+    def was_ordered(self, instance: str) -> bool:
+        """Whether the newest end of *instance* was an act of ours, and no death."""
+        *_, before, newest = ("", "", *self.containers.get(instance, ()))
+        return before in self.ended and newest not in self.exits
+
+    def with_ended(self, containers: Iterable[str]) -> Sightings:
+        """Return the sightings after an act of ours has ended these *containers*."""
+        ended = dict.fromkeys((*self.ended, *containers))
+        return replace(self, ended=tuple(ended)[-KEPT_ENDED:])
 
     def with_seen(
         self, application_id: str, component: Component, processes: Iterable[NodeContainer] = ()

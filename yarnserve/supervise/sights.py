@@ -74,7 +74,8 @@ def _answered(replica: Replica, observation: Observation | None) -> Replica:
     verdict: Verdict = judge_answers(observation)
     if replica.agent is not None:
         verdict = told_by_agent(verdict, replica.agent)
-    return replace(replica, verdict=verdict, versions=observation.available)
+    # Its NodeManager was not asked again.
+    return replace(replica, verdict=verdict, versions=observation.available, node_answers=False)
 
 
 def _sight(
@@ -94,7 +95,7 @@ def _sight(
         replica.node,
         replica.verdict.health,
         f"{replica.verdict.reason}; it answers others meanwhile" if busy else replica.verdict.reason,
-        evidence=observation is not None and _is_evidence(replica.verdict.health, observation),
+        evidence=observation is not None and _is_evidence(replica, observation),
         versions=_in_words(replica),
         busy=busy,
         agent_works=agent is not None and agent.state in _AT_WORK,
@@ -102,16 +103,24 @@ def _sight(
         # As many as before where nobody knows: fewer now would be deaths at the next look.
         ends=replica.restarts if is_counted else record.ends_seen,
         death=_death(replica, record, looked_at),
-        cut_off=observation is not None and all(each.contact is Contact.UNREACHABLE for each in observation.models),
+        cut_off=observation is not None and _is_silent(observation) and not replica.node_answers,
         shunned=shunned,
     )
 
 
-def _is_evidence(health: Health, observation: Observation) -> bool:
-    """Whether a server was reached that did not answer, answered wrongly, or refuses the example."""
-    if health is Health.AVAILABLE:
+def _is_evidence(replica: Replica, observation: Observation) -> bool:
+    """Whether a server was reached that did not answer, answered wrongly, or refuses the example.
+
+    Or none was reached, and its host is: a server that hangs takes no connection any more once its queue is full.
+    """
+    if replica.verdict.health is Health.AVAILABLE:
         return any(model.prediction is not None and model.prediction.status >= 400 for model in observation.models)
-    return health is Health.FAILING and _tells(observation)
+    is_deaf = replica.node_answers and _is_silent(observation)
+    return replica.verdict.health is Health.FAILING and (is_deaf or _tells(observation))
+
+
+def _is_silent(observation: Observation) -> bool:
+    return all(each.contact is Contact.UNREACHABLE for each in observation.models)
 
 
 def _in_words(replica: Replica) -> str:
@@ -131,9 +140,11 @@ def _tells(observation: Observation) -> bool:
 def _death(replica: Replica, record: ReplicaRecord, looked_at: float) -> Death:
     """How the process of *replica* ended last; *record* tells whether it has ended so before."""
     last = replica.last_exit
+    if last is None and replica.was_ordered:
+        return Death(0.0, DeathKind.FREE.value, "yarnserve ended it")
     if last is None:
         return Death(0.0, DeathKind.UNKNOWN.value, "its container ended, and nobody told how")
     # Within minutes: what happens once an hour is no repetition.
     repeated = sum(death.code == last.code for death in in_window(record, looked_at, LONG_LIVE.value))
-    found = classify(last.code, last.text, lived=None, ours=False, repeated=repeated)
+    found = classify(last.code, last.text, lived=None, ours=replica.was_ordered, repeated=repeated)
     return Death(0.0, found.death.value, found.cause, found.fix, last.code, found.is_hardware)
