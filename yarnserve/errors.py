@@ -45,6 +45,13 @@ def first_line(text: str, limit: int = MAX_SERVER_TEXT) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def printable(text: str) -> str:
+    """Return *text* on one line, with what a terminal would obey written out as Python writes it."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 #: What stands before a host in a URL's authority; user and password before an ``@`` elsewhere, but for an image's
 #: digest (``name:tag@sha256:...``); and the tokens in a query, such as WebHDFS's.
 _CREDENTIALS = (

@@ -455,6 +455,41 @@ def test_an_act_that_is_half_done_is_under_way(watched: Watched) -> None:
     supervisor.close()
 
 
+def test_once_looks_once_where_all_is_well(watched: Watched) -> None:
+    """However short the check_interval is: nothing is gathered then, and nothing is under way."""
+    hasty = replace(spec(), supervise=replace(spec().supervise, check_interval=1))
+    Actions(watched.connection, pause=hurried).launch(hasty, replace=True)
+    wait_until(lambda: len(watched.containers()) == 3, what="three replicas")
+    paused: list[float] = []
+    tools = replace(watched.tools, pause=paused.append)
+    Fleet(watched.connection, tools, places=Places(), stop=threading.Event(), say=print).once(NAME)
+    assert watched.states[-1].live == 3
+    assert not paused
+
+
+def test_whoever_is_told_to_end_before_an_act_leaves_nothing_to_wait_for(watched: Watched) -> None:
+    """Another command holds the service's lease; when that is given back the successor acts at once, as was decided."""
+
+    def told_to_end(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    ended = watched.supervisor(pause=told_to_end)
+    steps(ended, 2)
+    hung = watched.containers()["serve-1"]
+    watched.replicas.hung.add(hung)
+    persons = Lease(watched.connection.store(NAME).lease, subject=NAME, look="", holder="a person")
+    with persons, pytest.raises(KeyboardInterrupt):
+        steps(ended, 8)
+    ended.close()
+    saved = watched.connection.store(NAME).ledger.latest()
+    assert saved is not None
+    assert saved.record.action is None
+    assert saved.record.replicas["serve-1"].rung == 0
+    steps(successor := watched.supervisor(), 6)
+    assert hung not in watched.containers().values()
+    successor.close()
+
+
 def test_an_act_that_never_began_is_not_waited_for(watched: Watched) -> None:
     """HDFS stalls right before YARN is told, and the lease is lost: two minutes later the next means is taken."""
     slept = late = 0.0

@@ -6,12 +6,13 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
-import urllib.error
-import urllib.request
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from yarnserve.alerts.records import Notice, Sink
 from yarnserve.errors import YarnserveError, first_line
@@ -65,16 +66,36 @@ def post_json(url: str, document: Any, *, to: str, timeout: float) -> None:
     Raises:
         YarnserveError: it was not taken.
     """
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
     try:
-        request = urllib.request.Request(url, json.dumps(document).encode(), {"Content-Type": "application/json"})
-        # Its body is nothing to us, and may have no end.
-        opener.open(request, timeout=timeout).close()
-    except urllib.error.HTTPError as error:
-        with error:
-            raise _failed(f"{to} refuses it", f"HTTP {error.code}") from error
+        status = _status_of_post(url, json.dumps(document).encode(), timeout)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _failed(f"{to} cannot be reached", str(error)) from error
+    if not 200 <= status < 300:
+        raise _failed(f"{to} refuses it", f"HTTP {status}")
+
+
+def _status_of_post(url: str, body: bytes, timeout: float) -> int:
+    address = urlsplit(url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise ValueError(f"{url} is no address of a web server")
+    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    connection = kind(address.hostname, address.port, timeout=timeout)
+    # Its time-out is for every read; whoever sends a header byte by byte must not hold up what others are to hear.
+    ends = threading.Timer(timeout, _hang_up, [connection])
+    ends.start()
+    try:
+        target = urlunsplit(("", "", address.path or "/", address.query, ""))
+        connection.request("POST", target, body, {"Content-Type": "application/json"})
+        # Its body is nothing to us, and may have no end.
+        return connection.getresponse().status
+    finally:
+        ends.cancel()
+        connection.close()
+
+
+def _hang_up(connection: http.client.HTTPConnection) -> None:
+    with suppress(OSError, AttributeError):
+        connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 class WebhookSink(Sink):
@@ -89,11 +110,6 @@ class WebhookSink(Sink):
     def send(self, notice: Notice) -> None:
         """Send it; every answer but a 2xx is a failure."""
         post_json(self._url, notice.to_document(), to=self.words, timeout=self._timeout)
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *arguments: Any, **options: Any) -> None:
-        """Follow none: a POST would become a GET of somewhere else."""
 
 
 class LogSink(Sink):

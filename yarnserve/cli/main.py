@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -68,6 +69,10 @@ Exit status: 0 ok, 1 failed, 2 usage, 3 spec or configuration invalid,
 4 access refused, 5 not found, 6 conflict, 7 cluster unreachable,
 8 time-out while waiting, 9 unhealthy, 130 interrupted.
 """
+
+
+#: What a disk, or the device that is our output, says when it takes no more.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _OutputClosed(BaseException):
@@ -143,9 +148,13 @@ def main() -> None:
         except (click.Abort, KeyboardInterrupt):
             status = INTERRUPTED
             narrate("interrupted")
-        except OSError:
-            # The machine's failure, such as a full disk, or nobody reads what a handler above says.
-            raise
+        except OSError as error:
+            # Nobody reads what a handler above says; or a failure that no module knows as its own.
+            if error.errno not in _FULL:
+                raise
+            status = 1
+            print_error(YarnserveError("cannot write", where=error.filename or "", why=error.strerror or str(error)))
+            _discard_output()
         except Exception:
             status = 1
             narrate("this is a bug of yarnserve; please report it with the following traceback")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from yarnserve.errors import SpecError, YarnserveError
+from yarnserve.errors import SpecError, YarnserveError, printable
 from yarnserve.records.moments import timestamp as timestamp
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines that ``print_table`` prints."""
+    # Of what others have written, too: a reason, a file's name.
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[index]) for row in (columns, *rows)) for index in range(len(columns) - 1)]
     head = click.style(_line([column.upper() for column in columns], widths), bold=True)
     return [head, *(_line(row, widths) for row in rows)]

@@ -20,7 +20,7 @@ from yarnserve.cli.output import (
 )
 from yarnserve.cli.replicas import replica_document
 from yarnserve.cli.table import COLUMNS, WIDE_COLUMNS, row
-from yarnserve.errors import first_line
+from yarnserve.errors import first_line, printable
 
 if TYPE_CHECKING:
     from yarnserve.records.yarn import Application
@@ -209,7 +209,7 @@ def _remarks(snapshot: Snapshot) -> list[str]:
     remarks += [f"fix: {fix}" for fix in fixes]
     remarks += _skew(snapshot)
     if pause := _pause_now(snapshot):
-        remarks.append(f"supervision is {pause.in_words}; next: yarnserve resume {snapshot.name}")
+        remarks.append(f"supervision is {printable(pause.in_words)}; next: yarnserve resume {snapshot.name}")
     return remarks + [f"note: {note}" for note in snapshot.notes]
 
 

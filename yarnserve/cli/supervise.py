@@ -93,7 +93,7 @@ def supervise(
         if listen is not None:
             stack.enter_context(_listening(desk.board, listen))
         if once:
-            _once(connection, names, takes_all, desk)
+            _once(connection, names, takes_all, desk, stop)
         else:
             _run(connection, names, takes_all, desk, stop)
 
@@ -128,14 +128,16 @@ class _Desk:
         self.notes = notes
 
 
-def _once(connection: Connection, names: Sequence[str], takes_all: bool, desk: _Desk) -> None:
+def _once(connection: Connection, names: Sequence[str], takes_all: bool, desk: _Desk, stop: threading.Event) -> None:
     from yarnserve.cli.supervision_table import supervision_lines
     from yarnserve.errors import YarnserveError
     from yarnserve.supervise.fleet import Fleet, supervised_services
 
     failed: dict[str, YarnserveError] = {}
-    fleet = Fleet(connection, desk.tools, places=desk.board, stop=threading.Event(), say=desk.say)
+    fleet = Fleet(connection, desk.tools, places=desk.board, stop=stop, say=desk.say)
     for name in supervised_services(connection, failed.__setitem__) if takes_all else dict.fromkeys(names):
+        if stop.is_set():
+            break
         try:
             fleet.once(name)
         except YarnserveError as error:

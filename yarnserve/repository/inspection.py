@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 from itertools import chain, islice
 from pathlib import Path
 
+from yarnserve.errors import printable
 from yarnserve.records.repository import MANIFEST
 from yarnserve.repository.versions import MODEL_FILES
 from yarnserve.repository.wire import Source, Span, records, submessages
@@ -102,7 +103,7 @@ class _Inspection:
         self._variable_ops: set[bytes] = set()
 
     def _find(self, path: str, problem: str, fix: str) -> None:
-        self.findings.append(Finding(_printable(path), problem, fix))
+        self.findings.append(Finding(printable(path), problem, fix))
 
     def walk(self) -> None:
         waiting = [""]
@@ -257,7 +258,3 @@ class _Inspection:
 
 def _shard(number: int, count: int) -> str:
     return f"{_VARIABLES}/variables.data-{number:05d}-of-{count:05d}"
-
-
-def _printable(path: str) -> str:
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)

@@ -25,9 +25,8 @@ AFTER_BUG = 60.0
 #: By default.
 KEEP_EVERY = 3.0
 
-#: Steps in which evidence is complete, where there is any; and the longest pause between two of them.
+#: Steps in which evidence is complete, where there is any.
 STEPS_TO_CLARITY = 12
-GATHERING = 2.0
 
 #: Seconds that all threads together have to give their leases back; systemd waits for a minute.
 PATIENCE = 15.0
@@ -127,7 +126,7 @@ class Fleet:
         try:
             for _ in range(STEPS_TO_CLARITY):
                 due = supervisor.step()
-                if due > GATHERING:
+                if not supervisor.is_at_it or self._stop.is_set():
                     break
                 self._tools.pause(due)
         finally:

@@ -8,6 +8,7 @@ budget is forgotten by a supervisor that is killed, and nothing is done that cou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from yarnserve.errors import ConflictError, LeaseLostError, NotFoundError, UnreachableError, YarnserveError
@@ -53,6 +54,7 @@ class Supervisor:
 
     Attributes:
         trouble: why the last step could not be made; None when it could.
+        is_at_it: whether the last step left something to be found out soon: evidence to gather, what an act did.
     """
 
     def __init__(self, connection: Connection, name: str, tools: Tools | None = None) -> None:
@@ -76,6 +78,7 @@ class Supervisor:
         self._deaths: list[News] = []
         self._failed_steps = 0
         self.trouble: YarnserveError | None = None
+        self.is_at_it = False
         self._state = ServiceState(name, self._tools.now(), Mode.STANDBY if self._tools.acts else Mode.OBSERVING)
 
     def step(self) -> float:
@@ -85,6 +88,7 @@ class Supervisor:
             NotFoundError: the service is not there, or not any more.
         """
         self._began_at = self._tools.clock()
+        self.is_at_it = False
         try:
             due = self._step()
             self._failed_steps, self.trouble = 0, None
@@ -96,6 +100,7 @@ class Supervisor:
         except YarnserveError as error:
             self._failed_steps += 1
             self.trouble = error
+            self.is_at_it = self._failed_steps == 1
             due = min(LONGEST_PAUSE, SOON * 2.0 ** min(self._failed_steps - 1, 10))
             self._teller.trouble(error)
             self._state = replace(self._state, trouble=": ".join(filter(None, (error.where, error.in_a_line))))
@@ -201,6 +206,7 @@ class Supervisor:
         self._show(snapshot, judgement.ledger, judgement.said, paused=paused, hold=paused or _hold(judgement.decision))
         if judgement.decision.do.acts and not keeps_still:
             self._act(judgement.decision, case, ledger, judgement.ledger, snapshot)
+            self.is_at_it = True
             return SOON
         return self._pause(judgement.ledger, case.policy)
 
@@ -267,6 +273,14 @@ class Supervisor:
                 version = str(case.fresh) if decision.do is Do.ROLL_BACK else ""
                 self._ledger = given_up(before, ledger, decision.instance, is_refused=is_refused, version=version)
                 self._save(self._ledger)
+        except KeyboardInterrupt:
+            # Told to end while it waited. Whoever follows finds out what became of what has begun.
+            if actions.has_begun:
+                self._teller.acted(decision, means, snapshot)
+            else:
+                with suppress(YarnserveError):
+                    self._save(given_up(before, ledger, decision.instance, is_refused=False))
+            raise
         else:
             self._teller.acted(decision, means, snapshot)
         self._snapshot = None
@@ -286,6 +300,7 @@ class Supervisor:
         is_free = ledger.action is None and ledger.hold_until is None
         if not (gathers and is_free):
             return float(policy.check_interval)
+        self.is_at_it = True
         # From the beginning of this look on: it has waited for whoever does not answer.
         return max(0.0, SOON - (self._tools.clock() - self._began_at))
 

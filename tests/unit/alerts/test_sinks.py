@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import select
+import socketserver
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.support import served
 from tests.unit.alerts.given import ALERT, posting
 from yarnserve.alerts.records import Alert, Notice
 from yarnserve.alerts.sinks import CommandSink, WebhookSink
@@ -72,6 +77,26 @@ def test_a_webhook_that_refuses_is_told(status: int) -> None:
         WebhookSink(post.url).send(Notice(ALERT, "firing", 1.0, 1))
     assert f"HTTP {status}" in caught.value.why
     assert len(post.bodies) == 1
+
+
+class Dripping(socketserver.StreamRequestHandler):
+    """Sends one header, byte by byte, for as long as somebody waits for its end."""
+
+    def handle(self) -> None:
+        """Begin well."""
+        with suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nx: ")
+            while not select.select([self.rfile], [], [], 0.05)[0] or self.rfile.read1():
+                self.wfile.write(b"x")
+
+
+def test_a_webhook_that_drips_holds_nobody_up() -> None:
+    """Its time is that of the whole exchange, and not of every byte."""
+    with served(socketserver.TCPServer(("127.0.0.1", 0), Dripping)) as url:
+        begun = time.monotonic()
+        with suppress(YarnserveError):
+            WebhookSink(url, timeout=0.5).send(Notice(ALERT, "firing", 1.0, 1))
+        assert time.monotonic() - begun < 5.0
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "ftp://x/", "http://[", "http://127.0.0.1:9"])
