@@ -23,11 +23,11 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25
 
 
-def wait_until(condition: Callable[[], T], deadline: float = 60.0, what: str = "") -> T:
+def wait_until(condition: Callable[[], T], deadline: float = 60.0, what: str | Callable[[], str] = "") -> T:
     """Ask *condition* again and again until it is true, for at most *deadline* seconds; return its value.
 
     Raises:
-        AssertionError: it stayed false; *what* says what was awaited.
+        AssertionError: it stayed false; *what* says what was awaited; called, what was found at the end too.
     """
     ends = time.monotonic() + deadline
     never = threading.Event()
@@ -36,7 +36,8 @@ def wait_until(condition: Callable[[], T], deadline: float = 60.0, what: str = "
         value = condition()
         if value:
             return value
-        assert time.monotonic() < ends, f"not within {deadline} s: {what or condition}"
+        if time.monotonic() >= ends:
+            raise AssertionError(f"not within {deadline} s: {(what() if callable(what) else what) or condition}")
         never.wait(pause)
         pause = min(pause * 1.1, _LONGEST_PAUSE)
 

@@ -71,13 +71,13 @@ class Server:
             return {}
         return {each["version"]: each["state"] for each in document.get("model_version_status", [])}
 
-    def wait_for(self, states: Mapping[str, str]) -> None:
-        """Wait until the versions are in exactly these states."""
-        wait_until(lambda: self.states() == states, what=f"{states}, found {self.states()}")
+    def wait_for(self, states: Mapping[str, str], deadline: float = 60.0) -> None:
+        """Wait until the versions are in exactly these states, for at most *deadline* seconds."""
+        wait_until(lambda: self.states() == states, deadline, lambda: f"{states}, found {self.states()}")
 
     def wait_for_log(self, text: str) -> None:
         """Wait until *text* stands in stderr."""
-        wait_until(lambda: text in self.stderr.read_text(), what=f"{text!r} in\n{self.stderr.read_text()}")
+        wait_until(lambda: text in self.stderr.read_text(), what=lambda: f"{text!r} in\n{self.stderr.read_text()}")
 
 
 @contextmanager
