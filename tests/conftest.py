@@ -2,7 +2,8 @@
 
 A test without a marker runs anywhere. A test marked with a tier runs with ``--all-tiers`` where the tier's needs are
 met (else it is skipped with a line that says what to install), and with ``--require-tier NAME[,NAME]`` always: there
-a missing need is a failure. (``--require-tier=docker`` alone needs the ``=``: pytest takes a word that names a
+a missing need is a failure. Each tier has its directories, so that whoever wants one tier need not have all collected.
+(``--require-tier=docker`` alone needs the ``=``: pytest takes a word that names a
 directory for one to collect, as long as this file has not told it of the option.)
 """
 
@@ -29,9 +30,10 @@ hypothesis.settings.load_profile("yarnserve")
 
 @dataclass(frozen=True)
 class Tier:
-    """What a tier proves, how to see whether its needs are met, and what to install where they are not."""
+    """What a tier proves, where its tests are, how to see whether its needs are met, and what to install where not."""
 
     meaning: str
+    where: tuple[str, ...]
     met: Callable[[], bool]
     install: str
 
@@ -49,31 +51,55 @@ def _krb5kdc() -> str | None:
 
 
 TIERS = {
-    "wheel": Tier("builds and installs wheels; needs a package index", _has("build"), "pip install '.[test]'"),
+    "wheel": Tier(
+        "builds and installs wheels; needs a package index",
+        ("tests/packaging/",),
+        _has("build"),
+        "pip install '.[test]'",
+    ),
     "hadoop": Tier(
         "boots a real Hadoop; needs Java and Maven's repository",
+        ("tests/contract/", "tests/hadoop/", "tests/kerberos/"),
         lambda: all(shutil.which(program) for program in ("java", "javac", "mvn")),
         "apt-get install openjdk-17-jdk-headless maven",
     ),
     "kerberos": Tier(
         "a KDC and a real Hadoop with Kerberos on every door",
+        ("tests/kerberos/", "tests/unit/hadoop/test_kerberos.py"),
         lambda: TIERS["hadoop"].met() and bool(_krb5kdc() and shutil.which("faketime")) and _has("gssapi")(),
         "apt-get install openjdk-17-jdk-headless maven krb5-kdc krb5-admin-server krb5-user faketime libkrb5-dev gcc "
         "python3-dev; pip install '.[kerberos]'",
     ),
-    "load": Tier("asks without a pause, by a program that is not ours", _load_generator, "apt-get install wrk"),
+    "load": Tier(
+        "asks without a pause, by a program that is not ours",
+        ("tests/contract/",),
+        _load_generator,
+        "apt-get install wrk",
+    ),
     "docker": Tier(
         "builds images and runs them; needs a docker daemon, root, a Debian mirror and a package index",
+        ("tests/docker/",),
         daemon.ready,
         "apt-get install docker.io debootstrap iptables; a running dockerd; root",
     ),
-    "soak": Tier("hundreds of seeds in place of twenty; takes its time", lambda: True, "nothing"),
+    "soak": Tier(
+        "hundreds of seeds in place of twenty; takes its time",
+        ("tests/agent/", "tests/sandbox/", "tests/simulation/"),
+        lambda: True,
+        "nothing",
+    ),
     "prometheus": Tier(
         "asks Prometheus' own tools, and a real Alertmanager",
+        ("tests/contract/",),
         lambda: all(shutil.which(program) for program in ("promtool", "prometheus-alertmanager")),
         "apt-get install prometheus prometheus-alertmanager",
     ),
-    "savedmodel": Tier("serves SavedModels with TensorFlow", _has("tensorflow"), "pip install tensorflow-cpu"),
+    "savedmodel": Tier(
+        "serves SavedModels with TensorFlow",
+        ("tests/model_server/",),
+        _has("tensorflow"),
+        "pip install tensorflow-cpu",
+    ),
 }
 
 
@@ -111,7 +137,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tiers that were not asked for."""
+    """Leave out the tiers that were not asked for; a test away from its tier's directories is an error."""
+    for item in items:
+        for name in _tiers_of(item):
+            if not item.nodeid.startswith(TIERS[name].where):
+                raise pytest.UsageError(f"{item.nodeid} is of the tier {name}, whose place is {TIERS[name].where}")
     wanted = set(TIERS) if config.getoption("--all-tiers") else _required(config)
     left_out = [item for item in items if not _tiers_of(item) <= wanted]
     config.hook.pytest_deselected(items=left_out)
