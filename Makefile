@@ -34,8 +34,8 @@ $(VENV)/.test: $(VENV)/.sandbox
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox,test]'
 	@touch $@
 
-# Half of the tests' time is waiting for processes, so there are two workers for each core.
-WORKERS = $$($(BIN)/python -c 'import os; print(2 * (os.cpu_count() or 1))')
+# Most of the tests' time is waiting for processes, so there are three workers for each core.
+WORKERS = $$($(BIN)/python -c 'import os; print(3 * (os.cpu_count() or 1))')
 
 demo: $(VENV)/.sandbox
 	@$(BIN)/yarnserve sandbox -- $(BIN)/python examples/digits/demo.py

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli import forkserver
 from tests.support import REPOSITORY, claimed_ports
 from yarnserve.sandbox import Sandbox
 
@@ -46,16 +47,8 @@ class Shell:
 
     def __call__(self, *arguments: str, stdin: str = "", **changes: str) -> Ran:
         """Run one command to its end; *changes* are further exports."""
-        run = subprocess.run(
-            [sys.executable, "-m", "yarnserve", *arguments],
-            env={**_bare_environment(), **self.environment, **changes},
-            cwd=self.directory,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_DEADLINE,
-            check=False,
-        )
+        environment = {**_bare_environment(), **self.environment, **changes}
+        run = forkserver.run(arguments, environment, self.directory, stdin, COMMAND_DEADLINE)
         return Ran(run.returncode, run.stdout, run.stderr)
 
     def start(self, *arguments: str, terminal: int | None = None, stdin: int | None = None) -> subprocess.Popen[str]:
