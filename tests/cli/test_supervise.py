@@ -147,3 +147,14 @@ def test_once_goes_on_after_a_service_that_is_not_there(own: Service, yarnserve:
     assert once.status == 5
     assert "nobody" in once.stderr
     assert "own: acting, 1 of 1 replicas live" in once.stdout
+
+
+@pytest.mark.parametrize("option", ["--alert-webhook", "--alertmanager"])
+@pytest.mark.parametrize(
+    "address", ["", "alerts:9093", "http://", "ftp://alerts/", "http://alerts:port/", "http://[::1"]
+)
+def test_whom_no_alert_could_reach_is_told_at_once(yarnserve: Shell, option: str, address: str) -> None:
+    """An address that is none is a usage error, not a failure of the first alert."""
+    ran = yarnserve("supervise", "--all", option, address)
+    assert ran.status == 2, ran.stderr
+    assert "write it as http://HOST:PORT" in ran.stderr

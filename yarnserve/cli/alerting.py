@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -15,11 +16,34 @@ if TYPE_CHECKING:
     from yarnserve.alerts.delivery import Alerts
     from yarnserve.alerts.records import Sink
 
+
+class _WebAddress(click.ParamType):  # type: ignore[type-arg]
+    """Where alerts are POSTed; what is no address would fail at night, when the first is sent."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it as it is."""
+        try:
+            parts = urlsplit(value)
+            is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_one = False
+        if not is_one:
+            self.fail(f"{value!r} is no address of a web server; write it as http://HOST:PORT", param, ctx)
+        return str(value)
+
+
 _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     click.option("--alert-command", metavar="COMMAND", help="Run by the shell for each alert, with JSON on its stdin."),
-    click.option("--alert-webhook", metavar="URL", help="Gets each alert as JSON by POST."),
+    click.option("--alert-webhook", metavar="URL", type=_WebAddress(), help="Gets each alert as JSON by POST."),
     click.option(
-        "--alertmanager", "alertmanagers", metavar="URL", multiple=True, help="Prometheus' Alertmanager; repeatable."
+        "--alertmanager",
+        "alertmanagers",
+        metavar="URL",
+        type=_WebAddress(),
+        multiple=True,
+        help="Prometheus' Alertmanager; repeatable.",
     ),
     click.option(
         "--runbook", default="", metavar="URL", help="What to do; in alerts to Alertmanager, with #NAME of the alert."
