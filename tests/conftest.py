@@ -103,17 +103,25 @@ TIERS = {
 }
 
 
-#: Files whose tests take a minute or more together.
+#: Files whose tests take more than a minute together, the longest first.
 LONGEST = (
     "tests/simulation/",
+    "tests/sandbox/test_supervise.py",
+    "tests/sandbox/test_services_api_golden.py",
     "tests/cli/test_readme.py",
     "tests/agent/",
-    "tests/errors_page/",
+    "tests/sandbox/test_ha_clients.py",
     "tests/sandbox/test_local.py",
-    "tests/cli/test_models.py",
+    "tests/sandbox/test_actions.py",
     "tests/cli/test_views.py",
+    "tests/sandbox/test_failover_golden.py",
+    "tests/cli/test_supervise.py",
+    "tests/cli/test_logs.py",
+    "tests/contract/test_bad_input.py",
     "tests/cli/test_life.py",
-    "tests/cli/test_full_disk.py",
+    "tests/sandbox/test_killed.py",
+    "tests/cli/test_errors.py",
+    "tests/sandbox/test_sync.py",
 )
 
 
@@ -147,7 +155,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
     kept = [item for item in items if _tiers_of(item) <= wanted]
     # The longest files first: begun last, each would keep one worker busy while the others have nothing left to do.
-    items[:] = sorted(kept, key=lambda item: not item.nodeid.startswith(LONGEST))
+    items[:] = sorted(kept, key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    return next((place for place, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -52,6 +52,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def printable_lines(text: str) -> str:
+    """Return *text* with its lines, each of them as :func:`printable` has it."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 #: What stands before a host in a URL's authority; user and password before an ``@`` elsewhere, but for an image's
 #: digest (``name:tag@sha256:...``); and the tokens in a query, such as WebHDFS's.
 _CREDENTIALS = (

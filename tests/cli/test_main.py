@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -172,15 +173,19 @@ main.main()
 """
 
 
-def run_broken(code: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that consists of *code*."""
+#: An error of ours, for code that has only the module of the command line.
+NOT_FOUND = "__import__('yarnserve.errors').errors.NotFoundError('x')"
+
+
+def run_broken(code: str, **streams: TextIO) -> subprocess.CompletedProcess[str]:
+    """Run a command that consists of *code*; *streams* as `subprocess.run` has them, else its output is read."""
     return subprocess.run(
         [sys.executable, "-c", BUG.format(code=code), "broken"],
         cwd=REPOSITORY,
-        capture_output=True,
         text=True,
         timeout=60,
         check=False,
+        **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams),  # type: ignore[call-overload]
     )
 
 
@@ -198,3 +203,17 @@ def test_a_failure_of_the_machine_is_not_called_a_bug() -> None:
     ran = run_broken("raise OSError(28, 'No space left on device')")
     assert ran.returncode == 1
     assert ran.stderr == "error: cannot write\n  why  : No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("print('x', flush=True)", 1),
+        (f"raise {NOT_FOUND}", 5),
+        ("raise main.click.UsageError('x')", 2),
+    ],
+)
+def test_where_nothing_can_be_told_the_status_tells(code: str, status: int) -> None:
+    """Both streams go to a full disk: not another status, and no traceback in a log that has room again."""
+    with Path("/dev/full").open("w") as full:
+        assert run_broken(code, stdout=full, stderr=full).returncode == status

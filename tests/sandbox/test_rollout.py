@@ -135,6 +135,17 @@ def test_one_agent_is_drained_and_taken_back_by_order(connection: Connection) ->
     wait_until(lambda: look(connection, "digits").replicas[0].verdict.health.value == "live")
 
 
+def test_who_is_ordered_to_leave_has_not_died(connection: Connection) -> None:
+    """Another container comes in its place, and a supervisor knows that it was a person who ended the one before."""
+    before = look(connection, "digits").replicas[0].container_id
+    Actions(connection).order("digits", "0", Order.LEAVE)
+    wait_until(
+        lambda: look(connection, "digits").replicas[0].container_id not in ("", before), what="another container"
+    )
+    assert look(connection, "digits").replicas[0].was_ordered
+    wait_until_live(connection, "digits", timeout=60)
+
+
 def test_a_restart_goes_by_the_agent_on_any_hadoop(connection: Connection) -> None:
     """The sandbox's 3.1.4 knows no signals: the replica has the same name afterwards, and another container."""
     before = look(connection, "digits").replicas[1].container_id

@@ -249,6 +249,11 @@ def test_what_a_person_ends_has_not_died(watched: Watched) -> None:
         acts.scale(NAME, replicas)
         wait_until(lambda count=replicas: len(watched.containers()) == count, what=f"{replicas} replicas")
     looked_over(watched)
+    switch(watched, Fault.NO_NODES, on=True)
+    for replicas in (4, 3):
+        acts.scale(NAME, replicas)
+    switch(watched, Fault.NO_NODES, on=False)
+    looked_over(watched)
     assert all("(free)" in told for told in watched.told(What.DIED))
     assert not watched.told(What.DECIDED)
     assert not watched.alerts
@@ -488,6 +493,25 @@ def test_whoever_is_told_to_end_before_an_act_leaves_nothing_to_wait_for(watched
     steps(successor := watched.supervisor(), 6)
     assert hung not in watched.containers().values()
     successor.close()
+
+
+def test_an_act_that_is_broken_off_while_it_is_sent_is_under_way(watched: Watched) -> None:
+    """Where a signal comes within a request nobody knows whether YARN has it: the successor waits for what becomes."""
+
+    def told_to_end(text: str) -> None:
+        if text.startswith("restarting"):
+            raise KeyboardInterrupt
+
+    ended = watched.supervisor(narrate=told_to_end)
+    steps(ended, 2)
+    watched.replicas.hung.add(watched.containers()["serve-1"])
+    with pytest.raises(KeyboardInterrupt):
+        steps(ended, 8)
+    ended.close()
+    saved = watched.connection.store(NAME).ledger.latest()
+    assert saved is not None
+    assert saved.record.action is not None
+    assert len(saved.record.replicas["serve-1"].restarts) == 1
 
 
 def test_an_act_that_never_began_is_not_waited_for(watched: Watched) -> None:

@@ -80,22 +80,34 @@ def _status_of_post(url: str, body: bytes, timeout: float) -> int:
         raise ValueError(f"{url} is no address of a web server")
     kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
     connection = kind(address.hostname, address.port, timeout=timeout)
+    is_late = threading.Event()
     # Its time-out is for every read; whoever sends a header byte by byte must not hold up what others are to hear.
-    ends = threading.Timer(timeout, _hang_up, [connection])
+    ends = threading.Timer(timeout, _hang_up, [connection, is_late])
     ends.start()
     try:
+        connection.connect()
+        _require_time(is_late, timeout)
         target = urlunsplit(("", "", address.path or "/", address.query, ""))
         connection.request("POST", target, body, {"Content-Type": "application/json"})
         # Its body is nothing to us, and may have no end.
-        return connection.getresponse().status
+        status = connection.getresponse().status
+        # What is cut off within the headers reads as if they had ended.
+        _require_time(is_late, timeout)
+        return status
     finally:
         ends.cancel()
         connection.close()
 
 
-def _hang_up(connection: http.client.HTTPConnection) -> None:
+def _hang_up(connection: http.client.HTTPConnection, is_late: threading.Event) -> None:
+    is_late.set()
     with suppress(OSError, AttributeError):
         connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _require_time(is_late: threading.Event, timeout: float) -> None:
+    if is_late.is_set():
+        raise TimeoutError(f"it took longer than {timeout:g} s")
 
 
 class WebhookSink(Sink):

@@ -10,7 +10,7 @@ import click
 from yarnserve.cli.options import DOCUMENTS, SERVICE_NAME, WIDE_OUTPUT, with_connection
 from yarnserve.cli.output import age, local_time, narrate, print_document, print_table, timestamp
 from yarnserve.cli.quantities import Since
-from yarnserve.errors import first_line
+from yarnserve.errors import first_line, printable_lines
 
 if TYPE_CHECKING:
     from yarnserve.records.journal import JournalEntry
@@ -50,10 +50,10 @@ def events(connection: Connection, name: str, output: str, follow: bool, since: 
         told = [event_document(each) for each in story.moments]
         print_document(output, "ServiceEvents", {"name": name, "events": told})
     elif story.has_journal:
-        print_table(COLUMNS, [_row(each, is_wide=output == "wide") for each in story.moments])
+        print_table(COLUMNS, [_row(each, is_wide=output == "wide") for each in story.moments], has_lines=True)
     else:
         rows = [(age(each.at), _subject(each), _text(each, is_wide=output == "wide")) for each in story.moments]
-        print_table(("age", "subject", "told"), rows)
+        print_table(("age", "subject", "told"), rows, has_lines=True)
 
 
 def _follow(connection: Connection, name: str, story: Story, output: str) -> NoReturn:
@@ -100,7 +100,7 @@ def moment_line(moment: Moment, *, is_wide: bool = False) -> str:
 
 def _line(cells: tuple[str, str, str, str]) -> str:
     at, subject, what, why = cells
-    return f"{at:<19}  {subject:<8}  {what:<8}  {why}"
+    return f"{at:<19}  {subject:<8}  {what:<8}  {printable_lines(why)}"
 
 
 def _row(moment: Moment, *, is_wide: bool) -> tuple[str, str, str, str]:

@@ -6,8 +6,9 @@ import errno
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,19 +142,20 @@ def main() -> None:
             status = cli.main(prog_name="yarnserve", standalone_mode=False) or 0
         except YarnserveError as error:
             status = error.exit_status
-            print_error(error)
+            _tell(partial(print_error, error))
         except click.ClickException as error:
             status = error.exit_code
-            error.show()
+            _tell(error.show)
         except (click.Abort, KeyboardInterrupt):
             status = INTERRUPTED
             narrate("interrupted")
         except OSError as error:
-            # Nobody reads what a handler above says; or a failure that no module knows as its own.
+            # The reader has left, or a failure that no module knows as its own.
             if error.errno not in _FULL:
                 raise
             status = 1
-            print_error(YarnserveError("cannot write", where=error.filename or "", why=error.strerror or str(error)))
+            told = YarnserveError("cannot write", where=error.filename or "", why=error.strerror or str(error))
+            _tell(partial(print_error, told))
             _discard_output()
         except Exception:
             status = 1
@@ -174,6 +176,16 @@ def _open_streams() -> None:
             stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115  as long as the process lives
             os.set_inheritable(stream.fileno(), True)
             setattr(sys, name, stream)
+
+
+def _tell(show: Callable[[], None]) -> None:
+    """Have an error told; where the log's disk is full it is lost, and the exit status is kept."""
+    try:
+        show()
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _discard_output()
 
 
 def _discard_output() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from yarnserve.errors import SpecError, YarnserveError, printable
+from yarnserve.errors import SpecError, YarnserveError, printable, printable_lines
 from yarnserve.records.moments import timestamp as timestamp
 
 if TYPE_CHECKING:
@@ -70,16 +70,20 @@ def print_error(error: YarnserveError) -> None:
             click.echo(f"  {label:<5}: {text}", err=True)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print *rows* in aligned columns on stdout; nothing is ever cut, the last column may be as long as it is."""
-    for line in table_lines(columns, rows):
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, has_lines: bool = False) -> None:
+    """Print *rows* in aligned columns on stdout; nothing is ever cut, the last column may be as long as it is.
+
+    Its cells may have several lines where it *has_lines*.
+    """
+    for line in table_lines(columns, rows, has_lines=has_lines):
         click.echo(line)
 
 
-def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], *, has_lines: bool = False) -> list[str]:
     """Return the lines that ``print_table`` prints."""
     # Of what others have written, too: a reason, a file's name.
-    rows = [[printable(cell) for cell in row] for row in rows]
+    last = printable_lines if has_lines else printable
+    rows = [[*map(printable, row[:-1]), last(row[-1])] for row in rows]
     widths = [max(len(row[index]) for row in (columns, *rows)) for index in range(len(columns) - 1)]
     head = click.style(_line([column.upper() for column in columns], widths), bold=True)
     return [head, *(_line(row, widths) for row in rows)]

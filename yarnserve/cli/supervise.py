@@ -148,6 +148,9 @@ def _once(connection: Connection, names: Sequence[str], takes_all: bool, desk: _
         narrate(f"{name}: {failed[name].what}")
     if failed:
         raise next(iter(failed.values()))
+    if stop.is_set():
+        # What is not done yet is not known to be well.
+        raise KeyboardInterrupt
 
 
 def _run(connection: Connection, names: Sequence[str], takes_all: bool, desk: _Desk, stop: threading.Event) -> None:

@@ -60,7 +60,9 @@ def trouble_of(
     failed = newest.count(False)
     if record.proved and failed >= SOME_FAILED.value * times:
         return Trouble(Rule.SOME_FAIL, f"{name} failed {failed} of {len(newest)} looks ({sight.reason})")
-    if sight.container and (waited := _starting_for(record, sight, now)) > policy.startup_deadline:
+    # One look tells nothing: what became of it while no supervisor looked is not known.
+    is_certain = not sight.evidence or record.failures >= policy.failures
+    if sight.container and is_certain and (waited := _starting_for(record, sight, now)) > policy.startup_deadline:
         since = "since it served last" if record.proved else "after its start"
         return Trouble(Rule.STARTUP, f"{name} is not live {waited:.0f} s {since} ({sight.reason})")
     deaths = _deaths_here(record, policy, now)

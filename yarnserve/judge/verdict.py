@@ -69,7 +69,7 @@ def judge_replica(
         return Verdict(Health.STARTING, "its container is being launched and has no address yet")
     if process is not None and process.state in _NOT_STARTED:
         return Verdict(Health.STARTING, f"its process has not started yet (NodeManager: {process.state})")
-    if process is not None and process.state != "RUNNING":
+    if process is not None and not process.runs:
         code = f" with exit code {process.exit_code}" if process.has_exited else ""
         return _because(Health.FAILING, f"its process has ended{code} (NodeManager: {process.state})", exit_of(process))
     if stranger is not None:

@@ -226,7 +226,7 @@ class Replica:
     versions that are AVAILABLE, by model name; *restarts* counts container ids seen beyond the first, and the starts
     in place that YARN's services API hides. *last_exit* is None while no end was seen, *agent* where none answers.
     *was_ordered*: an act of ours has ended it last; *node_answers*: its NodeManager or its agent has told of it in this
-    look, so that its host is not cut off.
+    look, so that its host is not cut off; *runs*: they have told that its process, or its agent, runs.
     """
 
     instance: str
@@ -241,3 +241,4 @@ class Replica:
     agent: AgentReport | None = None
     was_ordered: bool = False
     node_answers: bool = False
+    runs: bool = False

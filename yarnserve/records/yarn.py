@@ -202,6 +202,11 @@ class NodeContainer:
     diagnostics: str
 
     @property
+    def runs(self) -> bool:
+        """Whether its process runs now."""
+        return self.state == "RUNNING"
+
+    @property
     def has_exited(self) -> bool:
         """Whether ``exit_code`` tells of an end, the last one or the one before a relaunch.
 

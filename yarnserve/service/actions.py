@@ -144,7 +144,10 @@ class Actions:
             spec = held.revision().spec
             container = require_instance(held.running_component(), name, replica)
             place = require_endpoint(container, spec)
-            return give_order(self.connection, name, container.instance, place, order, self._changing.eyes)
+            report = give_order(self.connection, name, container.instance, place, order, self._changing.eyes)
+            if order is Order.LEAVE:
+                held.have_ended([container.id])
+            return report
 
     def stop(self, name: str) -> Outcome:
         """Stop service *name* and wait until YARN says so; its definition stays."""

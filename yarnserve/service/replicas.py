@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from yarnserve.judge.explain import Explanation
@@ -46,10 +46,11 @@ class Evidence:
         """The replica in *container*."""
         observation = self.observations.get(container.instance)
         agent = self.agents.get(container.instance)
+        process = self.processes.get(container.id)
         verdict = judge_replica(
             container,
             observation,
-            self.processes.get(container.id),
+            process,
             unobserved=self.unobserved,
             silence=self.silence,
             agent=agent,
@@ -67,7 +68,8 @@ class Evidence:
             started_at=container.launched_at,
             agent=agent,
             was_ordered=self.sightings.was_ordered(container.instance),
-            node_answers=agent is not None or container.id in self.processes,
+            node_answers=agent is not None or process is not None,
+            runs=agent is not None or (process is not None and process.runs),
         )
 
     def missing(self, instance: str, verdict: Verdict) -> Replica:
@@ -80,7 +82,7 @@ class Evidence:
         )
 
 
-def unplaced(containers: Mapping[str, Container], wanted: int) -> list[str]:
+def unplaced(containers: Collection[str], wanted: int) -> list[str]:
     """Names for the wanted instances that YARN does not report: the lowest numbers it does not use."""
     unused = (name for number in range(wanted + len(containers)) if (name := f"{COMPONENT}-{number}") not in containers)
     return [next(unused) for _ in range(wanted - len(containers))]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from math import inf
 
-from yarnserve.errors import ConflictError, UnreachableError, UsageError, WaitTimeoutError
+from yarnserve.errors import ConflictError, UnreachableError, UsageError, WaitTimeoutError, YarnserveError
 from yarnserve.judge.plan import Step
 from yarnserve.records.yarn import ComponentState
 from yarnserve.service.changing import Held, Outcome
 from yarnserve.service.placing import require_hostname, require_placement
+from yarnserve.service.replicas import unplaced
 from yarnserve.service.state import Wanted
 from yarnserve.spec.endpoints import instance_number, most_replicas, used_ports
 from yarnserve.spec.model import COMPONENT, ServiceSpec
@@ -48,12 +49,24 @@ def flex(held: Held, replicas: int, why: str) -> None:
     """
     gives_up_at = held.changing.clock() + NO_ROOM
     await_last_change(held, replicas, gives_up_at)
+    surplus = _surplus(held, replicas)
     # Also where it is wanted already: a supervisor that has taken one out is to know that a person has spoken.
     held.want(Wanted.RUNNING, replicas, why, again=True)
-    # YARN ends those with the highest numbers; given again, a number has a container that was no restart.
-    running = sorted(held.component().containers, key=lambda each: instance_number(each.instance))
     give_size(held, replicas, gives_up_at)
-    held.have_ended(each.id for each in running[replicas:])
+    # Given again, their numbers will have other containers, and that was no restart.
+    held.have_ended(surplus)
+
+
+def _surplus(held: Held, replicas: int) -> list[str]:
+    """The containers that YARN will end: of the highest numbers, among which are those that have none now."""
+    try:
+        component = held.orders.patiently(held.component)
+    except YarnserveError:
+        # A change of size must not fail for a note about it.
+        return []
+    containers = {each.instance: each.id for each in component.containers}
+    names = sorted([*containers, *unplaced(containers, component.desired)], key=instance_number)
+    return [containers[name] for name in names[replicas:] if name in containers]
 
 
 def give_size(held: Held, replicas: int, gives_up_at: float = inf) -> None:
@@ -94,7 +107,10 @@ def await_last_change(held: Held, replicas: int = 0, gives_up_at: float = inf) -
     try:
         held.orders.settle(is_free, f"{held.name} to finish its last change of size", held.changing.patience)
     except WaitTimeoutError as error:
-        error.fix = f"if it cannot finish, stop it and launch it with another size: yarnserve stop {held.name}"
+        error.fix = (
+            "give it more --timeout; if it cannot finish, stop it and launch it with another size: "
+            f"yarnserve stop {held.name}"
+        )
         raise
 
 

@@ -60,10 +60,12 @@ def _of_services(states: Sequence[ServiceState]) -> Iterator[Metric]:
     yield gauge("replicas_least", "Live replicas below which nothing is restarted.", lambda state: state.least)
     yield gauge("supervisor_held", "1 while something forbids to act.", lambda state: bool(state.hold))
     yield gauge("supervisor_troubled", "1 while the service cannot be looked at.", lambda state: bool(state.trouble))
-    yield gauge(
+    yield _gauge(
         "supervisor_last_success_timestamp_seconds",
         "When the service was last looked at, since the epoch.",
-        lambda state: state.at,
+        _OF_SERVICE,
+        # Whoever stands by has not looked: another's trouble must not be hidden by that.
+        [((state.name,), state.at) for state in states if not (state.mode is Mode.STANDBY and state.hold)],
     )
     yield _gauge(
         "supervisor_mode",

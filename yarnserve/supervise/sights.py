@@ -75,7 +75,7 @@ def _answered(replica: Replica, observation: Observation | None) -> Replica:
     if replica.agent is not None:
         verdict = told_by_agent(verdict, replica.agent)
     # Its NodeManager was not asked again.
-    return replace(replica, verdict=verdict, versions=observation.available, node_answers=False)
+    return replace(replica, verdict=verdict, versions=observation.available, node_answers=False, runs=False)
 
 
 def _sight(
@@ -111,11 +111,11 @@ def _sight(
 def _is_evidence(replica: Replica, observation: Observation) -> bool:
     """Whether a server was reached that did not answer, answered wrongly, or refuses the example.
 
-    Or none was reached, and its host is: a server that hangs takes no connection any more once its queue is full.
+    Or none was reached, and its process runs: a server that hangs takes no connection once its queue is full.
     """
     if replica.verdict.health is Health.AVAILABLE:
         return any(model.prediction is not None and model.prediction.status >= 400 for model in observation.models)
-    is_deaf = replica.node_answers and _is_silent(observation)
+    is_deaf = replica.runs and _is_silent(observation)
     return replica.verdict.health is Health.FAILING and (is_deaf or _tells(observation))
 
 

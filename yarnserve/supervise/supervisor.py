@@ -79,6 +79,7 @@ class Supervisor:
         self._failed_steps = 0
         self.trouble: YarnserveError | None = None
         self.is_at_it = False
+        self._was_waiting = False
         self._state = ServiceState(name, self._tools.now(), Mode.STANDBY if self._tools.acts else Mode.OBSERVING)
 
     def step(self) -> float:
@@ -274,10 +275,10 @@ class Supervisor:
                 self._ledger = given_up(before, ledger, decision.instance, is_refused=is_refused, version=version)
                 self._save(self._ledger)
         except KeyboardInterrupt:
-            # Told to end while it waited. Whoever follows finds out what became of what has begun.
+            # Told to end. Whoever follows finds out what became of what has begun, or may have.
             if actions.has_begun:
                 self._teller.acted(decision, means, snapshot)
-            else:
+            elif self._was_waiting:
                 with suppress(YarnserveError):
                     self._save(given_up(before, ledger, decision.instance, is_refused=False))
             raise
@@ -291,12 +292,21 @@ class Supervisor:
         self._seat.keep()
         self._tell_board()
         self._waited += seconds
-        self._tools.pause(seconds)
+        try:
+            self._tools.pause(seconds)
+        except KeyboardInterrupt:
+            # Nothing is being sent then, as there may be wherever else a signal comes.
+            self._was_waiting = True
+            raise
 
     def _pause(self, ledger: Ledger, policy: SupervisePolicy) -> float:
         # Until there is evidence enough, of an only replica twice as much; then more of it is in no hurry.
         enough = SINGLE.value * policy.failures
-        gathers = any(0 < record.failures < enough and record.proved for record in ledger.replicas.values())
+        late = self._tools.now() - policy.startup_deadline
+        gathers = any(
+            0 < record.failures < enough and (record.proved or record.progress_at < late)
+            for record in ledger.replicas.values()
+        )
         is_free = ledger.action is None and ledger.hold_until is None
         if not (gathers and is_free):
             return float(policy.check_interval)

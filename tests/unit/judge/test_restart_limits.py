@@ -239,10 +239,23 @@ def test_whoever_takes_over_gives_no_more_time_to_what_fails_since_its_start() -
     """It accepts and does not answer: supervisors that follow each other must not begin to count anew each time."""
     watch = Watch()
     watch.idle(560.0, failing(0), *others(1, 2, 3))
+    for _ in range(2):
+        watch.ledger = lasting(watch.ledger)
+        assert watch.look(failing(0), *others(1, 2, 3), after=60.0).do is Do.NOTHING
+    for _ in range(2):
+        decision = watch.look(failing(0), *others(1, 2, 3))
+    assert decision.rule == "startup"
+
+
+@pytest.mark.parametrize("before", [sight(0, Health.STARTING), failing(0)], ids=lambda before: before.health.value)
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_who_was_starting_an_hour_ago_is_not_judged_by_one_look(before: Sight, is_cut_off: bool) -> None:
+    """It may have served all the time that no supervisor looked, as ``supervise --once`` does not."""
+    watch = Watch()
+    watch.look(before, *others(1, 2, 3))
     watch.ledger = lasting(watch.ledger)
-    assert watch.look(failing(0), *others(1, 2, 3), after=60.0).do is Do.NOTHING
-    watch.ledger = lasting(watch.ledger)
-    assert watch.look(failing(0), *others(1, 2, 3), after=60.0).rule == "startup"
+    now = replace(failing(0), evidence=not is_cut_off, cut_off=is_cut_off)
+    assert watch.look(now, *others(1, 2, 3), after=3600.0).do is Do.NOTHING
 
 
 def test_a_replica_that_is_still_there_is_not_made_up_for_by_ending_another() -> None:

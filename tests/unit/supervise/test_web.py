@@ -9,7 +9,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import yaml
@@ -19,6 +19,7 @@ from tests.support import REPOSITORY
 from tests.unit.supervise.states import NOW, failing, live, service
 from yarnserve import __version__
 from yarnserve.errors import ConfigurationError, UsageError
+from yarnserve.records.supervision import Mode
 from yarnserve.supervise.board import Board
 from yarnserve.supervise.metrics import Metrics
 from yarnserve.supervise.web import SupervisorServer, parse_listen
@@ -144,6 +145,15 @@ def test_metrics_are_what_prometheus_reads(served: Served) -> None:
     assert read["yarnserve_supervisor_mode", (("mode", "acting"), digits)] == 1
     assert read["yarnserve_supervisor_held", (digits,)] == 0
     assert read["yarnserve_build_info", (("version", __version__),)] == 1
+
+
+def test_who_stands_by_has_looked_at_nothing(served: Served) -> None:
+    """One that has never been seen is told of, so that it is missed; whoever stands by must not hide that."""
+    seen = "yarnserve_supervisor_last_success_timestamp_seconds"
+    served.board(replace(service(), mode=Mode.STANDBY, seen=False))
+    assert (seen, (("service", "digits"),)) in samples(served.get("/metrics")[1])
+    served.board(replace(service(), mode=Mode.STANDBY, hold="supervised by host2"))
+    assert (seen, (("service", "digits"),)) not in samples(served.get("/metrics")[1])
 
 
 def test_metrics_of_nothing() -> None:
