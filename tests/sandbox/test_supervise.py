@@ -249,11 +249,6 @@ def test_what_a_person_ends_has_not_died(watched: Watched) -> None:
         acts.scale(NAME, replicas)
         wait_until(lambda count=replicas: len(watched.containers()) == count, what=f"{replicas} replicas")
     looked_over(watched)
-    switch(watched, Fault.NO_NODES, on=True)
-    for replicas in (4, 3):
-        acts.scale(NAME, replicas)
-    switch(watched, Fault.NO_NODES, on=False)
-    looked_over(watched)
     assert all("(free)" in told for told in watched.told(What.DIED))
     assert not watched.told(What.DECIDED)
     assert not watched.alerts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from yarnserve.judge.explain import Explanation
@@ -82,7 +82,7 @@ class Evidence:
         )
 
 
-def unplaced(containers: Collection[str], wanted: int) -> list[str]:
+def unplaced(containers: Mapping[str, Container], wanted: int) -> list[str]:
     """Names for the wanted instances that YARN does not report: the lowest numbers it does not use."""
     unused = (name for number in range(wanted + len(containers)) if (name := f"{COMPONENT}-{number}") not in containers)
     return [next(unused) for _ in range(wanted - len(containers))]

@@ -10,7 +10,6 @@ from yarnserve.judge.plan import Step
 from yarnserve.records.yarn import ComponentState
 from yarnserve.service.changing import Held, Outcome
 from yarnserve.service.placing import require_hostname, require_placement
-from yarnserve.service.replicas import unplaced
 from yarnserve.service.state import Wanted
 from yarnserve.spec.endpoints import instance_number, most_replicas, used_ports
 from yarnserve.spec.model import COMPONENT, ServiceSpec
@@ -58,15 +57,14 @@ def flex(held: Held, replicas: int, why: str) -> None:
 
 
 def _surplus(held: Held, replicas: int) -> list[str]:
-    """The containers that YARN will end: of the highest numbers, among which are those that have none now."""
+    """The containers that YARN will end: of the highest numbers; fewer where it has not placed a lower one."""
     try:
         component = held.orders.patiently(held.component)
     except YarnserveError:
         # A change of size must not fail for a note about it.
         return []
-    containers = {each.instance: each.id for each in component.containers}
-    names = sorted([*containers, *unplaced(containers, component.desired)], key=instance_number)
-    return [containers[name] for name in names[replicas:] if name in containers]
+    containers = sorted(component.containers, key=lambda each: instance_number(each.instance))
+    return [each.id for each in containers[replicas:]]
 
 
 def give_size(held: Held, replicas: int, gives_up_at: float = inf) -> None:
