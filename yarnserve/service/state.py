@@ -118,7 +118,7 @@ class Sightings:
         return None
 
     def was_ordered(self, instance: str) -> bool:
-        """Whether the newest end of *instance* was an act of ours, and no death."""
+        """Whether the newest end of *instance* was an act of ours, and no death, as far as it was seen."""
         *_, before, newest = ("", "", *self.containers.get(instance, ()))
         return before in self.ended and newest not in self.exits
 
