@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import urllib.request
 from collections.abc import Iterator
@@ -88,8 +89,12 @@ def test_all_finds_what_wants_it_and_a_pause_is_seen(own: Service, yarnserve: Sh
     """A service without supervise.enabled is left alone by --all; pause and resume reach a running supervisor."""
     path = own.write_spec("own", supervise={"enabled": True, "check_interval": "1s", "check_timeout": "1s"})
     assert yarnserve("launch", str(path), "--replace", "--wait").status == 0
+    assert "no supervisor looks after it; next: yarnserve supervise own" in yarnserve("status", own.name).stderr
+    assert yarnserve("status", own.name, "-o", "json").document["supervisor"] is None
     with supervising(yarnserve, "--all", "--state", str(tmp_path / "state")) as url:
         wait_until(lambda: mode(url) == "acting", what="own")
+        assert re.search(r"^supervised by \S+@\S+.*: supervise$", yarnserve("status", own.name).stderr, re.MULTILINE)
+        assert yarnserve("status", own.name, "-o", "json").document["supervisor"]["state"] == "running"
         paused = yarnserve("pause", own.name, "--for", "2h", "--why", "new driver")
         assert "paused, for 7200 s" in paused.stderr
         wait_until(lambda: mode(url) == "paused", what="the pause")
@@ -100,6 +105,10 @@ def test_all_finds_what_wants_it_and_a_pause_is_seen(own: Service, yarnserve: Sh
         assert yarnserve("resume", own.name).status == 0
         wait_until(lambda: mode(url) == "acting", what="the end of it")
     assert yarnserve("status", own.name, "-o", "json").document["pause"] is None
+    assert re.search(r"after it any more \(the last word of one was \d+s ago\)", yarnserve("status", own.name).stderr)
+    assert yarnserve("status", own.name, "-o", "json").document["supervisor"]["state"] == "ended"
+    assert yarnserve("stop", own.name).status == 0
+    assert "supervis" not in yarnserve("status", own.name).stderr
 
 
 @pytest.mark.parametrize(

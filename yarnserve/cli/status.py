@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from yarnserve.service.catalogue import Entry
     from yarnserve.service.connection import Connection
     from yarnserve.service.look import Snapshot
-    from yarnserve.service.state import Pause
+    from yarnserve.service.state import Pause, Supervision
     from yarnserve.service.watching import Sight
 
 
@@ -142,6 +142,7 @@ def status_document(snapshot: Snapshot) -> dict[str, Any]:
         "application": _application_document(application),
         "replicas": [replica_document(replica) for replica in snapshot.replicas],
         "pause": _pause_document(_pause_now(snapshot)),
+        "supervisor": _supervisor_document(snapshot.supervision),
         "notes": list(snapshot.notes),
     }
 
@@ -154,6 +155,13 @@ def _pause_document(pause: Pause | None) -> dict[str, Any] | None:
     if pause is None:
         return None
     return {"by": pause.by, "at": timestamp(pause.at), "until": timestamp(pause.until), "why": pause.why}
+
+
+def _supervisor_document(supervision: Supervision | None) -> dict[str, Any] | None:
+    if supervision is None:
+        return None
+    goes_on = supervision.goes_on(time.time())
+    return {"by": supervision.by, "at": timestamp(supervision.at), "state": "running" if goes_on else "ended"}
 
 
 def _application_document(application: Application | None) -> dict[str, Any] | None:
@@ -208,9 +216,22 @@ def _remarks(snapshot: Snapshot) -> list[str]:
     fixes = dict.fromkeys(replica.verdict.fix for replica in snapshot.replicas if replica.verdict.fix)
     remarks += [f"fix: {fix}" for fix in fixes]
     remarks += _skew(snapshot)
+    remarks += _supervisor(snapshot)
     if pause := _pause_now(snapshot):
         remarks.append(f"supervision is {printable(pause.in_words)}; next: yarnserve resume {snapshot.name}")
     return remarks + [f"note: {note}" for note in snapshot.notes]
+
+
+def _supervisor(snapshot: Snapshot) -> list[str]:
+    """Who looks after it; or that nobody does, although that was wanted."""
+    last = snapshot.supervision
+    if last is not None and last.goes_on(time.time()):
+        return [f"supervised by {printable(last.by)}"]
+    wants_one = snapshot.revision is not None and snapshot.revision.record.spec.supervise.enabled
+    if not wants_one or not snapshot.wanted_replicas:
+        return []
+    before = f" any more (the last word of one was {age(last.at)} ago)" if last is not None else ""
+    return [f"no supervisor looks after it{before}; next: yarnserve supervise {snapshot.name}"]
 
 
 def _skew(snapshot: Snapshot) -> list[str]:

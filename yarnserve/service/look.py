@@ -25,7 +25,7 @@ from yarnserve.service.eyes import EYES, Eyes
 from yarnserve.service.finding import by_instance, endpoint_of, newest_application, no_service
 from yarnserve.service.reading import Reader
 from yarnserve.service.replicas import Evidence, unplaced
-from yarnserve.service.state import Desired, Pause, Revision, Sightings, Wanted
+from yarnserve.service.state import Desired, Pause, Revision, Sightings, Supervision, Wanted
 from yarnserve.service.store import Saved, ServiceStore
 from yarnserve.spec.endpoints import instance_number
 from yarnserve.spec.model import COMPONENT
@@ -50,7 +50,8 @@ class Snapshot:
     *service* is None while the services API does not know it or cannot be asked, *application* while it has none;
     *revision* and *desired* are None for a service that yarnserve did not launch. *notes* say what could not be
     read. *complete* is False where that leaves open what the service is or should be, *is_counted* where what was seen
-    before is not known, so that ``restarts`` may be too few. *pause* is the newest word to supervisors, None for none.
+    before is not known, so that ``restarts`` may be too few. *pause* is the newest word to supervisors, None for none;
+    *supervision* the newest word of one, read by who looks but once.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Snapshot:
     complete: bool
     is_counted: bool = True
     pause: Pause | None = None
+    supervision: Supervision | None = None
 
     @property
     def wanted_replicas(self) -> int:
@@ -116,6 +118,7 @@ def look(
         account.complete,
         evidence.is_counted,
         account.pause,
+        account.supervision,
     )
 
 
@@ -129,6 +132,7 @@ class _Account:
     desired: Desired | None
     complete: bool
     pause: Pause | None
+    supervision: Supervision | None
     processes: Future[dict[str, NodeContainer]]
 
     @property
@@ -165,6 +169,8 @@ class _Look:
         revision_read = beside(lambda: self.store.revisions.latest())
         desired_read = beside(lambda: self.store.desired.latest())
         pause_read = beside(self.store.pause)
+        # Whoever looks again and again is a supervisor, or waits for something else.
+        supervision_read = None if reader else beside(self.store.supervision)
         application = newest_application(self.connection, self.name)
         processes_read = beside(lambda: _processes(self.connection, application, beside))
         service_read = beside(partial(reader.read, application)) if reader and not early_read else early_read
@@ -173,7 +179,8 @@ class _Look:
         saved = _value(desired_read, "saved wanted state", notes)
         desired, complete = saved.record if saved else None, not notes
         pause = _value(pause_read, "pause", notes)
-        return _Account(application, service, revision, desired, complete, pause, processes_read)
+        supervision = _value(supervision_read, "supervisor's lease", notes) if supervision_read else None
+        return _Account(application, service, revision, desired, complete, pause, supervision, processes_read)
 
     def evidence(
         self, account: _Account, containers: Mapping[str, Container], deadline: float, *, is_short: bool

@@ -70,6 +70,27 @@ class Pause:
         return f"paused by {self.by}{until}" + (f": {self.why}" if self.why else "")
 
 
+#: Seconds by which HDFS's clock and that of whoever reads a time of it may differ.
+CLOCKS_APART = 60.0
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """The newest sign of life of a supervisor: who it is, and when it gave it (epoch, on HDFS's clock).
+
+    *lasts*: for how many seconds one that lives gives no other. *is_over*: it has ended its work in order.
+    """
+
+    by: str
+    at: float
+    lasts: float
+    is_over: bool = False
+
+    def goes_on(self, now: float) -> bool:
+        """Whether it has not ended, nor fallen silent, as far as clocks can be compared."""
+        return not self.is_over and now < self.at + self.lasts + CLOCKS_APART
+
+
 @dataclass(frozen=True)
 class Revision:
     """What was launched: the spec with its examples, and the YARN document rendered from it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -14,7 +15,7 @@ from tests.support import REPOSITORY
 from yarnserve.judge.exits import exits_after
 from yarnserve.records.document import from_document, to_document
 from yarnserve.records.yarn import Component, ComponentState, Container, ContainerState, NodeContainer
-from yarnserve.service.state import Sightings
+from yarnserve.service.state import Sightings, Supervision
 
 
 def component(state: ComponentState = ComponentState.STABLE, **containers: str) -> Component:
@@ -145,3 +146,12 @@ def test_restarts_never_go_down(processes: list[NodeContainer]) -> None:
         seen = seen.with_seen("app_1", component(serve_0="c2"), [process])
         assert seen.restarts("serve-0") >= told
         told = seen.restarts("serve-0")
+
+
+def test_a_supervisor_that_has_fallen_silent_is_one_no_more() -> None:
+    """Its lease lasts 24 s; clocks of two hosts may be a minute apart. One that has ended in order has ended at once."""
+    heard = Supervision("alice@edge1: supervise", at=1000.0, lasts=24.0)
+    assert heard.goes_on(940.0)
+    assert heard.goes_on(1083.0)
+    assert not heard.goes_on(1085.0)
+    assert not replace(heard, is_over=True).goes_on(1000.0)
