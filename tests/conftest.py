@@ -23,8 +23,14 @@ import pytest
 from tests.docker import daemon
 from tests.hadoop.cluster import RealHadoop
 
-# No deadline per example: the machine may be busy. In CI the same examples every time, elsewhere new ones.
-hypothesis.settings.register_profile("yarnserve", deadline=None, derandomize=bool(os.environ.get("CI")))
+# No deadline per example, nor for making them: the machine may be busy. In CI the same examples every time, elsewhere
+# new ones.
+hypothesis.settings.register_profile(
+    "yarnserve",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
 hypothesis.settings.load_profile("yarnserve")
 
 

@@ -26,10 +26,13 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn, TextIO, TypedDict, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO, TypedDict, cast
 
 import yarnserve
 from tests.support import REPOSITORY
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
 
 #: An interpreter reads these as it begins, and a fork is past that.
 _READ_AT_THE_START = ("PYTHON", "LC_", "LANG")
@@ -53,7 +56,7 @@ def run(
     Raises:
         subprocess.TimeoutExpired: it took longer than *timeout* seconds, and was killed.
     """
-    if _at_the_start(environment) != _at_the_start(os.environ):
+    if _at_the_start(environment) != _server().environment:
         command = [sys.executable, "-m", "yarnserve", *arguments]
         return subprocess.run(
             command,
@@ -95,7 +98,7 @@ def _status(command: Command, streams: Sequence[IO[str]], timeout: float) -> int
     with os.fdopen(told, "rb", buffering=0) as report:
         try:
             descriptors = [*(stream.fileno() for stream in streams), tells]
-            socket.send_fds(_server(), [json.dumps(command).encode()], descriptors)
+            socket.send_fds(_server().channel, [json.dumps(command).encode()], descriptors)
         finally:
             os.close(tells)
         ends, told_so_far = time.monotonic() + timeout, b""
@@ -108,9 +111,16 @@ def _status(command: Command, streams: Sequence[IO[str]], timeout: float) -> int
     raise subprocess.TimeoutExpired(command["arguments"], timeout)
 
 
+class _Server(NamedTuple):
+    """The channel to the process that forks, and what its interpreter read of its environment."""
+
+    channel: socket.socket
+    environment: dict[str, str]
+
+
 @functools.cache
-def _server() -> socket.socket:
-    """The channel to the process that forks; both end with this process."""
+def _server() -> _Server:
+    """Begin it, and wait until it has imported all; it ends with this process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
@@ -126,7 +136,8 @@ def _server() -> socket.socket:
         process.wait()
 
     atexit.register(end)
-    return ours
+    assert ours.recv(1), "it has ended"
+    return _Server(ours, _at_the_start(os.environ))
 
 
 def next_command(channel: socket.socket) -> None:
@@ -136,6 +147,7 @@ def next_command(channel: socket.socket) -> None:
         SystemExit: nobody has commands any more.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    channel.send(b"r")
     while True:
         message, descriptors, _, _ = socket.recv_fds(channel, _LONGEST_MESSAGE, 4)
         if not message:
@@ -180,6 +192,7 @@ def _become(command: Command, streams: Sequence[int]) -> None:
 def _anew(stream: TextIO, mode: str) -> TextIO:
     """As the interpreter would have made it for what its descriptor is now."""
     anew: Any = os.fdopen(stream.fileno(), mode, encoding=stream.encoding, errors=stream.errors, closefd=False)
+    anew.reconfigure(line_buffering=cast("TextIOWrapper", stream).line_buffering)
     anew.buffer.raw.name = stream.name
     return cast("TextIO", anew)
 

@@ -47,4 +47,4 @@ def test_it_says_what_a_new_interpreter_says(arguments: tuple[str, ...], stdin: 
 def test_what_takes_too_long_is_killed(tmp_path: Path) -> None:
     """A command that does not end within its time is ended, and is an error of the test."""
     with pytest.raises(subprocess.TimeoutExpired):
-        forkserver.run(["sandbox"], {**os.environ, "HOME": str(tmp_path)}, tmp_path, "", 2)
+        forkserver.run(["sandbox"], {**os.environ, "TMPDIR": str(tmp_path)}, tmp_path, "", 2)

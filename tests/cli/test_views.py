@@ -93,6 +93,23 @@ def test_watch_fits_the_window_as_it_is_now(shared: Service, yarnserve: Shell) -
     os.close(terminal)
 
 
+def test_watch_says_nothing_of_a_supervisor_that_it_has_not_asked_for(own: Service, yarnserve: Shell) -> None:
+    """Where the file asks for one, ``status`` tells that nobody supervises; a watch does not look, and is silent."""
+    path = own.write_spec("own", supervise={"enabled": True})
+    assert yarnserve("launch", str(path), "--replace", "--wait").status == 0
+    assert "no supervisor looks after it; next: yarnserve supervise own" in yarnserve("status", own.name).stderr
+    terminal, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    watching = yarnserve.start("status", own.name, "--watch", terminal=inside)
+    [seen] = frames(terminal, 1)
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(timeout=20) == 130
+    assert seen[0].startswith("own: ")
+    assert "supervis" not in "".join(seen)
+    os.close(inside)
+    os.close(terminal)
+
+
 def test_watch_says_for_how_long_nobody_has_answered(shared: Service, yarnserve: Shell, cluster: Sandbox) -> None:
     """A ResourceManager that takes the question and is silent: the picture stays, and its second row says so."""
     silent, ended = threading.Event(), threading.Event()

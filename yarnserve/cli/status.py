@@ -228,7 +228,7 @@ def _supervisor(snapshot: Snapshot) -> list[str]:
     if last is not None and last.goes_on(time.time()):
         return [f"supervised by {printable(last.by)}"]
     wants_one = snapshot.revision is not None and snapshot.revision.record.spec.supervise.enabled
-    if not wants_one or not snapshot.wanted_replicas:
+    if not (wants_one and snapshot.supervision_read and snapshot.wanted_replicas):
         return []
     before = f" any more (the last word of one was {age(last.at)} ago)" if last is not None else ""
     return [f"no supervisor looks after it{before}; next: yarnserve supervise {snapshot.name}"]

@@ -244,7 +244,8 @@ def _seen(
     is_on_its_way = sight.health in _ON_ITS_WAY
     if is_on_its_way != (record.loading_since is not None):
         record = replace(record, loading_since=now if is_on_its_way else None)
-    begins_anew = before.watched_since is None and not sight.evidence
+    inherits = before.watched_since is None or record.progress_at < before.watched_since
+    begins_anew = inherits and not sight.evidence
     if sight.progress != record.progress or not record.progress_at or begins_anew:
         # What became of a start while no supervisor looked is not known: it has its whole time.
         record = replace(record, progress=sight.progress, progress_at=now)

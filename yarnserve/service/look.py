@@ -51,7 +51,7 @@ class Snapshot:
     *revision* and *desired* are None for a service that yarnserve did not launch. *notes* say what could not be
     read. *complete* is False where that leaves open what the service is or should be, *is_counted* where what was seen
     before is not known, so that ``restarts`` may be too few. *pause* is the newest word to supervisors, None for none;
-    *supervision* the newest word of one, read by who looks but once.
+    *supervision* the newest word of one, None for none where *supervision_read*: only who looks but once asks for it.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Snapshot:
     is_counted: bool = True
     pause: Pause | None = None
     supervision: Supervision | None = None
+    supervision_read: bool = False
 
     @property
     def wanted_replicas(self) -> int:
@@ -119,6 +120,7 @@ def look(
         evidence.is_counted,
         account.pause,
         account.supervision,
+        account.supervision_read,
     )
 
 
@@ -133,6 +135,7 @@ class _Account:
     complete: bool
     pause: Pause | None
     supervision: Supervision | None
+    supervision_read: bool
     processes: Future[dict[str, NodeContainer]]
 
     @property
@@ -179,8 +182,10 @@ class _Look:
         saved = _value(desired_read, "saved wanted state", notes)
         desired, complete = saved.record if saved else None, not notes
         pause = _value(pause_read, "pause", notes)
+        noted = len(notes)
         supervision = _value(supervision_read, "supervisor's lease", notes) if supervision_read else None
-        return _Account(application, service, revision, desired, complete, pause, supervision, processes_read)
+        is_read = supervision_read is not None and len(notes) == noted
+        return _Account(application, service, revision, desired, complete, pause, supervision, is_read, processes_read)
 
     def evidence(
         self, account: _Account, containers: Mapping[str, Container], deadline: float, *, is_short: bool

@@ -9,6 +9,8 @@ from yarnserve.errors import ConflictError, UnreachableError, UsageError, WaitTi
 from yarnserve.judge.plan import Step
 from yarnserve.records.yarn import ComponentState
 from yarnserve.service.changing import Held, Outcome
+from yarnserve.service.finding import by_instance
+from yarnserve.service.orders import SETTLE_PATIENCE
 from yarnserve.service.placing import require_hostname, require_placement
 from yarnserve.service.state import Wanted
 from yarnserve.spec.endpoints import instance_number, most_replicas, used_ports
@@ -63,7 +65,8 @@ def _surplus(held: Held, replicas: int) -> list[str]:
     except YarnserveError:
         # A change of size must not fail for a note about it.
         return []
-    containers = sorted(component.containers, key=lambda each: instance_number(each.instance))
+    # YARN lists one that has ended beside the one in its place.
+    containers = sorted(by_instance(component).values(), key=lambda each: instance_number(each.instance))
     return [each.id for each in containers[replicas:]]
 
 
@@ -105,10 +108,8 @@ def await_last_change(held: Held, replicas: int = 0, gives_up_at: float = inf) -
     try:
         held.orders.settle(is_free, f"{held.name} to finish its last change of size", held.changing.patience)
     except WaitTimeoutError as error:
-        error.fix = (
-            "give it more --timeout; if it cannot finish, stop it and launch it with another size: "
-            f"yarnserve stop {held.name}"
-        )
+        longer = "give it more --timeout; " if held.changing.patience < SETTLE_PATIENCE else ""
+        error.fix = f"{longer}if it cannot finish, stop it and launch it with another size: yarnserve stop {held.name}"
         raise
 
 

@@ -65,7 +65,7 @@ def _of_services(states: Sequence[ServiceState]) -> Iterator[Metric]:
         "When the service was last looked at, since the epoch.",
         _OF_SERVICE,
         # Whoever stands by has not looked: another's trouble must not be hidden by that.
-        [((state.name,), state.at) for state in states if not (state.mode is Mode.STANDBY and state.hold)],
+        [((state.name,), state.at) for state in states if not _stands_by(state)],
     )
     yield _gauge(
         "supervisor_mode",
@@ -115,6 +115,11 @@ def _of_replicas(replicas: Sequence[tuple[ServiceState, ReplicaState]], now: flo
             if versions
         ],
     )
+
+
+def _stands_by(state: ServiceState) -> bool:
+    """Whether another supervises it, as far as can be seen."""
+    return state.mode is Mode.STANDBY and bool(state.hold) and not state.trouble
 
 
 def _gauge(name: str, meaning: str, labels: Sequence[str], samples: Iterable[_Sample]) -> Metric:

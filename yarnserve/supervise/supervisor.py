@@ -304,7 +304,9 @@ class Supervisor:
         enough = SINGLE.value * policy.failures
         late = self._tools.now() - policy.startup_deadline
         gathers = any(
-            0 < record.failures < enough and (record.proved or record.progress_at < late)
+            0 < record.failures < (enough if record.proved else policy.failures)
+            and (record.proved or record.progress_at < late)
+            and record.open_until is None
             for record in ledger.replicas.values()
         )
         is_free = ledger.action is None and ledger.hold_until is None

@@ -256,6 +256,8 @@ def test_who_was_starting_an_hour_ago_is_not_judged_by_one_look(before: Sight, i
     watch.ledger = lasting(watch.ledger)
     now = replace(failing(0), evidence=not is_cut_off, cut_off=is_cut_off)
     assert watch.look(now, *others(1, 2, 3), after=3600.0).do is Do.NOTHING
+    then = replace(failing(0), evidence=False, cut_off=True)
+    assert watch.look(then, *others(1, 2, 3)).do is Do.NOTHING
 
 
 def test_a_replica_that_is_still_there_is_not_made_up_for_by_ending_another() -> None:

@@ -154,6 +154,8 @@ def test_who_stands_by_has_looked_at_nothing(served: Served) -> None:
     assert (seen, (("service", "digits"),)) in samples(served.get("/metrics")[1])
     served.board(replace(service(), mode=Mode.STANDBY, hold="supervised by host2"))
     assert (seen, (("service", "digits"),)) not in samples(served.get("/metrics")[1])
+    served.board(replace(service(), mode=Mode.STANDBY, hold="supervised by host2", trouble="HDFS does not answer"))
+    assert (seen, (("service", "digits"),)) in samples(served.get("/metrics")[1])
 
 
 def test_metrics_of_nothing() -> None:
