@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.hdfs_support import put_file
-from tests.sandbox.storage_support import HOME, Hdfs, Relay, connected
+from tests.sandbox.storage_support import HOME, Answer, Hdfs, Relay, connected, scripted
 from yarnserve.errors import ConflictError, RefusedError, RequestTimeoutError, UnreachableError
 from yarnserve.storage.client import SWEEPS, Storage
 from yarnserve.storage.series import TRIES, Entry, Series
@@ -297,6 +297,28 @@ def test_a_suspended_writer_cannot_take_a_pruned_number(hdfs: Hdfs, relay: Relay
     with connected(relay.url) as storage, pytest.raises(ConflictError):
         Series(storage, SERIES).append({"who": "me"}, after=1)
     assert hdfs.names(SERIES) == ["4.json", "5.json"]
+
+
+def test_a_writer_whose_file_is_pruned_while_it_is_written_has_lost() -> None:
+    """Real 3.1.4 says that there is no such file; that is not told as if there were no such series."""
+    address: list[str] = []
+
+    def script(operation: str, path: str) -> Answer:
+        if operation != "CREATE":
+            return Answer(b'{"boolean": false}')
+        if "step=2" not in path:
+            return Answer(status=307, location=f"{address[0]}{path}&step=2")
+        told = {
+            "exception": "FileNotFoundException",
+            "javaClassName": "java.io.FileNotFoundException",
+            "message": "gone",
+        }
+        return Answer(json.dumps({"RemoteException": told}).encode(), status=404)
+
+    with scripted(script) as url, connected(url) as storage:
+        address.append(url)
+        with pytest.raises(ConflictError, match="somebody else changed it first"):
+            Series(storage, SERIES).append({"who": "me"}, after=1)
 
 
 def test_no_hdfs_no_entry(hdfs: Hdfs, relay: Relay) -> None:

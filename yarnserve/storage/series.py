@@ -162,7 +162,7 @@ class Series:
         temporary = self._path(f"{_TEMPORARY}{identity}")
         try:
             # Before looking at the numbers: see the class's docstring on pruning.
-            self._storage.create(temporary, _encode(identity, plain))
+            self._write(temporary, _encode(identity, plain))
             written, number = self._place(temporary, after)
         except BaseException as error:
             # Where nobody answers, another try would only double the wait; whoever prunes will find the file.
@@ -171,6 +171,13 @@ class Series:
             raise
         self._publish(temporary, number, identity)
         return self._remembered(number, written, plain)
+
+    def _write(self, temporary: str, content: bytes) -> None:
+        try:
+            self._storage.create(temporary, content)
+        except NotFoundError as error:
+            # Pruned while it was being written: somebody else's entry is newer. As when it is pruned afterwards.
+            raise self._conflict() from error
 
     def prune(self, keep: int, *, also: Collection[int] = ()) -> None:
         """Delete old entries: the newest readable one stays, and so do the *keep* - 1 numbers before it.
