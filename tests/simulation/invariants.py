@@ -29,13 +29,16 @@ DAILY = 20
 SERVICE_WINDOW = 600.0
 SERVICE_LEAST = 5
 
+#: Seconds after which whoever still runs was not ended by an order that had no answer.
+_CARRIED_OUT = 60.0
+
 
 @dataclass
 class Ending:
     """One replica ended by our hand.
 
     *told_at* is the supervisor's time; *known* are the numbers that there were then; *is_over* once something became
-    of it.
+    of it. *is_lost*: the order had no answer, and may never have been carried out.
     """
 
     at: float
@@ -44,6 +47,7 @@ class Ending:
     container: str
     known: frozenset[int]
     is_over: bool = False
+    is_lost: bool = False
 
 
 @dataclass
@@ -69,6 +73,11 @@ class Watch:
     _is_stale: bool = False
     _lineage: dict[int, int] = field(default_factory=dict)
 
+    @property
+    def is_acting(self) -> bool:
+        """Whether nothing has become yet of a replica that was ended."""
+        return any(not ending.is_over for ending in self.endings)
+
     def seen(self, state: ServiceState) -> None:
         """Take in how the supervisor says that it stands."""
         self._shown = state
@@ -93,6 +102,12 @@ class Watch:
             return
         for number, container in self._victims(call, body, component):
             self._ends(number, container, component)
+
+    def after(self, call: Call, status: int | None) -> None:
+        """Take in the answer to a request, None for none."""
+        if call.writes and status is None:
+            for ending in self.endings:
+                ending.is_lost = ending.is_lost or ending.at == self.world.now
 
     def after_step(self) -> None:
         """Take in what became of what was begun."""
@@ -196,11 +211,18 @@ class Watch:
         # By the supervisor's clock, too: it may have been set forward.
         if max(now - ending.at, self.clock() - ending.told_at) > self.policy.startup_deadline:
             return True
+        if ending.is_lost and now - ending.at > _CARRIED_OUT and self._runs_still(ending.container):
+            return True
         heirs = [process for process in self.world.servers.started if _is_heir(process, ending)]
         for process in heirs:
             if process.number != ending.number:
                 self._lineage.setdefault(process.number, ending.number)
         return any(process.up_at <= now or not process.runs for process in heirs)
+
+    def _runs_still(self, container: str) -> bool:
+        component = self.world.component()
+        instances = component.instances if component is not None else ()
+        return any(each.container is not None and each.container.id == container for each in instances)
 
     def _root(self, number: int) -> int:
         while number in self._lineage:

@@ -41,7 +41,8 @@ def _past(ledger: Ledger) -> list[float]:
     times = [*ledger.actions, *ledger.starts, *(each.at for each in ledger.taken_out)]
     times += [ledger.action.at] if ledger.action is not None else []
     for record in records:
-        times += [record.seen_since, record.progress_at, *record.restarts, *(death.at for death in record.deaths)]
+        times += [record.seen_since, record.progress_at, record.failing_since or 0.0, *record.restarts]
+        times += [death.at for death in record.deaths]
     return times
 
 

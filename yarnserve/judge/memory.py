@@ -86,7 +86,7 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
     passed = _passed(before, sights)
     for sight in sights:
         was = known.get(sight.instance, ReplicaRecord())
-        record, told = _seen(was, sight, before, now, passes=sight.versions in passed)
+        record, told = _seen(was, sight, before.action, now, passes=sight.versions in passed)
         replicas[sight.instance] = record
         news += told
     replicas |= {name: known[name] for name in _awaited(replace(before, replicas=known), sights, now)}
@@ -216,11 +216,10 @@ def _passed(ledger: Ledger, sights: Sequence[Sight]) -> tuple[str, ...]:
 
 
 def _seen(
-    record: ReplicaRecord, sight: Sight, before: Ledger, now: float, *, passes: bool
+    record: ReplicaRecord, sight: Sight, action: Action | None, now: float, *, passes: bool
 ) -> tuple[ReplicaRecord, list[News]]:
     news: list[News] = []
     is_first = not record.seen_since
-    action = before.action
     ours = action is not None and action.container == record.container and action.instance == sight.instance
     node = record.node or sight.node
     if is_first or sight.container != record.container:
@@ -244,10 +243,7 @@ def _seen(
     is_on_its_way = sight.health in _ON_ITS_WAY
     if is_on_its_way != (record.loading_since is not None):
         record = replace(record, loading_since=now if is_on_its_way else None)
-    inherits = before.watched_since is None or record.progress_at < before.watched_since
-    begins_anew = inherits and not sight.evidence
-    if sight.progress != record.progress or not record.progress_at or begins_anew:
-        # What became of a start while no supervisor looked is not known: it has its whole time.
+    if sight.progress != record.progress or not record.progress_at:
         record = replace(record, progress=sight.progress, progress_at=now)
     return _answered(record, sight, now, news, passes=passes), news
 

@@ -22,17 +22,21 @@ def floor(policy: SupervisePolicy, replicas: int) -> int:
 
 @dataclass(frozen=True)
 class ReplicaJudge:
-    """Judges single replicas of one *case*: of so many *replicas*, so many *live*, and so many *taken_out*."""
+    """Judges single replicas of one *case*: of so many *replicas*, so many *live*, and so many *taken_out*.
+
+    *watched_since* is as in the ledger.
+    """
 
     case: Case
     replicas: int
     live: int
     taken_out: int
+    watched_since: float
     now: float
 
     def of_replica(self, record: ReplicaRecord, sight: Sight) -> Decision | None:
         """What to do about one; None while nothing is wrong with it."""
-        trouble = trouble_of(record, sight, self.case.policy, self.replicas, self.now)
+        trouble = trouble_of(record, sight, self.case.policy, self.replicas, self.now, self.watched_since)
         if trouble is None:
             return None
         if trouble.rule is Rule.MISPLACED and Do.MOVE in self.case.means:

@@ -117,7 +117,7 @@ def _each(ledger: Ledger, sights: Sequence[Sight], case: Case, now: float) -> tu
     said, replicas = {}, dict(ledger.replicas)
     # By what is remembered: one that refuses an example that it has answered is AVAILABLE, and serves nobody.
     live = sum(replicas[sight.instance].live_since is not None for sight in sights)
-    judge = ReplicaJudge(case, len(sights), live, len(ledger.taken_out), now)
+    judge = ReplicaJudge(case, len(sights), live, len(ledger.taken_out), ledger.watched_since or 0.0, now)
     ending = {each.instance for each in still_here(ledger, sights)}
     for sight in sights:
         if sight.instance in ending:

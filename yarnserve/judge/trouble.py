@@ -41,9 +41,12 @@ class Trouble:
 
 
 def trouble_of(
-    record: ReplicaRecord, sight: Sight, policy: SupervisePolicy, replicas: int, now: float
+    record: ReplicaRecord, sight: Sight, policy: SupervisePolicy, replicas: int, now: float, watched_since: float
 ) -> Trouble | None:
-    """What is wrong with a replica of a service of *replicas*; None while there is not enough evidence."""
+    """What is wrong with a replica of a service of *replicas*; None while there is not enough evidence.
+
+    *watched_since*: since when this supervisor has looked without a gap.
+    """
     name = sight.instance
     if is_misplaced(record, sight):
         return Trouble(Rule.MISPLACED, f"{name} was moved, and where it is now, {sight.shunned}")
@@ -60,9 +63,10 @@ def trouble_of(
     failed = newest.count(False)
     if record.proved and failed >= SOME_FAILED.value * times:
         return Trouble(Rule.SOME_FAIL, f"{name} failed {failed} of {len(newest)} looks ({sight.reason})")
-    # One look tells nothing: what became of it while no supervisor looked is not known.
-    is_certain = not sight.evidence or record.failures >= policy.failures
-    if sight.container and is_certain and (waited := _starting_for(record, sight, now)) > policy.startup_deadline:
+    # What became of it while no supervisor looked is not known, unless it is seen to fail as it failed then.
+    seen_since = watched_since if record.failures < policy.failures else 0.0
+    waited = now - max(_starts_since(record, sight, now), seen_since)
+    if sight.container and waited > policy.startup_deadline:
         since = "since it served last" if record.proved else "after its start"
         return Trouble(Rule.STARTUP, f"{name} is not live {waited:.0f} s {since} ({sight.reason})")
     deaths = _deaths_here(record, policy, now)
@@ -72,13 +76,13 @@ def trouble_of(
     return None
 
 
-def _starting_for(record: ReplicaRecord, sight: Sight, now: float) -> float:
-    """For how many seconds it has not got on with what should make it live; 0 where it does not start."""
+def _starts_since(record: ReplicaRecord, sight: Sight, now: float) -> float:
+    """Since when it has not got on with what should make it live; *now* where it does not start."""
     if sight.health.serving or (record.proved and record.loading_since is None):
-        return 0.0
+        return now
     # Whoever has served may load again: where its model was taken away, or its server was started anew.
     again = record.loading_since if record.proved and record.loading_since is not None else 0.0
-    return now - max(record.seen_since, record.progress_at, again)
+    return max(record.seen_since, record.progress_at, again)
 
 
 def _deaths_here(record: ReplicaRecord, policy: SupervisePolicy, now: float) -> tuple[Death, ...]:

@@ -73,8 +73,8 @@ def lasting(ledger: Ledger) -> Ledger:
 
 
 def _lasting(record: ReplicaRecord) -> ReplicaRecord:
-    lasts = replace(record, answers=(), failing_since=None, live_since=None, loading_since=None)
+    lasts = replace(record, answers=(), live_since=None, loading_since=None)
     if not record.proved and record.failing_since is not None:
         # One that has never served here, and fails, must not have more time from every supervisor that takes over.
         return lasts
-    return replace(lasts, progress="", progress_at=0.0)
+    return replace(lasts, failing_since=None, progress="", progress_at=0.0)

@@ -17,7 +17,6 @@ from yarnserve.records.policy import LONGEST_CHECK_INTERVAL, MOST_FAILURES, Supe
 from yarnserve.records.replica import Health
 from yarnserve.render.features import SERVICES
 from yarnserve.service.means import TABLE, Entry
-from yarnserve.supervise.notes import lasting
 
 
 def gone(replicas: int) -> list[Sight]:
@@ -230,7 +229,7 @@ def test_whoever_takes_over_gives_a_start_its_whole_time() -> None:
     watch = Watch()
     loading = sight(0, Health.LOADING)
     watch.idle(500.0, loading, *others(1, 2, 3))
-    watch.ledger = lasting(watch.ledger)
+    watch.hand_over()
     watch.idle(watch.case.policy.startup_deadline, loading, *others(1, 2, 3))
     assert watch.look(loading, *others(1, 2, 3), after=120.0).rule == "startup"
 
@@ -240,7 +239,7 @@ def test_whoever_takes_over_gives_no_more_time_to_what_fails_since_its_start() -
     watch = Watch()
     watch.idle(560.0, failing(0), *others(1, 2, 3))
     for _ in range(2):
-        watch.ledger = lasting(watch.ledger)
+        watch.hand_over()
         assert watch.look(failing(0), *others(1, 2, 3), after=60.0).do is Do.NOTHING
     for _ in range(2):
         decision = watch.look(failing(0), *others(1, 2, 3))
@@ -253,7 +252,7 @@ def test_who_was_starting_an_hour_ago_is_not_judged_by_one_look(before: Sight, i
     """It may have served all the time that no supervisor looked, as ``supervise --once`` does not."""
     watch = Watch()
     watch.look(before, *others(1, 2, 3))
-    watch.ledger = lasting(watch.ledger)
+    watch.hand_over()
     now = replace(failing(0), evidence=not is_cut_off, cut_off=is_cut_off)
     assert watch.look(now, *others(1, 2, 3), after=3600.0).do is Do.NOTHING
     then = replace(failing(0), evidence=False, cut_off=True)
@@ -278,7 +277,8 @@ def test_a_clock_behind_that_of_the_supervisor_before_waits_no_longer() -> None:
     """Times in the saved ledger that lie ahead are moved back: budgets and pauses last as long as they were to."""
     watch = well()
     known = replace(watch.ledger.replicas["serve-0"], restarts=(watch.now,), not_before=watch.now + 30)
-    watch.ledger = lasting(replace(watch.ledger, replicas={**watch.ledger.replicas, "serve-0": known}))
+    watch.ledger = replace(watch.ledger, replicas={**watch.ledger.replicas, "serve-0": known})
+    watch.hand_over()
     watch.now -= 7200.0
     watch.look(*others(0, 1, 2, 3))
     assert watch.ledger.replicas["serve-0"].not_before == watch.now + 30
