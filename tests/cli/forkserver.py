@@ -57,17 +57,7 @@ def run(
         subprocess.TimeoutExpired: it took longer than *timeout* seconds, and was killed.
     """
     if _at_the_start(environment) != _server().environment:
-        command = [sys.executable, "-m", "yarnserve", *arguments]
-        return subprocess.run(
-            command,
-            env=environment,
-            cwd=directory,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return run_anew(arguments, environment, directory, stdin, timeout)
     with _text() as given, _text() as out, _text() as err:
         given.write(stdin)
         given.flush()
@@ -78,6 +68,22 @@ def run(
             timeout,
         )
         return subprocess.CompletedProcess(arguments, status, _read(out), _read(err))
+
+
+def run_anew(
+    arguments: Sequence[str], environment: Mapping[str, str], directory: Path, stdin: str, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """The same in an interpreter of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "yarnserve", *arguments],
+        env=environment,
+        cwd=directory,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 def _at_the_start(environment: Mapping[str, str]) -> dict[str, str]:

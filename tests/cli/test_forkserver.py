@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -30,16 +29,7 @@ def test_it_says_what_a_new_interpreter_says(arguments: tuple[str, ...], stdin: 
     """Exit status, stdout and stderr are the same, in an environment and a directory of their own."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "60", "HADOOP_USER_NAME": "alice"}
     environment |= {name: value for name, value in os.environ.items() if name.startswith(("PYTHON", "LC_", "LANG"))}
-    anew = subprocess.run(
-        [sys.executable, "-m", "yarnserve", *arguments],
-        env=environment,
-        cwd=tmp_path,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    anew = forkserver.run_anew(arguments, environment, tmp_path, stdin, 60)
     forked = forkserver.run(arguments, environment, tmp_path, stdin, 60)
     assert (forked.returncode, forked.stdout, forked.stderr) == (anew.returncode, anew.stdout, anew.stderr)
 

@@ -90,7 +90,7 @@ def test_all_finds_what_wants_it_and_a_pause_is_seen(own: Service, yarnserve: Sh
     path = own.write_spec("own", supervise={"enabled": True, "check_interval": "1s", "check_timeout": "1s"})
     assert yarnserve("launch", str(path), "--replace", "--wait").status == 0
     assert "no supervisor looks after it; next: yarnserve supervise own" in yarnserve("status", own.name).stderr
-    assert yarnserve("status", own.name, "-o", "json").document["supervisor"] is None
+    assert yarnserve("status", own.name, "-o", "json").document["supervisor"]["state"] == "never"
     with supervising(yarnserve, "--all", "--state", str(tmp_path / "state")) as url:
         wait_until(lambda: mode(url) == "acting", what="own")
         assert re.search(r"^supervised by \S+@\S+.*: supervise$", yarnserve("status", own.name).stderr, re.MULTILINE)

@@ -589,6 +589,21 @@ def test_a_restart_that_is_broken_off_names_the_command_that_mends_it(connection
     assert Actions(connection).scale(name, 1).step is Step.SCALE
 
 
+def test_a_restart_that_never_began_leaves_nothing_to_mend(connection: Connection, name: str) -> None:
+    """What was seen is too old to act by: nothing was sent, and nobody is told that a replica may be missing."""
+    Actions(connection).launch(spec(name))
+    wait_until(lambda: running(connection, name), what="a replica")
+    told: list[str] = []
+
+    def stale() -> None:
+        raise ConflictError("what was seen is old by now")
+
+    with pytest.raises(ConflictError):
+        Actions(connection, narrate=told.append, still=stale).restart(name, "serve-0")
+    assert told
+    assert not any("one replica less" in each for each in told)
+
+
 def test_from_3_3_on_a_signal_replaces_the_container_under_the_same_name(name: str) -> None:
     """The instance and the size stay, its container id is another: that proves it, not the signal's 200."""
     with Sandbox(user="alice", profile=HADOOP_3_3_6) as running_cluster, connection_to(running_cluster) as later:

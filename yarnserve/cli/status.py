@@ -160,6 +160,8 @@ def _pause_document(pause: Pause | None) -> dict[str, Any] | None:
 def _supervisor_document(supervision: Supervision | None) -> dict[str, Any] | None:
     if supervision is None:
         return None
+    if not supervision.by:
+        return {"by": None, "at": None, "state": "never"}
     goes_on = supervision.goes_on(time.time())
     return {"by": supervision.by, "at": timestamp(supervision.at), "state": "running" if goes_on else "ended"}
 
@@ -225,12 +227,14 @@ def _remarks(snapshot: Snapshot) -> list[str]:
 def _supervisor(snapshot: Snapshot) -> list[str]:
     """Who looks after it; or that nobody does, although that was wanted."""
     last = snapshot.supervision
-    if last is not None and last.goes_on(time.time()):
+    if last is None:
+        return []
+    if last.goes_on(time.time()):
         return [f"supervised by {printable(last.by)}"]
     wants_one = snapshot.revision is not None and snapshot.revision.record.spec.supervise.enabled
-    if not (wants_one and snapshot.supervision_read and snapshot.wanted_replicas):
+    if not (wants_one and snapshot.wanted_replicas):
         return []
-    before = f" any more (the last word of one was {age(last.at)} ago)" if last is not None else ""
+    before = f" any more (the last word of one was {age(last.at)} ago)" if last.by else ""
     return [f"no supervisor looks after it{before}; next: yarnserve supervise {snapshot.name}"]
 
 

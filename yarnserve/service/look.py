@@ -51,7 +51,7 @@ class Snapshot:
     *revision* and *desired* are None for a service that yarnserve did not launch. *notes* say what could not be
     read. *complete* is False where that leaves open what the service is or should be, *is_counted* where what was seen
     before is not known, so that ``restarts`` may be too few. *pause* is the newest word to supervisors, None for none;
-    *supervision* the newest word of one, None for none where *supervision_read*: only who looks but once asks for it.
+    *supervision* the newest word of one, None where it is not known: only who looks but once asks for it.
     """
 
     name: str
@@ -66,7 +66,6 @@ class Snapshot:
     is_counted: bool = True
     pause: Pause | None = None
     supervision: Supervision | None = None
-    supervision_read: bool = False
 
     @property
     def wanted_replicas(self) -> int:
@@ -120,7 +119,6 @@ def look(
         evidence.is_counted,
         account.pause,
         account.supervision,
-        account.supervision_read,
     )
 
 
@@ -135,7 +133,6 @@ class _Account:
     complete: bool
     pause: Pause | None
     supervision: Supervision | None
-    supervision_read: bool
     processes: Future[dict[str, NodeContainer]]
 
     @property
@@ -182,10 +179,8 @@ class _Look:
         saved = _value(desired_read, "saved wanted state", notes)
         desired, complete = saved.record if saved else None, not notes
         pause = _value(pause_read, "pause", notes)
-        noted = len(notes)
         supervision = _value(supervision_read, "supervisor's lease", notes) if supervision_read else None
-        is_read = supervision_read is not None and len(notes) == noted
-        return _Account(application, service, revision, desired, complete, pause, supervision, is_read, processes_read)
+        return _Account(application, service, revision, desired, complete, pause, supervision, processes_read)
 
     def evidence(
         self, account: _Account, containers: Mapping[str, Container], deadline: float, *, is_short: bool

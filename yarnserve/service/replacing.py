@@ -151,10 +151,12 @@ def _by_decommission(held: Held, old: _Old) -> Outcome:
         _decommission(held, old)
         give_size(held, replicas)
         new = held.orders.settle(lambda: tuple(_instances(held) - before), f"a replica in place of {old.instance}")
-    except BaseException:
-        held.narrate(
-            f"{held.name} may be left with one replica less; mend it with: yarnserve scale {held.name} {replicas}"
-        )
+    except BaseException as error:
+        # A signal may come within the request; an error of ours tells whether there was one.
+        if held.orders.has_begun or not isinstance(error, YarnserveError):
+            held.narrate(
+                f"{held.name} may be left with one replica less; mend it with: yarnserve scale {held.name} {replicas}"
+            )
         raise
     return Outcome(Step.RESTART, instances=tuple(sorted(new)))
 

@@ -78,13 +78,14 @@ CLOCKS_APART = 60.0
 class Supervision:
     """The newest sign of life of a supervisor: who it is, and when it gave it (epoch, on HDFS's clock).
 
-    *lasts*: for how many seconds one that lives gives no other. *is_over*: it has ended its work in order.
+    *lasts*: for how many seconds one that lives gives no other. *is_over*: it has ended its work in order. Where there
+    never was one, *by* is empty.
     """
 
-    by: str
-    at: float
-    lasts: float
-    is_over: bool = False
+    by: str = ""
+    at: float = 0.0
+    lasts: float = 0.0
+    is_over: bool = True
 
     def goes_on(self, now: float) -> bool:
         """Whether it has not ended, nor fallen silent, as far as clocks can be compared."""

@@ -18,7 +18,7 @@ from yarnserve.service.journal import JournalSeries
 from yarnserve.service.state import Desired, Pause, Revision, Sightings, Supervision
 from yarnserve.spec.values import service_name
 from yarnserve.storage.client import Storage
-from yarnserve.storage.lease import LeaseRecord
+from yarnserve.storage.lease import lease_in
 from yarnserve.storage.series import Entry, Series, prune_quietly, repeated
 
 T = TypeVar("T")
@@ -175,19 +175,12 @@ class ServiceStore:
         """Who supervises the service."""
         return Series(self._lease_storage, f"{self.directory}/supervisor")
 
-    def supervision(self) -> Supervision | None:
-        """The newest sign of life of a supervisor, None where there never was one.
-
-        Raises:
-            YarnserveError: also where it was written by another yarnserve, and cannot be read.
-        """
+    def supervision(self) -> Supervision:
+        """The newest sign of life of a supervisor."""
         entry = self.supervisor.latest()
-        if entry is None:
-            return None
-        try:
-            record = from_document(LeaseRecord, entry.body)
-        except ValueError as error:
-            raise YarnserveError("cannot be read", where=self.supervisor.directory, why=str(error)) from error
+        record = lease_in(entry)
+        if entry is None or record is None:
+            return Supervision()
         return Supervision(record.holder, entry.modified_at, record.ttl, record.released)
 
     @cached_property

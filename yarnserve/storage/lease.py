@@ -157,7 +157,7 @@ class Lease:
         """Take the lease where it is free; return what keeps us from it."""
         while True:
             entry = self._series.latest()
-            record = _record(entry)
+            record = lease_in(entry)
             number = entry.number if entry else 0
             if number != self._watched:
                 self._watched, self._watched_since = number, self._clock()
@@ -230,7 +230,7 @@ class Lease:
     def _adopt(self) -> bool:
         """Find out whether the file that stands in our way is our own, written by a renewal given up on."""
         entry = self._series.latest()
-        record = _record(entry)
+        record = lease_in(entry)
         if entry is None or record is None or record.token != self._record.token:
             return False
         self._number = entry.number
@@ -289,7 +289,7 @@ class Lease:
         )
 
 
-def _record(entry: Entry | None) -> LeaseRecord | None:
+def lease_in(entry: Entry | None) -> LeaseRecord | None:
     """The lease in *entry*; None when there is none, or it is not one that anybody could renew."""
     if entry is None:
         return None

@@ -18,7 +18,7 @@ from yarnserve.judge.memory import News, Sight, given_up, observe, ordered
 from yarnserve.judge.restart import decide
 from yarnserve.judge.trouble import left
 from yarnserve.records.journal import What
-from yarnserve.records.ledger import Do, Ledger
+from yarnserve.records.ledger import Do, Ledger, ReplicaRecord
 from yarnserve.records.policy import SupervisePolicy
 from yarnserve.records.supervision import Mode, ServiceState
 from yarnserve.service.actions import Actions
@@ -300,15 +300,7 @@ class Supervisor:
             raise
 
     def _pause(self, ledger: Ledger, policy: SupervisePolicy) -> float:
-        # Until there is evidence enough, of an only replica twice as much; then more of it is in no hurry.
-        enough = SINGLE.value * policy.failures
-        late = self._tools.now() - policy.startup_deadline
-        gathers = any(
-            0 < record.failures < (enough if record.proved else policy.failures)
-            and (record.proved or record.progress_at < late)
-            and record.open_until is None
-            for record in ledger.replicas.values()
-        )
+        gathers = any(_is_suspect(record, policy, self._tools.now()) for record in ledger.replicas.values())
         is_free = ledger.action is None and ledger.hold_until is None
         if not (gathers and is_free):
             return float(policy.check_interval)
@@ -327,6 +319,17 @@ def _check_timeout(snapshot: Snapshot | None) -> float:
     if snapshot is None or snapshot.revision is None:
         return PROBE_DEADLINE
     return float(snapshot.revision.record.spec.supervise.check_timeout)
+
+
+def _is_suspect(record: ReplicaRecord, policy: SupervisePolicy, now: float) -> bool:
+    """Whether it fails, and more evidence would decide something; when there is enough, more of it is in no hurry."""
+    if record.open_until is not None:
+        return False
+    if record.proved:
+        # Of an only replica twice as much is asked for.
+        return 0 < record.failures < SINGLE.value * policy.failures
+    is_late = now - record.progress_at > policy.startup_deadline
+    return is_late and 0 < record.failures < policy.failures
 
 
 def _hold(decision: Decision) -> str:

@@ -150,7 +150,7 @@ def test_restarts_never_go_down(processes: list[NodeContainer]) -> None:
 
 def test_a_supervisor_that_has_fallen_silent_is_one_no_more() -> None:
     """Its lease lasts 24 s; clocks of two hosts may be a minute apart. One that has ended in order has ended."""
-    heard = Supervision("alice@edge1: supervise", at=1000.0, lasts=24.0)
+    heard = Supervision("alice@edge1: supervise", at=1000.0, lasts=24.0, is_over=False)
     assert heard.goes_on(940.0)
     assert heard.goes_on(1083.0)
     assert not heard.goes_on(1085.0)
