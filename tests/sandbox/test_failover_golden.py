@@ -31,6 +31,7 @@ PACE = {
     **QUICK,
     "takeover": 2.0,
     "takeover_terminated": 1.6,
+    "namenode_start": 1.5,
     "loading": 0.6,
     "recovery": 0.4,
     "scheduling_wait": 0.6,

@@ -38,7 +38,7 @@ class Ending:
     """One replica ended by our hand.
 
     *told_at* is the supervisor's time; *known* are the numbers that there were then; *is_over* once something became
-    of it. *is_lost*: the order had no answer, and may never have been carried out.
+    of it. *is_lost*: the order had no answer; *never_was*: and was never carried out.
     """
 
     at: float
@@ -48,6 +48,7 @@ class Ending:
     known: frozenset[int]
     is_over: bool = False
     is_lost: bool = False
+    never_was: bool = False
 
 
 @dataclass
@@ -73,10 +74,9 @@ class Watch:
     _is_stale: bool = False
     _lineage: dict[int, int] = field(default_factory=dict)
 
-    @property
-    def is_acting(self) -> bool:
-        """Whether nothing has become yet of a replica that was ended."""
-        return any(not ending.is_over for ending in self.endings)
+    def waits(self, begun_by: float) -> bool:
+        """Whether nothing has become yet of a replica that was ended until *begun_by* (seconds of the world)."""
+        return any(not ending.is_over and ending.at <= begun_by for ending in self.endings)
 
     def seen(self, state: ServiceState) -> None:
         """Take in how the supervisor says that it stands."""
@@ -155,7 +155,7 @@ class Watch:
 
     def _ends(self, number: int, container: str, component: Component) -> None:
         known = frozenset(instance.index for instance in component.instances)
-        if any(each.container == container and container for each in self.endings):
+        if any(each.container == container and container and not each.never_was for each in self.endings):
             return
         self._require_reason(number, container)
         self._require_room(number)
@@ -212,6 +212,7 @@ class Watch:
         if max(now - ending.at, self.clock() - ending.told_at) > self.policy.startup_deadline:
             return True
         if ending.is_lost and now - ending.at > _CARRIED_OUT and self._runs_still(ending.container):
+            ending.never_was = True
             return True
         heirs = [process for process in self.world.servers.started if _is_heir(process, ending)]
         for process in heirs:

@@ -231,8 +231,9 @@ def live_through(
         end = max((fault.until for fault in drawn), default=0.0)
         life.run(world.now + (end + 1.0 if until is None else until))
         patience = PATIENCE if world.can_replace else SHORT_PATIENCE
+        bound = world.now - world.elapsed + end + patience
         # What is being done at the end of the bound is judged by what becomes of it.
-        while until is None and world.right() < shape.replicas and (world.elapsed < end + patience or watch.is_acting):
+        while until is None and world.right() < shape.replicas and (world.now < bound or watch.waits(bound)):
             life.run(world.now + QUIET)
         if until is None:
             watch.at_the_end(patience=patience)

@@ -96,7 +96,7 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
         replicas = _after_end(replicas, ended, action)
         action = None
     turned = {
-        name: before.turned.get(name, now) if record.versions == known.get(name, record).versions else now
+        name: _turned_at(before, record, known.get(name, record), name, now)
         for name, record in replicas.items()
         if _is_bad(record, now)
     }
@@ -112,6 +112,13 @@ def observe(ledger: Ledger, sights: Sequence[Sight], now: float) -> tuple[Ledger
         watched_since=now if before.watched_since is None else before.watched_since,
     )
     return after, tuple(news)
+
+
+def _turned_at(before: Ledger, record: ReplicaRecord, was: ReplicaRecord, name: str, now: float) -> float:
+    if record.versions != was.versions:
+        return now
+    # One that failed when it was saved did not turn bad when the next supervisor came, together with others.
+    return before.turned.get(name, was.failing_since if was.failing_since is not None else now)
 
 
 def given_up(before: Ledger, after: Ledger, instance: str, *, is_refused: bool, version: str = "") -> Ledger:

@@ -64,7 +64,8 @@ def trouble_of(
     if record.proved and failed >= SOME_FAILED.value * times:
         return Trouble(Rule.SOME_FAIL, f"{name} failed {failed} of {len(newest)} looks ({sight.reason})")
     # What became of it while no supervisor looked is not known, unless it is seen to fail as it failed then.
-    seen_since = watched_since if record.failures < policy.failures else 0.0
+    fails_still = sight.evidence and record.failures >= policy.failures * times
+    seen_since = 0.0 if fails_still else watched_since
     waited = now - max(_starts_since(record, sight, now), seen_since)
     if sight.container and waited > policy.startup_deadline:
         since = "since it served last" if record.proved else "after its start"

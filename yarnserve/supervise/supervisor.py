@@ -323,13 +323,10 @@ def _check_timeout(snapshot: Snapshot | None) -> float:
 
 def _is_suspect(record: ReplicaRecord, policy: SupervisePolicy, now: float) -> bool:
     """Whether it fails, and more evidence would decide something; when there is enough, more of it is in no hurry."""
-    if record.open_until is not None:
-        return False
-    if record.proved:
-        # Of an only replica twice as much is asked for.
-        return 0 < record.failures < SINGLE.value * policy.failures
     is_late = now - record.progress_at > policy.startup_deadline
-    return is_late and 0 < record.failures < policy.failures
+    # Of an only replica twice as much is asked for.
+    is_open = 0 < record.failures < SINGLE.value * policy.failures
+    return is_open and record.open_until is None and (record.proved or is_late)
 
 
 def _hold(decision: Decision) -> str:

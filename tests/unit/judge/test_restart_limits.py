@@ -246,6 +246,41 @@ def test_whoever_takes_over_gives_no_more_time_to_what_fails_since_its_start() -
     assert decision.rule == "startup"
 
 
+def test_supervisors_out_of_cron_do_not_take_what_fails_since_its_start_for_a_storm_each_time() -> None:
+    """Three of four, which failed when the one before looked, have not turned bad together because another looks."""
+    watch = Watch()
+    bad = tuple(map(failing, range(3)))
+    acts = []
+    for _ in range(6):
+        for after in (300.0, 2.0, 2.0, 2.0):
+            acts.append(watch.look(*bad, *others(3), after=after).do)
+        watch.hand_over()
+    assert Do.RESTART in acts
+
+
+def test_one_that_loads_at_last_has_its_time() -> None:
+    """It failed, as it had failed for the supervisor before, while another was restarted; and that is over."""
+    watch = Watch()
+    watch.look(failing(0), *others(1, 2, 3))
+    watch.hand_over()
+    watch.look(failing(0), *others(1, 2, 3), after=3600.0)
+    watch.ledger = replace(watch.ledger, hold_until=watch.now + 60.0, hold_why="another is restarted")
+    for _ in range(3):
+        watch.look(failing(0), *others(1, 2, 3))
+    loading = sight(0, Health.LOADING)
+    assert watch.look(loading, *others(1, 2, 3), after=60.0).do is Do.NOTHING
+
+
+def test_an_only_replica_is_judged_by_twice_as_much_after_a_takeover_too() -> None:
+    """Six looks, whatever the supervisor before saw of its start."""
+    watch = Watch(1)
+    watch.look(failing(0))
+    watch.hand_over()
+    for number in range(5):
+        assert watch.look(failing(0), after=10.0 if number else 3600.0).do is Do.NOTHING
+    assert watch.look(failing(0)).rule == "startup"
+
+
 @pytest.mark.parametrize("before", [sight(0, Health.STARTING), failing(0)], ids=lambda before: before.health.value)
 @pytest.mark.parametrize("is_cut_off", [False, True])
 def test_who_was_starting_an_hour_ago_is_not_judged_by_one_look(before: Sight, is_cut_off: bool) -> None:
